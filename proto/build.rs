@@ -1,0 +1,26 @@
+//! Compiles the `.proto` files with protox, so that no protoc is needed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = protox::Compiler::new(["proto"])?
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files([
+            "pvelens/agent/v1/agent.proto",
+            "pvelens/v1/analysis.proto",
+            "pvelens/v1/finding.proto",
+            "pvelens/v1/fleet.proto",
+            "pvelens/v1/inventory.proto",
+        ])?
+        .file_descriptor_set();
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("pvelens.binpb"), files.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .compile_fds(files)?;
+    Ok(())
+}
