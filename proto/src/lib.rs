@@ -21,8 +21,7 @@ pub mod v1 {
 }
 
 /// Encoded `FileDescriptorSet` of both packages, for gRPC reflection.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/pvelens.binpb"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pvelens.binpb"));
 
 /// A timestamp from milliseconds since the epoch.
 #[must_use]

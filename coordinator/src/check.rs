@@ -1,0 +1,178 @@
+//! Deterministic checks: pure functions from a view to verdicts.
+//!
+//! A check does no I/O, knows no clock (the instant is `Input::at`) and gives
+//! one verdict per subject. The same input gives the same verdicts, whatever
+//! the order of lists in it. Windows of measured values come from the history,
+//! so one evaluation is enough to know that something held for ten minutes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    finding::{Category, Evidence, Lane, Risk, Severity},
+    history::History,
+    view::{Dated, Subject, View},
+};
+
+pub mod params;
+pub mod registry;
+mod verdicts;
+
+pub use params::{Params, Profile};
+pub use registry::CHECKS;
+pub use verdicts::{CheckVerdicts, VerdictCounts, Verdicts, run_all};
+
+/// One deterministic check. Ids, thresholds and timing are those of the
+/// published catalogue.
+#[derive(Debug)]
+pub struct Check {
+    /// Stable: `storage.pool.space`.
+    pub id: &'static str,
+    /// What is wrong when it fails, without names: `Storage is nearly full`.
+    pub title: &'static str,
+    pub category: Category,
+    pub lane: Lane,
+    /// Under the profile `production`; a failure may name another.
+    pub severity: Severity,
+    pub scope: Scope,
+    pub timing: Timing,
+    /// How the severity moves with the profile; absent = it does not.
+    pub profile: Option<ProfileSeverities>,
+    /// Never lowered by profile or tag.
+    pub floor: bool,
+    /// Mapping codes of compliance frameworks.
+    pub mappings: &'static [&'static str],
+    pub remediation: Remedy,
+    pub run: fn(&Input<'_>, &mut Verdicts<'_>),
+}
+
+/// Remediation as the registry holds it; `{id}`, `{node}` and `{storage}` stand
+/// for the subject.
+#[derive(Debug, Clone, Copy)]
+pub struct Remedy {
+    /// Read-only commands.
+    pub diagnose: &'static [&'static str],
+    pub fix: &'static str,
+    pub impact: &'static str,
+    pub risk: Risk,
+    /// Empty = not reversible.
+    pub way_back: &'static str,
+}
+
+/// What a check looks at for one verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Cluster,
+    Node,
+    Guest,
+    Storage,
+}
+
+/// When a failure becomes a finding, and when that is resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    /// Configuration: opens after `evaluations` failures, resolves at a pass.
+    T0 { evaluations: u8 },
+    /// State: opens after two failures in a row that span at least `hold`,
+    /// resolves after two passes at least a minute apart.
+    T1 { hold: Duration },
+    /// Metric: the window is in the check; opens at once, resolves at a pass.
+    T2,
+    /// Event: opens at once, resolves a day after the last recurrence.
+    T4,
+}
+
+/// Severity per profile; `None` = silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProfileSeverities {
+    pub homelab: Option<Severity>,
+    pub production: Option<Severity>,
+    pub strict: Option<Severity>,
+    /// At least this with the modifier `hosting`.
+    pub hosting: Option<Severity>,
+}
+
+/// Everything a check may know.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    pub view: &'a View,
+    pub history: &'a History,
+    pub params: &'a Params,
+    /// The reference instant: the view's time, never the wall clock.
+    pub at: Timestamp,
+}
+
+impl Input<'_> {
+    /// The fact, if it was observed within `max_age` before the reference
+    /// instant.
+    ///
+    /// # Errors
+    /// Says whether it is missing or too old.
+    pub fn recent<'f, T>(
+        &self,
+        fact: Option<&'f Dated<T>>,
+        max_age: Duration,
+    ) -> Result<&'f T, Unknown> {
+        let fact = fact.ok_or(Unknown::NotReported)?;
+        if self.is_recent(fact.at, max_age) {
+            Ok(&fact.value)
+        } else {
+            Err(Unknown::Stale { since: fact.at })
+        }
+    }
+
+    /// Whether `at` lies within `max_age` before the reference instant.
+    #[must_use]
+    pub fn is_recent(&self, at: Timestamp, max_age: Duration) -> bool {
+        // A fact from the future (a clock that is ahead) counts as fresh.
+        self.at.duration_since(at) <= jiff::SignedDuration::try_from(max_age).unwrap_or_default()
+    }
+}
+
+/// The result of one check for one subject.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Pass,
+    /// Below the trigger, not yet below the level that clears an open finding.
+    Recovering,
+    Fail(Box<Failure>),
+    Unknown(Unknown),
+    NotApplicable(&'static str),
+}
+
+/// Why a subject could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// No agent reports this fact.
+    NotReported,
+    /// The newest value is older than the check accepts.
+    Stale { since: Timestamp },
+    /// The collector failed; the text names file and reason.
+    Failed(String),
+    /// Fewer samples in the window than the check needs.
+    Coverage,
+}
+
+/// What is wrong with one subject.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// Value of the profile `production`.
+    pub severity: Severity,
+    /// When this branch belongs to another lane than the check.
+    pub lane: Option<Lane>,
+    /// Tells several findings of one subject apart: a mount point, a disk.
+    pub discriminator: String,
+    /// One sentence with the names and numbers of this case.
+    pub summary: String,
+    pub evidence: Vec<Evidence>,
+    /// 0 to 1.
+    pub confidence: f64,
+}
+
+/// One verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    pub subject: Subject,
+    pub outcome: Outcome,
+}

@@ -1,0 +1,106 @@
+//! The running coordinator: samples in, the current view and its findings out.
+//!
+//! Ingest and evaluation share one lock that is never held over an await;
+//! readers take the current state by `Arc` and never wait for a merge.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use pvelens_proto::agent::v1::{DescribeResponse, NodeUpdate};
+use tokio::sync::watch;
+
+use crate::{
+    check::{self, Input, Params, VerdictCounts},
+    finding::{Finding, lifecycle::Lifecycle},
+    store::{Appended, Store},
+    view::{self, View},
+};
+
+/// Everything that a surface may show, of one instant.
+#[derive(Debug, Default)]
+pub struct Current {
+    pub view: View,
+    /// Pending and open, worst first.
+    pub findings: Vec<Finding>,
+    pub verdicts: VerdictCounts,
+    /// What checks could not judge, in words, by number of subjects.
+    pub not_assessed: Vec<String>,
+    pub params: Params,
+}
+
+/// Merges, checks, and hands out the result.
+#[derive(Debug)]
+pub struct Coordinator {
+    state: Mutex<State>,
+    params: Params,
+    current: watch::Sender<Arc<Current>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    store: Store,
+    lifecycle: Lifecycle,
+}
+
+impl Coordinator {
+    #[must_use]
+    pub fn new(params: Params) -> Self {
+        Self {
+            state: Mutex::default(),
+            params,
+            current: watch::Sender::default(),
+        }
+    }
+
+    /// Keeps an update of an agent.
+    pub fn append(
+        &self,
+        agent: &DescribeResponse,
+        update: NodeUpdate,
+        received_at: Timestamp,
+    ) -> Appended {
+        self.lock().store.append(agent, update, received_at)
+    }
+
+    /// Builds the view as of `at`, runs every check, and publishes the result.
+    pub fn evaluate(&self, at: Timestamp) -> Arc<Current> {
+        let mut state = self.lock();
+        let view = view::build(&state.store, at);
+        let State { store, lifecycle } = &mut *state;
+        let input = Input {
+            view: &view,
+            history: store.history(),
+            params: &self.params,
+            at,
+        };
+        let results = check::run_all(&input);
+        let findings = lifecycle.update(&input, &results);
+        drop(state);
+        let current = Arc::new(Current {
+            view,
+            findings,
+            verdicts: VerdictCounts::default(),
+            not_assessed: Vec::new(),
+            params: self.params.clone(),
+        });
+        self.current.send_replace(Arc::clone(&current));
+        current
+    }
+
+    /// The newest published state.
+    #[must_use]
+    pub fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// Follows the published states.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Current>> {
+        self.current.subscribe()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A panic in a check leaves the samples intact.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,157 @@
+//! Findings: failures that survived their timing, with evidence and a fix.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub mod cause;
+pub mod lifecycle;
+
+/// What is true and worth acting on. This is the one JSON form of a finding:
+/// reports, the command line and MCP all show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Stable over the life of the defect; contains no measured value.
+    pub fingerprint: String,
+    /// Check that found it: `storage.pool.space`.
+    pub check: String,
+    pub title: String,
+    /// Cluster id.
+    pub cluster: String,
+    /// `cluster`, `node/pve1`, `guest/104`, `storage/tank`, `storage/tank@pve1`.
+    pub subject: String,
+    /// Tells several findings of one subject apart: a mount point, a disk.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub discriminator: String,
+    pub lane: Lane,
+    pub severity: Severity,
+    pub category: Category,
+    pub state: FindingState,
+    /// One sentence with the names and numbers of this case.
+    pub summary: String,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub evidence: Vec<Evidence>,
+    pub remediation: Remediation,
+    /// Fingerprints of the findings this one is a consequence of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caused_by: Vec<String>,
+    /// Fingerprints of its consequences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cause_of: Vec<String>,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// Mapping codes of compliance frameworks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mappings: Vec<String>,
+    /// The input has gone stale: neither confirmed nor cleared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
+}
+
+/// Health: broken or about to be. Posture: hygiene, hardening, policy.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Lane {
+    Health,
+    Posture,
+}
+
+/// Ordered: `Info < Warning < Critical`.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Severity {
+    Info,
+    Warning,
+    Critical,
+}
+
+/// Groups findings by what they are about.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Category {
+    Backup,
+    Capacity,
+    Configuration,
+    Ha,
+    Health,
+    Lifecycle,
+    Network,
+    Performance,
+    Security,
+    Storage,
+}
+
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum FindingState {
+    /// Failing, but not yet for long enough.
+    Pending,
+    Open,
+    Acknowledged,
+    Suppressed,
+    Resolved,
+    Flapping,
+}
+
+/// A value behind a finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// What was measured: `used`, `quorate`.
+    pub name: String,
+    pub value: EvidenceValue,
+    /// Of a number: `bytes`, `ratio`, `seconds`; empty = a count.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// File or figure it was read from.
+    pub source: String,
+    /// Node it was read on; empty = none in particular.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub node: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum EvidenceValue {
+    Flag(bool),
+    Number(f64),
+    Text(String),
+}
+
+/// What to do. Text only: nothing is ever executed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Remediation {
+    /// Read-only commands that show the cause.
+    pub diagnose: Vec<String>,
+    pub fix: String,
+    pub impact: String,
+    pub risk: Risk,
+    /// How to undo it; empty = not reversible.
+    pub way_back: String,
+}
+
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Risk {
+    Low,
+    Medium,
+    High,
+}
