@@ -65,7 +65,7 @@ pub fn run_all(input: &Input<'_>) -> Vec<CheckVerdicts> {
 fn run(check: &'static Check, input: &Input<'_>) -> CheckVerdicts {
     let mut verdicts = Vec::new();
     (check.run)(input, &mut Verdicts { out: &mut verdicts });
-    verdicts.sort_by(|a, b| a.subject.cmp(&b.subject));
+    verdicts.sort_by_key(|verdict| verdict.subject);
     CheckVerdicts { check, verdicts }
 }
 
