@@ -1,0 +1,290 @@
+//! Collectors: each reads one source and gives one payload.
+//!
+//! A collector keeps nothing between runs and publishes what the kernel or PVE
+//! says, counters as counters; rates are computed by the coordinator. Adding
+//! one means a file below `collector/` and a row in [`COLLECTORS`].
+
+use std::time::{Duration, Instant};
+
+use pvelens_proto::{
+    agent::v1::{CollectionClass, NoData, Sample, SourceFailure},
+    timestamp_from_millis,
+};
+
+pub use pvelens_proto::agent::v1::sample::Payload;
+
+use crate::host::{FilesystemSize, Host, SourceError};
+
+mod broadcast;
+mod config_versions;
+mod corosync;
+mod cpu;
+mod disk;
+mod filesystem;
+mod guest_config;
+mod guest_list;
+mod guest_runtime;
+mod host_identity;
+mod load;
+mod members;
+mod memory;
+mod network;
+mod pressure;
+mod pve_status;
+mod run;
+mod sensor;
+mod storage_config;
+
+pub use host_identity::{identify, is_pve_node};
+pub use run::Runner;
+
+/// Every collector, fast ones first.
+pub const COLLECTORS: &[Collector] = &[
+    cpu::COLLECTOR,
+    pressure::COLLECTOR,
+    memory::COLLECTOR,
+    load::COLLECTOR,
+    disk::COLLECTOR,
+    filesystem::COLLECTOR,
+    network::COLLECTOR,
+    guest_runtime::COLLECTOR,
+    broadcast::COLLECTOR,
+    pve_status::COLLECTOR,
+    sensor::COLLECTOR,
+    members::COLLECTOR,
+    config_versions::COLLECTOR,
+    guest_list::COLLECTOR,
+    guest_config::COLLECTOR,
+    storage_config::COLLECTOR,
+    corosync::COLLECTOR,
+    host_identity::COLLECTOR,
+];
+
+/// Failures that one sample names; a broken directory of thousands of files
+/// must not fill the wire.
+const FAILURE_LIMIT: usize = 100;
+/// Bytes of a failure's text.
+const DETAIL_LIMIT: usize = 300;
+
+/// Interval of the fast class, and of polling the change counters.
+pub(crate) const FAST: Duration = Duration::from_secs(10);
+/// Files only: a read that takes longer hangs.
+pub(crate) const FILE_DEADLINE: Duration = Duration::from_secs(2);
+/// Limit of one file in pmxcfs (`pve-cluster@src/pmxcfs/memdb.h`).
+pub(crate) const PMXCFS_FILE_LIMIT: u64 = 1 << 20;
+/// Limit of a file in `/proc` or `/sys`.
+pub(crate) const KERNEL_FILE_LIMIT: u64 = 4 << 20;
+
+/// How one source is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Collector {
+    /// Stable across versions.
+    pub name: &'static str,
+    /// What it gives, for people.
+    pub summary: &'static str,
+    pub class: CollectionClass,
+    pub interval: Duration,
+    /// After this a run counts as hung.
+    pub deadline: Duration,
+    /// Every path it may read; `*` stands for one component, `**` for any
+    /// number of them.
+    pub paths: &'static [&'static str],
+    pub collect: fn(&mut Reading<'_>) -> Result<Payload, CollectError>,
+}
+
+/// Why a collector has no payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CollectError {
+    /// The source does not exist on this node; not a failure.
+    #[error("nothing to collect: {0}")]
+    NoData(&'static str),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// One run of one collector: the files below the host, the bytes read, and
+/// what could not be read so far.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    host: &'a Host,
+    bytes: u64,
+    failures: Vec<SourceFailure>,
+}
+
+impl Reading<'_> {
+    /// As [`Host::read`].
+    ///
+    /// # Errors
+    /// As [`Host::read`].
+    pub fn read(&mut self, path: &str, limit: u64) -> Result<String, SourceError> {
+        let text = self.host.read(path, limit)?;
+        self.count(text.len());
+        Ok(text)
+    }
+
+    /// As [`Host::read_first_line`].
+    ///
+    /// # Errors
+    /// As [`Host::read_first_line`].
+    pub fn read_first_line(&mut self, path: &str, limit: u64) -> Result<String, SourceError> {
+        let text = self.host.read_first_line(path, limit)?;
+        self.count(text.len());
+        Ok(text)
+    }
+
+    /// As [`Host::read_dot_file`].
+    ///
+    /// # Errors
+    /// As [`Host::read_dot_file`].
+    pub fn read_dot_file(
+        &mut self,
+        path: &str,
+        limit: u64,
+        is_complete: fn(&str) -> bool,
+    ) -> Result<String, SourceError> {
+        let text = self.host.read_dot_file(path, limit, is_complete)?;
+        self.count(text.len());
+        Ok(text)
+    }
+
+    /// The text of a file that may be absent. Anything else that is wrong with
+    /// it is named, and the collector goes on without it.
+    pub fn read_optional(&mut self, path: &str, limit: u64) -> Option<String> {
+        match self.read(path, limit) {
+            Ok(text) => Some(text),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => {
+                self.fail(error);
+                None
+            }
+        }
+    }
+
+    /// As [`Host::list`].
+    ///
+    /// # Errors
+    /// As [`Host::list`].
+    pub fn list(&self, path: &str) -> Result<Vec<String>, SourceError> {
+        self.host.list(path)
+    }
+
+    /// As [`Host::link_target`].
+    ///
+    /// # Errors
+    /// As [`Host::link_target`].
+    pub fn link_target(&self, path: &str) -> Result<String, SourceError> {
+        self.host.link_target(path)
+    }
+
+    /// As [`Host::statvfs`].
+    ///
+    /// # Errors
+    /// As [`Host::statvfs`].
+    pub fn statvfs(&self, path: &str) -> Result<Option<FilesystemSize>, SourceError> {
+        self.host.statvfs(path)
+    }
+
+    #[must_use]
+    pub fn exists(&self, path: &str) -> bool {
+        self.host.exists(path)
+    }
+
+    /// Whether this is the running system and not a tree of files.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.host.is_live()
+    }
+
+    #[must_use]
+    pub fn is_pve_node(&self) -> bool {
+        is_pve_node(self.host)
+    }
+
+    /// Names a source that could not be read; the collector goes on.
+    pub fn fail(&mut self, error: SourceError) {
+        if self.failures.len() < FAILURE_LIMIT {
+            self.failures.push(failure(error));
+        }
+    }
+
+    /// Keeps a value, or names why there is none.
+    pub fn keep<T>(&mut self, result: Result<T, SourceError>) -> Option<T> {
+        result.map_err(|error| self.fail(error)).ok()
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+}
+
+/// Runs one collector on this thread, without deadline.
+#[must_use]
+pub fn collect_once(collector: &Collector, host: &Host) -> Sample {
+    let observed_at = host.now();
+    let started = Instant::now();
+    let mut reading = Reading {
+        host,
+        bytes: 0,
+        failures: Vec::new(),
+    };
+    let payload = match (collector.collect)(&mut reading) {
+        Ok(payload) => Some(payload),
+        Err(CollectError::NoData(reason)) => Some(Payload::NoData(NoData {
+            reason: reason.to_owned(),
+        })),
+        Err(CollectError::Source(error)) => {
+            reading.fail(error);
+            None
+        }
+    };
+    Sample {
+        duration_microseconds: microseconds(started.elapsed()),
+        read_bytes: reading.bytes,
+        failures: reading.failures,
+        payload,
+        ..empty_sample(collector, observed_at)
+    }
+}
+
+/// A sample that says only which collector it is about.
+fn empty_sample(collector: &Collector, observed_at: jiff::Timestamp) -> Sample {
+    Sample {
+        collector: collector.name.to_owned(),
+        observed_at: Some(timestamp_from_millis(observed_at.as_millisecond())),
+        interval_seconds: u32::try_from(collector.interval.as_secs()).unwrap_or(u32::MAX),
+        ..Sample::default()
+    }
+}
+
+fn failure(error: SourceError) -> SourceFailure {
+    SourceFailure {
+        path: error.path,
+        kind: error.kind.into(),
+        detail: error.detail.chars().take(DETAIL_LIMIT).collect(),
+    }
+}
+
+fn microseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_collector_says_what_it_reads() {
+        let names: BTreeSet<_> = COLLECTORS.iter().map(|collector| collector.name).collect();
+        assert_eq!(names.len(), COLLECTORS.len());
+        for collector in COLLECTORS {
+            assert!(!collector.summary.is_empty(), "{}", collector.name);
+            assert!(!collector.paths.is_empty(), "{}", collector.name);
+            assert!(collector.paths.iter().all(|path| path.starts_with('/')));
+            assert!(collector.deadline < collector.interval);
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! What the kernel accounts for the guests that run on this node.
+//!
+//! Cgroups give CPU, memory, I/O and pressure; the PID file of a VM leads to the
+//! run-queue delay of its vCPU threads. Read directly: sysinfo knows no cgroup.
+//! `/proc/PID/io` and `smaps_rollup` would need a capability that the agent
+//! does not have, so they are not used.
+//!
+//! Guests come and go while this reads: a file that vanished is a figure that
+//! is absent, never a failure.
+
+use pvelens_proto::agent::v1::{CollectionClass, GuestKind, GuestRuntime, GuestRuntimes};
+
+use super::{
+    CollectError, Collector, FAST, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading, cpu,
+    memory::PAGE_BYTES, pressure,
+};
+use crate::{
+    format::{FormatError, KeyValues, whole_lines},
+    host::SourceError,
+};
+
+const VMS: &str = "/sys/fs/cgroup/qemu.slice";
+const CONTAINERS: &str = "/sys/fs/cgroup/lxc";
+
+pub(super) const COLLECTOR: Collector = Collector {
+    name: "guest_runtime",
+    summary: "CPU, memory, I/O and pressure of every running guest",
+    class: CollectionClass::Fast,
+    interval: FAST,
+    deadline: FILE_DEADLINE,
+    paths: &[
+        "/sys/fs/cgroup/qemu.slice/*/cpu.stat",
+        "/sys/fs/cgroup/qemu.slice/*/memory.*",
+        "/sys/fs/cgroup/qemu.slice/*/io.stat",
+        "/sys/fs/cgroup/qemu.slice/*/pids.current",
+        "/sys/fs/cgroup/qemu.slice/*/cpu.pressure",
+        "/sys/fs/cgroup/qemu.slice/*/io.pressure",
+        "/sys/fs/cgroup/lxc/*/cpu.stat",
+        "/sys/fs/cgroup/lxc/*/memory.*",
+        "/sys/fs/cgroup/lxc/*/io.stat",
+        "/sys/fs/cgroup/lxc/*/pids.current",
+        "/sys/fs/cgroup/lxc/*/cpu.pressure",
+        "/sys/fs/cgroup/lxc/*/io.pressure",
+        "/run/qemu-server/*.pid",
+        "/proc/*/stat",
+        "/proc/*/task/*/comm",
+        "/proc/*/task/*/schedstat",
+    ],
+    collect,
+};
+
+fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
+    let mut guests = Vec::new();
+    for name in list_if_present(reading, VMS)? {
+        if let Some(vmid) = name.strip_suffix(".scope").and_then(|id| id.parse().ok()) {
+            let mut guest = accounted(reading, &format!("{VMS}/{name}"), vmid);
+            guest.set_kind(GuestKind::Qemu);
+            add_process(reading, &mut guest);
+            guests.push(guest);
+        }
+    }
+    for name in list_if_present(reading, CONTAINERS)? {
+        let directory = format!("{CONTAINERS}/{name}");
+        // The same directory holds the control files of `lxc` itself.
+        if let Ok(vmid) = name.parse()
+            && reading.exists(&format!("{directory}/cgroup.procs"))
+        {
+            let mut guest = accounted(reading, &directory, vmid);
+            guest.set_kind(GuestKind::Lxc);
+            guests.push(guest);
+        }
+    }
+    if guests.is_empty() && !reading.is_pve_node() {
+        return Err(CollectError::NoData("not a Proxmox VE node"));
+    }
+    guests.sort_by_key(|guest| guest.vmid);
+    Ok(Payload::GuestRuntimes(GuestRuntimes { guests }))
+}
+
+fn list_if_present(reading: &Reading<'_>, path: &str) -> Result<Vec<String>, SourceError> {
+    match reading.list(path) {
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        result => result,
+    }
+}
+
+/// The figures of one cgroup.
+fn accounted(reading: &mut Reading<'_>, directory: &str, vmid: u32) -> GuestRuntime {
+    let mut guest = GuestRuntime {
+        vmid,
+        cpu_pressure: pressure::read(reading, &format!("{directory}/cpu.pressure")),
+        memory_pressure: pressure::read(reading, &format!("{directory}/memory.pressure")),
+        io_pressure: pressure::read(reading, &format!("{directory}/io.pressure")),
+        memory_current_bytes: number(reading, directory, "memory.current"),
+        memory_max_bytes: number(reading, directory, "memory.max"),
+        swap_current_bytes: number(reading, directory, "memory.swap.current"),
+        tasks: number(reading, directory, "pids.current").and_then(|n| u32::try_from(n).ok()),
+        ..GuestRuntime::default()
+    };
+    apply(reading, directory, "cpu.stat", &mut guest, parse_cpu);
+    apply(reading, directory, "memory.stat", &mut guest, |text, guest| {
+        guest.memory_file_bytes = Some(KeyValues::parse(text)?.required("file")?);
+        Ok(())
+    });
+    apply(reading, directory, "memory.events", &mut guest, |text, guest| {
+        guest.oom_kills_total = Some(KeyValues::parse(text)?.required("oom_kill")?);
+        Ok(())
+    });
+    apply(reading, directory, "io.stat", &mut guest, parse_io);
+    guest
+}
+
+/// Lets `parse` fill in what a file of the cgroup says, if it is there.
+fn apply(
+    reading: &mut Reading<'_>,
+    directory: &str,
+    file: &str,
+    guest: &mut GuestRuntime,
+    parse: fn(&str, &mut GuestRuntime) -> Result<(), FormatError>,
+) {
+    let path = format!("{directory}/{file}");
+    if let Some(text) = reading.read_optional(&path, KERNEL_FILE_LIMIT) {
+        let parsed = parse(&text, guest).map_err(|error| error.at(&path));
+        reading.keep(parsed);
+    }
+}
+
+/// One number; `max` means no limit and is absent.
+fn number(reading: &mut Reading<'_>, directory: &str, file: &str) -> Option<u64> {
+    let path = format!("{directory}/{file}");
+    let text = reading.read_optional(&path, 64)?;
+    let number = whole_lines(&text).and_then(|text| match text.trim() {
+        "max" => Ok(None),
+        number => number
+            .parse()
+            .map(Some)
+            .map_err(|_| FormatError::malformed("not a number")),
+    });
+    reading.keep(number.map_err(|error| error.at(&path)))?
+}
+
+fn parse_cpu(text: &str, guest: &mut GuestRuntime) -> Result<(), FormatError> {
+    let values = KeyValues::parse(text)?;
+    guest.cpu_seconds_total = Some(micros(values.required("usage_usec")?));
+    guest.cpu_user_seconds_total = Some(micros(values.required("user_usec")?));
+    guest.cpu_system_seconds_total = Some(micros(values.required("system_usec")?));
+    guest.cpu_throttled_seconds_total = values.optional("throttled_usec")?.map(micros);
+    guest.cpu_throttled_periods_total = values.optional("nr_throttled")?;
+    Ok(())
+}
+
+/// Lines `MAJ:MIN rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`, one per
+/// device, summed. Empty before the first request.
+fn parse_io(text: &str, guest: &mut GuestRuntime) -> Result<(), FormatError> {
+    let mut sums = [0_u64; 4];
+    if !text.is_empty() {
+        whole_lines(text)?;
+    }
+    for word in text.split_ascii_whitespace() {
+        let Some((key, value)) = word.split_once('=') else {
+            continue;
+        };
+        let slot = match key {
+            "rbytes" => 0,
+            "wbytes" => 1,
+            "rios" => 2,
+            "wios" => 3,
+            _ => continue,
+        };
+        let value: u64 = value
+            .parse()
+            .map_err(|_| FormatError::malformed("a counter is not a number"))?;
+        // `slot` is one of the four above.
+        sums[slot] = sums[slot].saturating_add(value);
+    }
+    let [read, written, reads, writes] = sums.map(Some);
+    guest.read_bytes_total = read;
+    guest.written_bytes_total = written;
+    guest.reads_total = reads;
+    guest.writes_total = writes;
+    Ok(())
+}
+
+/// Adds CPU time, memory and start of the QEMU process, and the time its vCPU
+/// threads waited for a CPU.
+fn add_process(reading: &mut Reading<'_>, guest: &mut GuestRuntime) {
+    let path = format!("/run/qemu-server/{}.pid", guest.vmid);
+    let Some(text) = reading.read_optional(&path, 64) else {
+        return;
+    };
+    let pid = text
+        .trim()
+        .parse::<u32>()
+        .map_err(|_| FormatError::malformed("not a PID").at(&path));
+    let Some(pid) = reading.keep(pid) else { return };
+    let path = format!("/proc/{pid}/stat");
+    let Some(text) = reading.read_optional(&path, KERNEL_FILE_LIMIT) else {
+        return;
+    };
+    let Some(process) = reading.keep(parse_process(&text).map_err(|error| error.at(&path))) else {
+        return;
+    };
+    guest.pid = Some(pid);
+    guest.start_ticks = Some(process.start_ticks);
+    guest.process_cpu_seconds_total = Some(process.cpu_seconds);
+    guest.process_resident_bytes = Some(process.resident_pages.saturating_mul(PAGE_BYTES));
+    add_run_delay(reading, pid, guest);
+}
+
+/// vCPU threads are named `CPU 0/KVM`, `CPU 1/KVM`, ... (`qemu@accel/kvm`),
+/// or `CPU 0/TCG` under emulation.
+fn add_run_delay(reading: &mut Reading<'_>, pid: u32, guest: &mut GuestRuntime) {
+    let tasks = format!("/proc/{pid}/task");
+    let mut delay_seconds = 0.0;
+    let mut threads = 0_u32;
+    for tid in reading.list(&tasks).unwrap_or_default() {
+        let directory = format!("{tasks}/{tid}");
+        let is_vcpu = reading
+            .read_optional(&format!("{directory}/comm"), 64)
+            .is_some_and(|comm| comm.starts_with("CPU "));
+        let path = format!("{directory}/schedstat");
+        if is_vcpu && let Some(text) = reading.read_optional(&path, 256) {
+            let delay = parse_run_delay(&text).map_err(|error| error.at(&path));
+            if let Some(delay) = reading.keep(delay) {
+                delay_seconds += delay;
+                threads = threads.saturating_add(1);
+            }
+        }
+    }
+    if threads > 0 {
+        guest.vcpu_threads = Some(threads);
+        guest.vcpu_run_delay_seconds_total = Some(delay_seconds);
+    }
+}
+
+struct Process {
+    cpu_seconds: f64,
+    start_ticks: u64,
+    resident_pages: u64,
+}
+
+/// Fields 14, 15, 22 and 24 of `/proc/PID/stat` (`man 5 proc`). The second field
+/// is the command in parentheses and may contain anything, also parentheses.
+fn parse_process(text: &str) -> Result<Process, FormatError> {
+    let fields: Vec<&str> = whole_lines(text)?
+        .rsplit_once(')')
+        .ok_or_else(|| FormatError::malformed("no command"))?
+        .1
+        .split_ascii_whitespace()
+        .collect();
+    // The first field after the command is number 3.
+    let field = |number: usize| {
+        fields
+            .get(number - 3)
+            .ok_or_else(|| FormatError::truncated("too few fields"))?
+            .parse::<u64>()
+            .map_err(|_| FormatError::malformed("a field is not a number"))
+    };
+    let ticks = field(14)?.saturating_add(field(15)?);
+    Ok(Process {
+        cpu_seconds: precise(ticks) / cpu::TICKS_PER_SECOND,
+        start_ticks: field(22)?,
+        resident_pages: field(24)?,
+    })
+}
+
+/// `on_cpu_ns run_delay_ns timeslices` (kernel `Documentation/scheduler/sched-stats.rst`).
+fn parse_run_delay(text: &str) -> Result<f64, FormatError> {
+    whole_lines(text)?
+        .split_ascii_whitespace()
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .map(|nanos: u64| precise(nanos) / 1e9)
+        .ok_or_else(|| FormatError::malformed("no run delay"))
+}
+
+fn micros(micros: u64) -> f64 {
+    precise(micros) / 1e6
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a counter of time; 53 bits keep a microsecond for 285 years"
+)]
+fn precise(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_command_with_parentheses_does_not_shift_the_fields() {
+        let text = "233 (evil) R 1) S 1 231 231 0 -1 138412480 59912 35443 15 5 7303 432 48 21 20 0 5 0 401128 1402216448 83140 0\n";
+        let process = parse_process(text).unwrap();
+        assert!((process.cpu_seconds - 77.35).abs() < 1e-9);
+        assert_eq!(process.start_ticks, 401_128);
+        assert_eq!(process.resident_pages, 83_140);
+    }
+
+    #[test]
+    fn io_is_summed_over_devices() {
+        let mut guest = GuestRuntime::default();
+        parse_io("8:0 rbytes=1 wbytes=2 rios=3 wios=4\n8:16 rbytes=10 wbytes=20 rios=30 wios=40 dbytes=9\n", &mut guest).unwrap();
+        assert_eq!(guest.read_bytes_total, Some(11));
+        assert_eq!(guest.writes_total, Some(44));
+        parse_io("", &mut guest).unwrap();
+        assert_eq!(guest.read_bytes_total, Some(0));
+        assert!(parse_io("8:0 rbytes=1", &mut guest).is_err());
+    }
+
+    #[test]
+    fn a_cut_cpu_file_is_truncated() {
+        let mut guest = GuestRuntime::default();
+        assert!(parse_cpu("usage_usec 781", &mut guest).is_err());
+        assert!(parse_cpu("usage_usec 781\n", &mut guest).is_err());
+        parse_cpu("usage_usec 2000000\nuser_usec 1\nsystem_usec 1\n", &mut guest).unwrap();
+        assert_eq!(guest.cpu_seconds_total, Some(2.0));
+        assert_eq!(guest.cpu_throttled_periods_total, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_fails(text in "([0-9]{0,20} \\([a-z )]{0,9}\\)( [0-9-]{1,21}){0,25}\n?|[a-z_]{1,9}[ =][0-9]{0,21}\n?|\\PC{0,20}\n?){0,4}") {
+            let mut guest = GuestRuntime::default();
+            let _ = parse_process(&text).is_ok();
+            let _ = parse_run_delay(&text).is_ok();
+            let _ = parse_io(&text, &mut guest).is_ok();
+            let _ = parse_cpu(&text, &mut guest).is_ok();
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The root below which all files are read.
+//!
+//! Every read of the agent passes through here, so this is where it is made
+//! safe: links are resolved inside the root and never through the magic links
+//! of `/proc`, the size is bounded, FIFOs, sockets and devices are refused
+//! without blocking, and banned paths stay closed whatever link leads to them.
+//! Nothing here writes.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use pvelens_proto::agent::v1::FailureKind;
+use rustix::{
+    fs::{Dir, FileType, Mode, OFlags, ResolveFlags},
+    io::Errno,
+};
+
+mod ban;
+mod size;
+
+pub use size::FilesystemSize;
+
+/// Names that one directory may have; a longer one is refused.
+const DIRECTORY_LIMIT: usize = 200_000;
+/// Reads of a pmxcfs dot file before it counts as torn.
+const DOT_FILE_ATTEMPTS: u32 = 3;
+
+/// A node's file tree. Paths are absolute as on the node.
+#[derive(Debug)]
+pub struct Host {
+    root: OwnedFd,
+    /// Real path of the root, without a final slash; empty for `/`.
+    prefix: String,
+    clock: Clock,
+}
+
+/// What time the agent believes it is.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    System,
+    /// Milliseconds since the epoch, moved by whoever simulates the node.
+    Fixed(Arc<AtomicI64>),
+}
+
+/// A source that gave nothing, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {detail}")]
+pub struct SourceError {
+    /// Path on the node; empty when no single file is to blame.
+    pub path: String,
+    pub kind: FailureKind,
+    /// For people; never content of the file.
+    pub detail: String,
+}
+
+impl SourceError {
+    #[must_use]
+    pub fn new(path: &str, kind: FailureKind, detail: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            detail: detail.into(),
+        }
+    }
+
+    /// The file is not there, or went away while it was read.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind == FailureKind::NotFound
+    }
+}
+
+impl Host {
+    /// Opens a root directory; `/` is the live system.
+    ///
+    /// # Errors
+    /// When it is not a readable directory.
+    pub fn open(root: &Path) -> Result<Self, SourceError> {
+        let name = root.display().to_string();
+        let root: PathBuf = root
+            .canonicalize()
+            .map_err(|error| io_error(&name, &error))?;
+        let directory = rustix::fs::open(
+            &root,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|error| errno(&name, error))?;
+        let prefix = root
+            .to_str()
+            .ok_or_else(|| SourceError::new(&name, FailureKind::NotUtf8, "path is not UTF-8"))?
+            .trim_end_matches('/')
+            .to_owned();
+        Ok(Self {
+            root: directory,
+            prefix,
+            clock: Clock::System,
+        })
+    }
+
+    /// Replaces the clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Whether this is the running system and not a tree of files.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.prefix.is_empty()
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match &self.clock {
+            Clock::System => Timestamp::now(),
+            Clock::Fixed(millis) => {
+                Timestamp::from_millisecond(millis.load(Ordering::Acquire)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Reads a regular file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Names what is wrong with it.
+    pub fn read_bytes(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let mut bytes = Vec::new();
+        let read = File::from(self.open_file(path)?)
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| io_error(path, &error))?;
+        if u64::try_from(read).is_ok_and(|read| read > limit) {
+            return Err(too_large(path, limit));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a text file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Host::read_bytes`], or when it is not UTF-8.
+    pub fn read(&self, path: &str, limit: u64) -> Result<String, SourceError> {
+        into_text(path, self.read_bytes(path, limit)?)
+    }
+
+    /// Reads up to the first newline, which is not part of the result.
+    ///
+    /// # Errors
+    /// As [`Host::read`]; a line without its newline is truncated.
+    pub fn read_first_line(&self, path: &str, limit: u64) -> Result<String, SourceError> {
+        let mut bytes = Vec::new();
+        BufReader::new(File::from(self.open_file(path)?).take(limit))
+            .read_until(b'\n', &mut bytes)
+            .map_err(|error| io_error(path, &error))?;
+        if bytes.pop_if(|last| *last == b'\n').is_none() {
+            let full = u64::try_from(bytes.len()).is_ok_and(|length| length >= limit);
+            return Err(if full {
+                too_large(path, limit)
+            } else {
+                SourceError::new(path, FailureKind::Truncated, "the first line does not end")
+            });
+        }
+        into_text(path, bytes)
+    }
+
+    /// Reads a dot file of pmxcfs.
+    ///
+    /// Its content is made when the file is stat'ed and served from one buffer
+    /// to every reader, so a large one can tear: it is stat'ed first, checked
+    /// with `is_complete`, and read again a moment later when it is torn
+    /// (`pve-cluster@src/pmxcfs/cfs-plug-func.c`).
+    ///
+    /// # Errors
+    /// As [`Host::read`]; what is still incomplete at the last attempt is truncated.
+    pub fn read_dot_file(
+        &self,
+        path: &str,
+        limit: u64,
+        is_complete: fn(&str) -> bool,
+    ) -> Result<String, SourceError> {
+        for attempt in 1..=DOT_FILE_ATTEMPTS {
+            // Opening goes through lookup and getattr, which renews the content.
+            let text = self.read(path, limit)?;
+            if is_complete(&text) {
+                return Ok(text);
+            }
+            if attempt < DOT_FILE_ATTEMPTS && self.is_live() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        Err(SourceError::new(
+            path,
+            FailureKind::Truncated,
+            "incomplete at every attempt",
+        ))
+    }
+
+    /// Names in a directory, sorted.
+    ///
+    /// # Errors
+    /// When it cannot be listed, or has more than 200,000 names.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, SourceError> {
+        let directory = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut names = Vec::new();
+        for entry in Dir::new(directory).map_err(|error| errno(path, error))? {
+            let entry = entry.map_err(|error| errno(path, error))?;
+            let name = entry.file_name().to_string_lossy();
+            if name == "." || name == ".." {
+                continue;
+            }
+            if names.len() >= DIRECTORY_LIMIT {
+                return Err(SourceError::new(
+                    path,
+                    FailureKind::TooLarge,
+                    "too many names",
+                ));
+            }
+            names.push(name.into_owned());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Where a symbolic link points, as written.
+    ///
+    /// # Errors
+    /// When there is no link, or it cannot be read.
+    pub fn link_target(&self, path: &str) -> Result<String, SourceError> {
+        let link = self.resolve(path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let target = rustix::fs::readlinkat(link, "", Vec::new()).map_err(|e| errno(path, e))?;
+        Ok(target.to_string_lossy().into_owned())
+    }
+
+    #[must_use]
+    pub fn exists(&self, path: &str) -> bool {
+        self.resolve(path, OFlags::PATH).is_ok()
+    }
+
+    /// Opens a regular file for reading; never blocks on a FIFO.
+    fn open_file(&self, path: &str) -> Result<OwnedFd, SourceError> {
+        let file = self.resolve(
+            path,
+            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
+        )?;
+        let kind = rustix::fs::fstat(&file)
+            .map(|stat| FileType::from_raw_mode(stat.st_mode))
+            .map_err(|error| errno(path, error))?;
+        if kind == FileType::RegularFile {
+            Ok(file)
+        } else {
+            Err(SourceError::new(
+                path,
+                FailureKind::NotAFile,
+                format!("a {} where a file is expected", kind_word(kind)),
+            ))
+        }
+    }
+
+    /// Opens a path inside the root, unless it or what it leads to is banned.
+    fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SourceError> {
+        if ban::is_banned(path) {
+            return Err(banned(path));
+        }
+        let relative = path.trim_start_matches('/');
+        let relative = if relative.is_empty() { "." } else { relative };
+        let file = rustix::fs::openat2(
+            &self.root,
+            relative,
+            flags | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+        )
+        .map_err(|error| errno(path, error))?;
+        if self.is_banned_file(&file) {
+            return Err(banned(path));
+        }
+        Ok(file)
+    }
+
+    /// Asks the kernel where an open file really is. A path that cannot be
+    /// told counts as banned.
+    fn is_banned_file(&self, file: &OwnedFd) -> bool {
+        use std::os::fd::AsRawFd;
+        let link = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+        match rustix::fs::readlink(link, Vec::new()) {
+            Ok(target) => target
+                .to_str()
+                .ok()
+                .and_then(|target| target.strip_prefix(self.prefix.as_str()))
+                .is_none_or(ban::is_banned),
+            Err(_) => true,
+        }
+    }
+}
+
+fn banned(path: &str) -> SourceError {
+    SourceError::new(path, FailureKind::Banned, "the agent never opens this path")
+}
+
+fn too_large(path: &str, limit: u64) -> SourceError {
+    SourceError::new(
+        path,
+        FailureKind::TooLarge,
+        format!("larger than {limit} bytes"),
+    )
+}
+
+fn into_text(path: &str, bytes: Vec<u8>) -> Result<String, SourceError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        SourceError::new(
+            path,
+            FailureKind::NotUtf8,
+            format!("not UTF-8 at byte {offset}"),
+        )
+    })
+}
+
+fn io_error(path: &str, error: &io::Error) -> SourceError {
+    match Errno::from_io_error(error) {
+        Some(number) => errno(path, number),
+        None => SourceError::new(path, FailureKind::Io, error.to_string()),
+    }
+}
+
+fn errno(path: &str, error: Errno) -> SourceError {
+    let kind = match error {
+        // A process or device that ended between two reads.
+        Errno::NOENT | Errno::NOTDIR | Errno::SRCH | Errno::NODEV | Errno::NXIO => {
+            FailureKind::NotFound
+        }
+        Errno::ACCESS | Errno::PERM => FailureKind::PermissionDenied,
+        Errno::NOTCONN | Errno::HOSTDOWN | Errno::STALE | Errno::TIMEDOUT | Errno::CONNABORTED => {
+            FailureKind::Disconnected
+        }
+        // A magic link of /proc, or a loop of links.
+        Errno::LOOP => FailureKind::Banned,
+        Errno::ISDIR => FailureKind::NotAFile,
+        _ => FailureKind::Io,
+    };
+    SourceError::new(path, kind, error.to_string())
+}
+
+fn kind_word(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Directory => "directory",
+        FileType::Fifo => "FIFO",
+        FileType::Socket => "socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "device",
+        _ => "special file",
+    }
+}
+
+#[cfg(test)]
+mod tests;

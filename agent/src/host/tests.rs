@@ -1,0 +1,153 @@
+//! What `Host` refuses, and how it names it.
+
+use std::{fs, os::unix::fs::symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn tree(files: &[(&str, &str)]) -> (TempDir, Host) {
+    let directory = TempDir::new().unwrap();
+    for (path, content) in files {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let host = Host::open(directory.path()).unwrap();
+    (directory, host)
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T, SourceError>) -> FailureKind {
+    result.unwrap_err().kind
+}
+
+#[test]
+fn a_file_is_read_up_to_its_limit() {
+    let (_directory, host) = tree(&[("proc/stat", "12345")]);
+    assert_eq!(host.read("/proc/stat", 5).unwrap(), "12345");
+    assert_eq!(kind(host.read("/proc/stat", 4)), FailureKind::TooLarge);
+    assert_eq!(kind(host.read("/proc/none", 4)), FailureKind::NotFound);
+    assert_eq!(kind(host.read("/proc", 4)), FailureKind::NotAFile);
+}
+
+#[test]
+fn a_sparse_giant_costs_no_more_than_the_limit() {
+    let (directory, host) = tree(&[("big", "")]);
+    let file = fs::File::create(directory.path().join("big")).unwrap();
+    file.set_len(100 << 20).unwrap();
+    assert_eq!(kind(host.read("/big", 1 << 16)), FailureKind::TooLarge);
+    assert_eq!(
+        kind(host.read_first_line("/big", 1 << 16)),
+        FailureKind::TooLarge
+    );
+}
+
+#[test]
+fn a_fifo_neither_blocks_nor_counts_as_a_file() {
+    let (directory, host) = tree(&[]);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        directory.path().join("pipe"),
+        FileType::Fifo,
+        Mode::RUSR | Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    assert_eq!(kind(host.read("/pipe", 10)), FailureKind::NotAFile);
+}
+
+#[test]
+fn text_that_is_not_utf8_names_the_byte() {
+    let (directory, host) = tree(&[]);
+    fs::write(directory.path().join("latin1"), b"ab\xe9").unwrap();
+    let error = host.read("/latin1", 10).unwrap_err();
+    assert_eq!(error.kind, FailureKind::NotUtf8);
+    assert_eq!(error.detail, "not UTF-8 at byte 2");
+}
+
+#[test]
+fn links_stay_inside_the_root() {
+    let (directory, host) = tree(&[("etc/pve/ceph.conf", "in\n"), ("etc/hostname", "n\n")]);
+    fs::create_dir_all(directory.path().join("etc/ceph")).unwrap();
+    symlink("/etc/pve/ceph.conf", directory.path().join("etc/ceph/ceph.conf")).unwrap();
+    symlink("../../../../../../etc/hostname", directory.path().join("up")).unwrap();
+    assert_eq!(host.read("/etc/ceph/ceph.conf", 10).unwrap(), "in\n");
+    // Above the root is the root, as in a chroot.
+    assert_eq!(host.read("/up", 10).unwrap(), "n\n");
+    assert_eq!(host.read("/../../etc/hostname", 10).unwrap(), "n\n");
+}
+
+#[test]
+fn banned_paths_stay_closed_behind_harmless_names() {
+    let (directory, host) = tree(&[
+        ("etc/pve/nodes/pve1/priv/secret", "s"),
+        ("etc/pve/nodes/pve1/pve-ssl.key", "s"),
+        ("etc/pve/priv/shadow.cfg", "s"),
+        ("proc/7/io", "s"),
+    ]);
+    let root = directory.path();
+    symlink("nodes/pve1", root.join("etc/pve/local")).unwrap();
+    symlink("priv/shadow.cfg", root.join("etc/pve/storage.cfg")).unwrap();
+    symlink("/etc/pve/nodes/pve1/pve-ssl.key", root.join("notes")).unwrap();
+    symlink("/proc/7", root.join("innocent")).unwrap();
+    for path in [
+        "/etc/pve/priv/shadow.cfg",
+        "/etc/pve/local/priv/secret",
+        "/etc/pve/nodes/../priv/shadow.cfg",
+        "/etc//pve///priv/./shadow.cfg",
+        "/etc/pve/storage.cfg",
+        "/notes",
+        "/innocent/io",
+        "/proc/7/io",
+    ] {
+        assert_eq!(kind(host.read(path, 10)), FailureKind::Banned, "{path}");
+        assert!(!host.exists(path), "{path}");
+    }
+    assert_eq!(kind(host.list("/etc/pve/local/priv")), FailureKind::Banned);
+}
+
+#[test]
+fn magic_links_of_proc_are_refused() {
+    let host = Host::open(Path::new("/")).unwrap();
+    assert!(host.is_live());
+    assert_eq!(kind(host.read("/proc/self/exe", 10)), FailureKind::Banned);
+    assert_eq!(kind(host.read("/proc/self/cwd/x", 10)), FailureKind::Banned);
+}
+
+#[test]
+fn a_first_line_needs_its_newline() {
+    let (_directory, host) = tree(&[("a", "one\ntwo\n"), ("b", "one"), ("c", "")]);
+    assert_eq!(host.read_first_line("/a", 10).unwrap(), "one");
+    assert_eq!(kind(host.read_first_line("/b", 10)), FailureKind::Truncated);
+    assert_eq!(kind(host.read_first_line("/c", 10)), FailureKind::Truncated);
+    assert_eq!(kind(host.read_first_line("/a", 2)), FailureKind::TooLarge);
+}
+
+#[test]
+fn a_torn_dot_file_is_truncated() {
+    let (_directory, host) = tree(&[("m", "{\"a\":")]);
+    let complete = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+    assert_eq!(
+        kind(host.read_dot_file("/m", 100, complete)),
+        FailureKind::Truncated
+    );
+}
+
+#[test]
+fn names_are_sorted_and_links_are_read_as_written() {
+    let (directory, host) = tree(&[("d/b", ""), ("d/a", "")]);
+    symlink("nodes/pve1", directory.path().join("local")).unwrap();
+    assert_eq!(host.list("/d").unwrap(), ["a", "b"]);
+    assert_eq!(host.link_target("/local").unwrap(), "nodes/pve1");
+    assert!(host.link_target("/d/a").is_err());
+}
+
+#[test]
+fn fixture_sizes_come_from_the_tree() {
+    let json = r#"{"/": {"total_bytes": 10, "free_bytes": 4, "available_bytes": 3, "inodes_total": 2, "inodes_free": 1}}"#;
+    let (_directory, host) = tree(&[(".pvelens/statvfs.json", json)]);
+    assert_eq!(host.statvfs("/").unwrap().unwrap().free_bytes, 4);
+    assert_eq!(host.statvfs("/other").unwrap(), None);
+    let (_directory, broken) = tree(&[(".pvelens/statvfs.json", "{")]);
+    assert_eq!(kind(broken.statvfs("/")), FailureKind::Malformed);
+}
