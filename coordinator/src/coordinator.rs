@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use pvelens_proto::agent::v1::{DescribeResponse, NodeUpdate};
+use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
 use tokio::sync::watch;
 
 use crate::{
     check::{self, Input, Params, VerdictCounts},
     finding::{Finding, lifecycle::Lifecycle},
-    store::{Appended, Store},
+    store::{AgentRecord, Appended, Store},
     view::{self, View},
 };
 
@@ -26,6 +26,8 @@ pub struct Current {
     /// What checks could not judge, in words, by number of subjects.
     pub not_assessed: Vec<String>,
     pub params: Params,
+    /// Sorted by cluster, then node.
+    pub agents: Vec<AgentRecord>,
 }
 
 /// Merges, checks, and hands out the result.
@@ -62,6 +64,27 @@ impl Coordinator {
         self.lock().store.append(agent, update, received_at)
     }
 
+    /// An agent answered at `address`.
+    pub fn connected(&self, agent: &DescribeResponse, address: &str, at: Timestamp) {
+        self.lock().store.connected(agent, address, at);
+    }
+
+    /// The connection to the agent at `address` ended or could not be made.
+    pub fn disconnected(&self, address: &str, reason: &str, at: Timestamp) {
+        self.lock().store.disconnected(address, reason, at);
+    }
+
+    /// A heartbeat; `sent_at` by the node's clock.
+    pub fn heartbeat(&self, agent: &DescribeResponse, sent_at: Timestamp, received_at: Timestamp) {
+        self.lock().store.heartbeat(agent, sent_at, received_at);
+    }
+
+    /// Where to resume the stream of an agent.
+    #[must_use]
+    pub fn cursor(&self, agent: &DescribeResponse) -> Option<Cursor> {
+        self.lock().store.cursor(agent)
+    }
+
     /// Builds the view as of `at`, runs every check, and publishes the result.
     pub fn evaluate(&self, at: Timestamp) -> Arc<Current> {
         let mut state = self.lock();
@@ -75,6 +98,7 @@ impl Coordinator {
         };
         let results = check::run_all(&input);
         let findings = lifecycle.update(&input, &results);
+        let agents = store.agents();
         drop(state);
         let current = Arc::new(Current {
             view,
@@ -82,6 +106,7 @@ impl Coordinator {
             verdicts: VerdictCounts::default(),
             not_assessed: Vec::new(),
             params: self.params.clone(),
+            agents,
         });
         self.current.send_replace(Arc::clone(&current));
         current

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 pub mod coverage;
 pub mod detail;
-pub mod select;
 pub mod summary;
 
 /// What an answer covers. Data that was not seen is never silently missing.
@@ -341,4 +340,26 @@ pub struct StorageOnNodeSummary {
     pub total_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub used_bytes: Option<u64>,
+}
+
+/// One agent and what it delivers.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct AgentSummary {
+    pub cluster: String,
+    pub node: String,
+    pub version: String,
+    pub is_pve_node: bool,
+    pub connected: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_update: Option<Timestamp>,
+    /// Positive when the node's clock is ahead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_offset_seconds: Option<f64>,
+    pub updates_total: u64,
+    /// Updates the agent dropped before they were read.
+    pub skipped_updates_total: u64,
+    /// Why the last connection ended.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_error: String,
+    pub address: String,
 }

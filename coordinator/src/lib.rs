@@ -1,11 +1,23 @@
 //! The coordinator of pvelens: merges what the node agents read, runs the
 //! deterministic checks and serves reports over gRPC, MCP and the command line.
 
+pub mod analysis;
+pub mod answer;
 pub mod check;
+pub mod cli;
+pub mod config;
 pub mod coordinator;
+pub mod figure;
 pub mod finding;
+pub mod grpc;
 pub mod history;
+pub mod http;
 pub mod inventory;
+pub mod link;
+pub mod mcp;
+pub mod render;
 pub mod report;
+pub mod serve;
 pub mod store;
+pub mod untrusted;
 pub mod view;

@@ -16,6 +16,8 @@ use pvelens_proto::agent::v1 as wire;
 
 use crate::history::ObjectKey;
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod identity;
 mod lookup;
 mod merge;

@@ -1,0 +1,1 @@
+//! Configuration: `pvelens.toml`.

@@ -1,0 +1,1 @@
+//! HTTP on loopback: `/mcp`, `/metrics`, `/healthz`, `/readyz`.

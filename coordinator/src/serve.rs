@@ -1,0 +1,1 @@
+//! The running coordinator process: links, evaluation, surfaces.
