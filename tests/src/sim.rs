@@ -21,7 +21,7 @@ pub mod fault;
 pub mod label;
 mod metrics;
 mod network;
-mod noise;
+pub(crate) mod noise;
 mod pmxcfs;
 mod proc;
 pub mod series;
@@ -222,3 +222,6 @@ impl Cluster {
         node.agent && node.powered
     }
 }
+
+#[cfg(test)]
+mod tests;

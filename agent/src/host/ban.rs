@@ -79,9 +79,14 @@ fn starts_with(components: &[&str], pattern: &[&str]) -> bool {
 }
 
 /// `/proc/PID/io`, `/proc/PID/task/TID/io`, and everything below such a name.
+/// `/proc/pressure/io` only looks like one.
 fn is_process_secret(components: &[&str]) -> bool {
+    let is_process =
+        |name: &str| name.ends_with("self") || name.bytes().all(|byte| byte.is_ascii_digit());
     match components {
-        ["proc", _, "task", _, file, ..] | ["proc", _, file, ..] => PROCESS_FILES.contains(file),
+        ["proc", process, "task", _, file, ..] | ["proc", process, file, ..] => {
+            is_process(process) && PROCESS_FILES.contains(file)
+        }
         _ => false,
     }
 }
@@ -125,6 +130,7 @@ mod tests {
             "/proc/1/mountinfo",
             "/proc/1/net/dev",
             "/proc/io",
+            "/proc/pressure/io",
             "/sys/fs/cgroup/lxc/101/io.stat",
         ] {
             assert!(!is_banned(path), "{path}");

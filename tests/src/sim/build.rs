@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use pvelens::check::{
+    Params,
+    params::{DeclaredProfile, Profile},
+};
 use serde::Deserialize;
 
 use super::{
@@ -13,6 +17,8 @@ use super::{
     },
 };
 
+/// Name of every simulated cluster.
+pub const CLUSTER_NAME: &str = "lab";
 const DAY_SECONDS: u64 = 86_400;
 /// Names of guests; numbers are added when there are more guests than names.
 const VM_NAMES: &[&str] = &[
@@ -30,9 +36,44 @@ pub struct ClusterSpec {
     /// Major version of Proxmox VE: 8 or 9.
     pub pve_version: u8,
     pub seed: u64,
+    pub profile: ProfileName,
     pub subscription: bool,
     /// Nodes with an agent; empty = all.
     pub agents: Vec<String>,
+}
+
+/// The profile that the administrator declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileName {
+    Homelab,
+    Production,
+    Strict,
+    /// Nothing was declared.
+    Proposed,
+}
+
+impl ClusterSpec {
+    /// Parameters of the checks as this administrator would set them.
+    #[must_use]
+    pub fn params(&self) -> Params {
+        let profile = match self.profile {
+            ProfileName::Homelab => Profile::Homelab,
+            ProfileName::Production => Profile::Production,
+            ProfileName::Strict => Profile::Strict,
+            ProfileName::Proposed => return Params::default(),
+        };
+        let declared = DeclaredProfile {
+            profile,
+            hosting: false,
+        };
+        // A single node is its own cluster and goes by its own name.
+        let profiles = [CLUSTER_NAME, "pve1"].map(|name| (name.to_owned(), declared));
+        Params {
+            profiles: profiles.into(),
+            ..Params::default()
+        }
+    }
 }
 
 impl Default for ClusterSpec {
@@ -43,6 +84,7 @@ impl Default for ClusterSpec {
             containers: 4,
             pve_version: 9,
             seed: 1,
+            profile: ProfileName::Production,
             subscription: true,
             agents: Vec::new(),
         }
@@ -58,7 +100,7 @@ pub(super) fn state(spec: &ClusterSpec, start_millis: i64) -> State {
     let mut state = State {
         seed: spec.seed,
         pve_version: spec.pve_version,
-        cluster_name: "lab".to_owned(),
+        cluster_name: CLUSTER_NAME.to_owned(),
         standalone,
         start_millis,
         elapsed_seconds: 0,

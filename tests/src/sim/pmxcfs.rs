@@ -220,7 +220,6 @@ fn broadcast(state: &State, index: usize) -> String {
             }
         }
     }
-    text.push('\n');
     text
 }
 
