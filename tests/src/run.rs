@@ -138,7 +138,9 @@ pub fn host(cluster: &Cluster, index: usize) -> Result<Arc<Host>, RunError> {
         node: cluster.state().nodes[index].name.clone(),
         source,
     })?;
-    Ok(Arc::new(host.with_clock(Clock::Fixed(cluster.clock(index)))))
+    Ok(Arc::new(
+        host.with_clock(Clock::Fixed(cluster.clock(index))),
+    ))
 }
 
 /// Runs a cluster to the end and says what is open then.

@@ -115,11 +115,10 @@ impl Scenario {
             path: path.to_owned(),
             source,
         })?;
-        let mut scenario: Self =
-            toml::from_str(&text).map_err(|error| ScenarioError::Format {
-                path: path.to_owned(),
-                message: error.to_string(),
-            })?;
+        let mut scenario: Self = toml::from_str(&text).map_err(|error| ScenarioError::Format {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
         scenario.name = path
             .file_stem()
             .map(|stem| stem.to_string_lossy().into_owned())
@@ -259,7 +258,11 @@ fn edit<E: serde::de::Error>(table: toml::Table) -> Result<Edit, E> {
         (None, Some(text), None, None) => Operation::Append(text),
         (None, None, Some(text), None) => Operation::Write(text),
         (None, None, None, Some(true)) => Operation::Remove,
-        _ => return Err(E::custom("an edit needs one of replace, append, write, remove = true")),
+        _ => {
+            return Err(E::custom(
+                "an edit needs one of replace, append, write, remove = true",
+            ));
+        }
     };
     Ok(Edit {
         node: table.node,

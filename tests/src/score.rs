@@ -47,9 +47,12 @@ pub fn score(known: &Known<'_>, outcome: &Outcome) -> Score {
         ..Score::default()
     };
     for label in known.expect {
-        let same = |finding: &&&Finding| finding.check == label.check && finding.subject == label.subject;
+        let same =
+            |finding: &&&Finding| finding.check == label.check && finding.subject == label.subject;
         match open.iter().find(same) {
-            None => score.disagreements.push(format!("missing: {} of {}", label.check, label.subject)),
+            None => score
+                .disagreements
+                .push(format!("missing: {} of {}", label.check, label.subject)),
             Some(finding) => {
                 score.found += 1;
                 score.disagreements.extend(differences(label, finding));
@@ -58,7 +61,10 @@ pub fn score(known: &Known<'_>, outcome: &Outcome) -> Score {
     }
     for finding in &open {
         let is = |check: &str, subject: &str| finding.check == check && finding.subject == subject;
-        let expected = known.expect.iter().any(|label| is(&label.check, &label.subject));
+        let expected = known
+            .expect
+            .iter()
+            .any(|label| is(&label.check, &label.subject));
         let allowed = known
             .allow
             .iter()
@@ -72,12 +78,24 @@ pub fn score(known: &Known<'_>, outcome: &Outcome) -> Score {
         }
     }
     for (check, subject) in &outcome.ever_open {
-        if known.forbid.iter().any(|pattern| pattern.matches(check, subject)) {
-            score.disagreements.push(format!("forbidden: {check} of {subject}"));
+        if known
+            .forbid
+            .iter()
+            .any(|pattern| pattern.matches(check, subject))
+        {
+            score
+                .disagreements
+                .push(format!("forbidden: {check} of {subject}"));
         }
     }
-    score.disagreements.extend(coverage(known.coverage, outcome));
-    let mut roots = known.expect.iter().filter(|label| label.role == Role::Root).peekable();
+    score
+        .disagreements
+        .extend(coverage(known.coverage, outcome));
+    let mut roots = known
+        .expect
+        .iter()
+        .filter(|label| label.role == Role::Root)
+        .peekable();
     if roots.peek().is_some() {
         let first = open.iter().find(|finding| finding.caused_by.is_empty());
         score.root_first = Some(first.is_some_and(|finding| {
@@ -91,7 +109,10 @@ fn differences(label: &Label, finding: &Finding) -> Vec<String> {
     let about = format!("{} of {}", label.check, label.subject);
     let mut found = Vec::new();
     if finding.severity != label.severity {
-        found.push(format!("{about} is {:?} instead of {:?}", finding.severity, label.severity));
+        found.push(format!(
+            "{about} is {:?} instead of {:?}",
+            finding.severity, label.severity
+        ));
     }
     if label.lane.is_some_and(|lane| lane != finding.lane) {
         found.push(format!("{about} is in the lane {:?}", finding.lane));
@@ -113,7 +134,12 @@ fn coverage(known: &Coverage, outcome: &Outcome) -> Vec<String> {
         names
             .iter()
             .filter(|name| outcome.coverage.get(*name) != Some(&level))
-            .map(|name| format!("coverage of {name} is {:?} instead of {level:?}", outcome.coverage.get(name)))
+            .map(|name| {
+                format!(
+                    "coverage of {name} is {:?} instead of {level:?}",
+                    outcome.coverage.get(name)
+                )
+            })
             .collect()
     };
     let mut found = wanted(&known.full, CoverageLevel::Full);

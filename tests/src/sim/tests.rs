@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pvelens_agent::{
-    collector::{COLLECTORS, Payload, collect_once},
-};
+use pvelens_agent::collector::{COLLECTORS, Payload, collect_once};
 use pvelens_proto::agent::v1::Sample;
 
 use super::*;
@@ -26,12 +24,21 @@ fn samples(cluster: &Cluster, index: usize) -> Vec<Sample> {
 fn the_agent_reads_every_file_of_every_version_without_a_failure() {
     for (pve_version, nodes) in [(8, 3), (9, 3), (9, 1), (9, 2), (9, 4)] {
         let directory = tempfile::tempdir().unwrap();
-        let spec = ClusterSpec { pve_version, nodes, ..spec() };
+        let spec = ClusterSpec {
+            pve_version,
+            nodes,
+            ..spec()
+        };
         let mut cluster = Cluster::create(&spec, directory.path()).unwrap();
         cluster.advance(30).unwrap();
         for index in 0..nodes {
             for sample in samples(&cluster, index) {
-                assert_eq!(sample.failures, [], "{} of PVE {pve_version}", sample.collector);
+                assert_eq!(
+                    sample.failures,
+                    [],
+                    "{} of PVE {pve_version}",
+                    sample.collector
+                );
                 let optional = ["sensor", "corosync"].contains(&sample.collector.as_str());
                 let empty = matches!(sample.payload, None | Some(Payload::NoData(_)));
                 assert!(optional || !empty, "{} gave nothing", sample.collector);
@@ -66,7 +73,9 @@ fn counters(sample: &Sample) -> Vec<(String, f64)> {
         let Some((name, value)) = part.split_once("_total: ") else {
             continue;
         };
-        let number = value.trim_start_matches("Some(").trim_end_matches([')', '}', ' ', ']']);
+        let number = value
+            .trim_start_matches("Some(")
+            .trim_end_matches([')', '}', ' ', ']']);
         if let Ok(number) = number.parse::<f64>() {
             let count = seen.entry(name).or_default();
             *count += 1;
