@@ -9,7 +9,7 @@ mod tests {
         eval::{self, Evaluation, Repeat},
         run::{self, Options},
         scenario::Scenario,
-        sim::{Cluster, ClusterSpec},
+        sim::{Cluster, ClusterSpec, temporary_directory},
     };
 
     fn scenarios() -> Vec<Scenario> {
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn a_healthy_cluster_of_any_seed_has_no_findings() {
         for seed in 1..=8 {
-            let directory = tempfile::tempdir().unwrap();
+            let directory = temporary_directory().unwrap();
             let spec = ClusterSpec {
                 seed,
                 ..ClusterSpec::default()

@@ -8,7 +8,7 @@ use crate::{
     run::{self, Options, RunError},
     scenario::{Coverage, Scenario, ScenarioError},
     score::{Known, Score, score},
-    sim::{Cluster, ClusterSpec, fault},
+    sim::{Cluster, ClusterSpec, fault, temporary_directory},
 };
 
 /// The sums of an evaluation, and every case.
@@ -156,7 +156,7 @@ fn repeated(
 /// # Errors
 /// When it cannot be run.
 pub fn of_scenario(scenario: &Scenario, shuffled: bool) -> Result<(Score, String), EvalError> {
-    let directory = tempfile::tempdir()?;
+    let directory = temporary_directory()?;
     let mut cluster = scenario.cluster(directory.path())?;
     let options = Options {
         minutes: scenario.run.minutes,
@@ -179,7 +179,7 @@ pub fn of_scenario(scenario: &Scenario, shuffled: bool) -> Result<(Score, String
 /// # Errors
 /// When it cannot be run.
 pub fn of_seed(seed: u64, shuffled: bool) -> Result<(Score, String), EvalError> {
-    let directory = tempfile::tempdir()?;
+    let directory = temporary_directory()?;
     let spec = ClusterSpec {
         seed,
         ..ClusterSpec::default()

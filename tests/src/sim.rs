@@ -42,6 +42,24 @@ use tree::{Edit, Tree};
 /// Where simulated time begins: a fixed instant, so that runs are the same.
 pub const START_MILLIS: i64 = 1_795_600_000_000;
 
+/// A directory for the trees, in memory where the system offers that: a run
+/// writes thousands of small files that nobody keeps.
+///
+/// # Errors
+/// When no directory can be made.
+pub fn temporary_directory() -> io::Result<tempfile::TempDir> {
+    const MEMORY: &str = "/dev/shm";
+    let chosen = std::env::var_os("TMPDIR").is_some();
+    if !chosen
+        && let Ok(directory) = tempfile::Builder::new()
+            .prefix("pvelens-")
+            .tempdir_in(MEMORY)
+    {
+        return Ok(directory);
+    }
+    tempfile::Builder::new().prefix("pvelens-").tempdir()
+}
+
 /// Something that happens at a time.
 #[derive(Debug, Clone)]
 enum Event {

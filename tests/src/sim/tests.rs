@@ -6,7 +6,7 @@ use pvelens_agent::collector::{COLLECTORS, Payload, collect_once};
 use pvelens_proto::agent::v1::Sample;
 
 use super::*;
-use crate::run::host;
+use crate::run::{Options, host, run};
 
 fn spec() -> ClusterSpec {
     ClusterSpec::default()
@@ -23,7 +23,7 @@ fn samples(cluster: &Cluster, index: usize) -> Vec<Sample> {
 #[test]
 fn the_agent_reads_every_file_of_every_version_without_a_failure() {
     for (pve_version, nodes) in [(8, 3), (9, 3), (9, 1), (9, 2), (9, 4)] {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = temporary_directory().unwrap();
         let spec = ClusterSpec {
             pve_version,
             nodes,
@@ -49,7 +49,7 @@ fn the_agent_reads_every_file_of_every_version_without_a_failure() {
 
 #[test]
 fn counters_never_go_backwards_and_gauges_stay_inside() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = temporary_directory().unwrap();
     let mut cluster = Cluster::create(&spec(), directory.path()).unwrap();
     let mut last: BTreeMap<String, f64> = BTreeMap::new();
     for _ in 0..30 {
@@ -85,6 +85,95 @@ fn counters(sample: &Sample) -> Vec<(String, f64)> {
     found
 }
 
+/// What the coordinator measures is what the simulator did, within 2 %.
+#[test]
+fn measured_rates_are_the_integrated_ones() {
+    let directory = temporary_directory().unwrap();
+    let mut cluster = Cluster::create(&spec(), directory.path()).unwrap();
+    cluster.plan_override(
+        0,
+        Override::new(series::Series::CpuSome, "pve2", "", 0.3, None),
+    );
+    cluster.plan_override(
+        0,
+        Override::new(series::Series::SwapInPages, "pve3", "", 700.0, None),
+    );
+    let options = Options {
+        minutes: 2,
+        step_seconds: 10,
+        ..Options::default()
+    };
+    let outcome = run(&mut cluster, &options).unwrap();
+    let near = |what: &str, measured: Option<f64>, integrated: f64| {
+        let measured = measured.unwrap_or_else(|| panic!("{what} was not measured"));
+        let tolerance = 0.02 * integrated + 1e-4;
+        assert!(
+            (measured - integrated).abs() <= tolerance,
+            "{what}: {measured} for {integrated}"
+        );
+    };
+    let state = cluster.state();
+    let view = &outcome.current.view;
+    assert_eq!(view.nodes.len(), 3);
+    for (node, measured) in state.nodes.iter().zip(&view.nodes) {
+        let rates = &measured.rates.as_ref().unwrap().value;
+        let load = &node.load;
+        near("cpu", rates.cpu_ratio, load.cpu);
+        near("iowait", rates.iowait_ratio, load.iowait);
+        near("cpu pressure", rates.pressure.cpu_some_ratio, load.cpu_some);
+        near(
+            "memory pressure",
+            rates.pressure.memory_some_ratio,
+            load.memory_some,
+        );
+        near("I/O pressure", rates.pressure.io_full_ratio, load.io_full);
+        near(
+            "swap",
+            rates.swapped_in_pages_per_second,
+            load.swap_in_pages,
+        );
+        assert_eq!(rates.disks.len(), node.disks.len());
+        for (disk, fact) in node.disks.iter().zip(&rates.disks) {
+            let fact = fact.unwrap();
+            near("reads", Some(fact.reads_per_second), disk.reads_per_second);
+            let spread =
+                (fact.read_latency_seconds.unwrap() / disk.read_latency_seconds - 1.0).abs();
+            // The noise of a disk is a tenth.
+            assert!(spread < 0.12, "{spread}");
+        }
+        let port = &node.nics[0];
+        let facts = measured.facts.network.as_ref().unwrap();
+        let position = facts
+            .value
+            .interfaces
+            .iter()
+            .position(|i| i.name == port.name)
+            .unwrap();
+        let rate = rates.interfaces[position].unwrap();
+        near(
+            "received",
+            Some(rate.received_bytes_per_second),
+            port.receive_rate,
+        );
+    }
+    assert_eq!(view.guests.len(), state.guests.len());
+    for guest in &state.guests {
+        let measured = view.guests.iter().find(|g| g.vmid == guest.vmid).unwrap();
+        let rates = measured.rates.as_ref().unwrap().value;
+        near("guest CPU", rates.cpu_cores, guest.load.cores_used);
+        near(
+            "guest reads",
+            rates.read_bytes_per_second,
+            guest.load.read_bytes,
+        );
+        near(
+            "guest received",
+            rates.received_bytes_per_second,
+            guest.load.receive_rate,
+        );
+    }
+}
+
 #[test]
 fn the_same_specification_gives_the_same_files() {
     let read = |directory: &Path| -> BTreeMap<String, String> {
@@ -93,7 +182,7 @@ fn the_same_specification_gives_the_same_files() {
         files
     };
     let make = |step: u64| {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = temporary_directory().unwrap();
         let mut cluster = Cluster::create(&spec(), directory.path()).unwrap();
         for _ in 0..4 {
             cluster.advance(step).unwrap();
@@ -123,7 +212,7 @@ fn collect_files(root: &Path, directory: &Path, files: &mut BTreeMap<String, Str
 
 #[test]
 fn labels_are_written_before_anything_happens() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = temporary_directory().unwrap();
     let mut cluster = Cluster::create(&spec(), directory.path()).unwrap();
     for fault in fault::seeded(cluster.state(), 3) {
         cluster.plan_fault(60, fault);
@@ -136,7 +225,7 @@ fn labels_are_written_before_anything_happens() {
 
 #[test]
 fn every_seed_plants_three_to_six_faults_and_all_kinds_occur() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = temporary_directory().unwrap();
     let cluster = Cluster::create(&spec(), directory.path()).unwrap();
     let mut checks = std::collections::BTreeSet::new();
     for seed in 0..200 {
