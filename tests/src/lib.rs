@@ -1,6 +1,7 @@
 //! Simulated nodes, faults with labels, scenarios, and the runner that puts
 //! them through the real agent and coordinator.
 
+pub mod demo;
 pub mod eval;
 pub mod run;
 pub mod scenario;

@@ -7,7 +7,7 @@ use pvelens::finding::{
 use serde::{Deserialize, Serialize};
 
 use super::super::state::{State, real};
-use crate::sim::label::{Label, Labels, Role};
+use crate::sim::label::Labels;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
@@ -126,19 +126,15 @@ impl StorageFault {
                 );
             }
             Self::NotAMountPoint { storage, node } => {
-                labels.expect.push(Label {
-                    check: "storage.dir.not_mountpoint".to_owned(),
-                    subject: format!("storage/{storage}@{node}"),
-                    severity: Critical,
-                    role: Role::Root,
-                    lane: Some(Lane::Health),
-                });
+                let check = "storage.dir.not_mountpoint";
+                let of = |node: &str| format!("storage/{storage}@{node}");
+                labels.root(check, of(node), Critical);
+                if let Some(label) = labels.expect.last_mut() {
+                    label.lane = Some(Lane::Health);
+                }
                 // Elsewhere it is mounted, but nothing says that it must be.
                 for other in state.nodes.iter().filter(|other| other.name != *node) {
-                    labels.allow(
-                        "storage.dir.not_mountpoint",
-                        format!("storage/{storage}@{}", other.name),
-                    );
+                    labels.root(check, of(&other.name), Warning);
                 }
             }
         }
