@@ -91,6 +91,11 @@ fn is_process_secret(components: &[&str]) -> bool {
     }
 }
 
+/// `/proc/pressure/io` is of no process, `/proc/self/io` is.
+fn is_process(name: &str) -> bool {
+    matches!(name, "self" | "thread-self") || name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::is_banned;
@@ -111,6 +116,7 @@ mod tests {
             "/proc/77/io",
             "/proc/77/task/78/io",
             "/proc/self/environ",
+            "/proc/thread-self/io",
             "/root/.ssh/id_ed25519",
         ] {
             assert!(is_banned(path), "{path}");
