@@ -159,7 +159,11 @@ pub(super) fn escape(text: &str) -> String {
                 out.push('\\');
                 out.push(character);
             }
-            '.' | ')' if at_start && previous.is_some() => {
+            '.' | ')'
+                if at_start
+                    && previous.is_some()
+                    && matches!(text.get(position + 1..position + 2), None | Some("" | " ")) =>
+            {
                 out.push('\\');
                 out.push(character);
             }
@@ -199,6 +203,8 @@ mod tests {
             ("- item", "\\- item"),
             ("1. item", "1\\. item"),
             ("2026-11-25 09:46", "2026-11-25 09:46"),
+            ("5.0 %", "5.0 %"),
+            ("1.ä", "1.ä"),
             ("&lt;", "&amp;lt;"),
             ("\\|", "\\\\\\|"),
         ] {
