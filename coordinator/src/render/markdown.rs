@@ -162,7 +162,7 @@ pub(super) fn escape(text: &str) -> String {
             '.' | ')'
                 if at_start
                     && previous.is_some()
-                    && matches!(text.get(position + 1..position + 2), None | Some("" | " ")) =>
+                    && matches!(next(text, position), None | Some(' ')) =>
             {
                 out.push('\\');
                 out.push(character);
@@ -174,6 +174,11 @@ pub(super) fn escape(text: &str) -> String {
         previous = Some(character);
     }
     out
+}
+
+/// What follows the one-byte character at `position`.
+fn next(text: &str, position: usize) -> Option<char> {
+    text.get(position + 1..)?.chars().next()
 }
 
 fn ends_with_www(text: Option<&str>) -> bool {
