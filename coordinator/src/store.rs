@@ -143,7 +143,7 @@ impl Store {
         received_at: Timestamp,
     ) {
         if let Some(known) = self.agent_mut(agent, received_at) {
-            known.clock.measure(sent_at, received_at);
+            known.clock.heartbeat(sent_at, received_at);
         }
     }
 
