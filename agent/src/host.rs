@@ -250,10 +250,7 @@ impl Host {
 
     /// Opens a regular file for reading; never blocks on a FIFO.
     fn open_file(&self, path: &str) -> Result<OwnedFd, SourceError> {
-        let file = self.resolve(
-            path,
-            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
-        )?;
+        let file = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let kind = rustix::fs::fstat(&file)
             .map(|stat| FileType::from_raw_mode(stat.st_mode))
             .map_err(|error| errno(path, error))?;

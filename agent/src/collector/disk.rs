@@ -163,7 +163,17 @@ mod tests {
 
     #[test]
     fn partitions_are_not_disks() {
-        for name in ["sda1", "nvme0n1p2", "mmcblk0p1", "vda15", "ram0", "sr0", "nvme0c1n1", "zd0p1", "sd"] {
+        for name in [
+            "sda1",
+            "nvme0n1p2",
+            "mmcblk0p1",
+            "vda15",
+            "ram0",
+            "sr0",
+            "nvme0c1n1",
+            "zd0p1",
+            "sd",
+        ] {
             assert_eq!(kind_of(name), None, "{name}");
         }
         assert_eq!(kind_of("sdaa"), Some(DiskKind::Drive));

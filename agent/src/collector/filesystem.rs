@@ -22,8 +22,20 @@ const LOCAL: &[&str] = &[
 ];
 /// Types with another machine or process behind them.
 const REMOTE: &[&str] = &[
-    "9p", "beegfs", "ceph", "cifs", "fuse", "fuseblk", "glusterfs", "lustre", "nfs", "nfs4",
-    "ocfs2", "gfs2", "smb3", "virtiofs",
+    "9p",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "fuse",
+    "fuseblk",
+    "glusterfs",
+    "lustre",
+    "nfs",
+    "nfs4",
+    "ocfs2",
+    "gfs2",
+    "smb3",
+    "virtiofs",
 ];
 
 pub(super) const COLLECTOR: Collector = Collector {

@@ -50,9 +50,9 @@ fn parse(text: &str) -> Result<ResourcePressure, FormatError> {
     };
     whole_lines(text)?;
     Ok(ResourcePressure {
-        some: Some(stall(line("some").ok_or_else(|| {
-            FormatError::truncated("no line `some`")
-        })?)?),
+        some: Some(stall(
+            line("some").ok_or_else(|| FormatError::truncated("no line `some`"))?,
+        )?),
         // Before Linux 5.13 there was none for CPU.
         full: line("full").map(stall).transpose()?,
     })
