@@ -78,12 +78,19 @@ fn starts_with(components: &[&str], pattern: &[&str]) -> bool {
             .all(|(wanted, component)| *wanted == "*" || wanted == component)
 }
 
-/// `/proc/PID/io`, `/proc/PID/task/TID/io`, and everything below such a name.
+/// `/proc/PID/io`, `/proc/PID/task/TID/io`, and everything below such a name;
+/// not `/proc/pressure/io`.
 fn is_process_secret(components: &[&str]) -> bool {
     match components {
-        ["proc", _, "task", _, file, ..] | ["proc", _, file, ..] => PROCESS_FILES.contains(file),
+        ["proc", process, "task", _, file, ..] | ["proc", process, file, ..] => {
+            is_process(process) && PROCESS_FILES.contains(file)
+        }
         _ => false,
     }
+}
+
+fn is_process(name: &str) -> bool {
+    matches!(name, "self" | "thread-self") || name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -106,6 +113,7 @@ mod tests {
             "/proc/77/io",
             "/proc/77/task/78/io",
             "/proc/self/environ",
+            "/proc/thread-self/mem",
             "/root/.ssh/id_ed25519",
         ] {
             assert!(is_banned(path), "{path}");
@@ -125,6 +133,7 @@ mod tests {
             "/proc/1/mountinfo",
             "/proc/1/net/dev",
             "/proc/io",
+            "/proc/pressure/io",
             "/sys/fs/cgroup/lxc/101/io.stat",
         ] {
             assert!(!is_banned(path), "{path}");
