@@ -17,6 +17,10 @@ mod context;
 mod facts;
 #[path = "oracle/figures.rs"]
 mod figures;
+#[path = "oracle/files.rs"]
+mod files;
+#[path = "oracle/inventory.rs"]
+mod inventory;
 #[path = "oracle/recordings.rs"]
 mod recordings;
 #[path = "oracle/table.rs"]
@@ -28,7 +32,7 @@ mod tests {
 
     use crate::{
         compare::{self, Account},
-        figures,
+        figures, inventory,
         recordings::{self, STATES},
         table::Table,
     };
@@ -41,11 +45,17 @@ mod tests {
         }
         let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
         assert!(!in_ci, "no recordings at {}", folder.display());
-        say(&format!("SKIPPED oracle: no recordings at {}", folder.display()));
+        say(&format!(
+            "SKIPPED oracle: no recordings at {}",
+            folder.display()
+        ));
         None
     }
 
-    #[expect(clippy::print_stderr, reason = "the report of this test, shown with --nocapture")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the report of this test, shown with --nocapture"
+    )]
     fn say(text: &str) {
         eprintln!("{text}");
     }
@@ -56,10 +66,21 @@ mod tests {
             let count = account.compared.get(kind).copied().unwrap_or(0);
             writeln!(text, "{count:>8}  {kind}").unwrap();
         }
-        for (title, rows) in [("excluded", &table.excluded), ("not carried", &table.not_carried)] {
+        for (title, rows) in [
+            ("excluded", &table.excluded),
+            ("not carried", &table.not_carried),
+        ] {
             writeln!(text, "{title}:").unwrap();
             for row in rows {
-                writeln!(text, "{:>8}  {} {}: {}", row.used.get(), row.records.join(" "), row.fields.join(" "), row.reason).unwrap();
+                writeln!(
+                    text,
+                    "{:>8}  {} {}: {}",
+                    row.used.get(),
+                    row.records.join(" "),
+                    row.fields.join(" "),
+                    row.reason
+                )
+                .unwrap();
             }
         }
         text
@@ -74,6 +95,7 @@ mod tests {
             let state = recordings::unpack(&archives, name).unwrap();
             let nodes = compare::collect(&state, &mut account).unwrap();
             figures::compare(&state, &nodes, &table, &mut account).unwrap();
+            inventory::compare(&state, &nodes, &table, &mut account).unwrap();
             compare::compare(&state, &nodes, &table, &mut account).unwrap();
         }
         say(&report(&account, &table));
@@ -88,6 +110,10 @@ mod tests {
             account.wrong.join("\n")
         );
         let idle = table.idle_rows();
-        assert!(idle.is_empty(), "rows of the table without use:\n{}", idle.join("\n"));
+        assert!(
+            idle.is_empty(),
+            "rows of the table without use:\n{}",
+            idle.join("\n")
+        );
     }
 }

@@ -39,7 +39,11 @@ pub(crate) fn records(folder: &Path) -> Result<Vec<Record>> {
     files.sort();
     let mut records = Vec::new();
     for file in files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name.starts_with("META") {
             continue;
         }
@@ -64,14 +68,23 @@ fn read_answer(file: &str, answer: &Answer, records: &mut Vec<Record>) {
     base.shape = base.read_path(path);
     let data = answer.body.get("data").unwrap_or(&Value::Null);
     if answer.status != 200 {
-        base.fields.insert("(error)".to_owned(), answer.reason.clone());
+        base.fields
+            .insert("(error)".to_owned(), answer.reason.clone());
         records.push(base);
     } else if base.shape.ends_with("/pending") {
         records.push(base.with(&pending(data)));
     } else if base.shape == "/cluster/metrics/export" {
         records.extend(metrics(&base, data));
-    } else if let Some(elements) = data.as_array().filter(|list| list.iter().all(Value::is_object)) {
-        records.extend(elements.iter().filter_map(Value::as_object).map(|element| base.with(element)));
+    } else if let Some(elements) = data
+        .as_array()
+        .filter(|list| list.iter().all(Value::is_object))
+    {
+        records.extend(
+            elements
+                .iter()
+                .filter_map(Value::as_object)
+                .map(|element| base.with(element)),
+        );
     } else if let Some(object) = data.as_object() {
         records.push(base.with(object));
     } else {
@@ -140,13 +153,25 @@ impl Record {
             let value = object.get(key)?;
             value.as_u64().or_else(|| value.as_str()?.parse().ok())
         };
-        let named = matches!(self.shape.as_str(), "/cluster/status" | "/cluster/config/nodes");
+        let named = matches!(
+            self.shape.as_str(),
+            "/cluster/status" | "/cluster/config/nodes"
+        );
         let mut record = Self {
-            shape: split_by.map_or_else(|| self.shape.clone(), |kind| format!("{}#{kind}", self.shape)),
-            node: self.node.clone().or_else(|| text(if named { "name" } else { "node" })),
+            shape: split_by.map_or_else(
+                || self.shape.clone(),
+                |kind| format!("{}#{kind}", self.shape),
+            ),
+            node: self
+                .node
+                .clone()
+                .or_else(|| text(if named { "name" } else { "node" })),
             vmid: self.vmid.or_else(|| number("vmid")),
             storage: self.storage.clone().or_else(|| text("storage")),
-            key: ["iface", "dev", "filename", "devpath"].iter().find_map(|key| text(key)).unwrap_or_default(),
+            key: ["iface", "dev", "filename", "devpath"]
+                .iter()
+                .find_map(|key| text(key))
+                .unwrap_or_default(),
             fields: BTreeMap::new(),
             file: self.file.clone(),
         };

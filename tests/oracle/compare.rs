@@ -89,7 +89,10 @@ pub(crate) fn compare(
     for (moment, records) in answers.iter().enumerate() {
         for record in records {
             let other = by_identity[1 - moment].get(&record.identity()).copied();
-            let has_tree = record.node.as_deref().is_none_or(|node| state.node(node).is_some());
+            let has_tree = record
+                .node
+                .as_deref()
+                .is_none_or(|node| state.node(node).is_some());
             for viewer in viewers(record, nodes) {
                 let sides = [moment, 1 - moment].map(|moment| Ours {
                     node: viewer.node,
@@ -100,7 +103,15 @@ pub(crate) fn compare(
                     state: &state.name,
                     has_tree,
                 };
-                Comparison { record, other, sides, place, moment, table }.run(account);
+                Comparison {
+                    record,
+                    other,
+                    sides,
+                    place,
+                    moment,
+                    table,
+                }
+                .run(account);
             }
         }
     }
@@ -110,12 +121,17 @@ pub(crate) fn compare(
 /// Who can be compared: about one node its own agent, else the others, by what
 /// it broadcasts; about the cluster, every member.
 fn viewers<'n, 's>(record: &Record, nodes: &'n [NodeFacts<'s>]) -> Vec<&'n NodeFacts<'s>> {
-    let is_local = record.shape.starts_with("/nodes/") && !record.is_guest_config();
+    let is_local = record.shape.starts_with("/nodes/") && !record.is_guest_config()
+        || record.shape == "/cluster/metrics/export#node";
     let own: Vec<_> = nodes
         .iter()
         .filter(|node| is_local && Some(node.node) == record.node.as_deref())
         .collect();
-    if own.is_empty() { nodes.iter().collect() } else { own }
+    if own.is_empty() {
+        nodes.iter().collect()
+    } else {
+        own
+    }
 }
 
 struct Comparison<'a> {
@@ -132,7 +148,11 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     fn run(&self, account: &mut Account) {
         let contexts = self.sides.map(|side| side.context(self.record));
-        let config = self.record.is_guest_config().then_some(self.record.vmid).flatten();
+        let config = self
+            .record
+            .is_guest_config()
+            .then_some(self.record.vmid)
+            .flatten();
         let config = config.and_then(|vmid| self.sides[0].guest_config(vmid));
         for (field, theirs) in &self.record.fields {
             let mut name = field.clone();
@@ -149,8 +169,12 @@ impl Comparison<'_> {
                 )),
                 Verdict::Compare(row, _) if name != *field => account.count(&row.kind),
                 Verdict::Compare(row, path) => {
-                    let values = [0, 1].map(|side: usize| self.figure(&contexts[side], field, &path));
-                    let scale = row.of.as_deref().and_then(|path| look_up(&contexts[0], path));
+                    let values =
+                        [0, 1].map(|side: usize| self.figure(&contexts[side], field, &path));
+                    let scale = row
+                        .of
+                        .as_deref()
+                        .and_then(|path| look_up(&contexts[0], path));
                     let other = self.other.and_then(|record| record.fields.get(field));
                     let right = agrees(row, &values, [Some(theirs), other], scale.as_deref());
                     account.check(&row.kind, right, || {
@@ -174,10 +198,19 @@ impl Comparison<'_> {
     }
 
     /// Ours; `nics.tap101i0.netin` names its interface itself.
-    fn figure(&self, context: &serde_json::Map<String, serde_json::Value>, field: &str, path: &str) -> Option<String> {
-        let interface = field.strip_prefix("nics.").and_then(|rest| rest.split('.').next());
+    fn figure(
+        &self,
+        context: &serde_json::Map<String, serde_json::Value>,
+        field: &str,
+        path: &str,
+    ) -> Option<String> {
+        let interface = field
+            .strip_prefix("nics.")
+            .and_then(|rest| rest.split('.').next());
         match (interface, context.get("nic")) {
-            (Some(name), Some(nic)) if nic.get("name").and_then(|n| n.as_str()) != Some(name) => None,
+            (Some(name), Some(nic)) if nic.get("name").and_then(|n| n.as_str()) != Some(name) => {
+                None
+            }
             _ => look_up(context, path),
         }
     }
@@ -203,7 +236,12 @@ fn is_pending(flat: &Flat, pending: &[String], field: &str, theirs: &str) -> boo
 }
 
 /// Whether ours and the API's value agree by the rule of the row.
-fn agrees(row: &Compare, ours: &[Option<String>; 2], theirs: [Option<&String>; 2], of: Option<&str>) -> bool {
+fn agrees(
+    row: &Compare,
+    ours: &[Option<String>; 2],
+    theirs: [Option<&String>; 2],
+    of: Option<&str>,
+) -> bool {
     let ([Some(our_text), _], [Some(their_text), _]) = (ours, theirs) else {
         return false;
     };
@@ -223,13 +261,14 @@ fn agrees(row: &Compare, ours: &[Option<String>; 2], theirs: [Option<&String>; 2
             let lies_between = |value: f64, one: f64, other: Option<f64>| {
                 other.is_some_and(|other| one.min(other) <= value && value <= one.max(other))
             };
-            near
-                || lies_between(our, their, theirs[1].and_then(|text| number(text)))
+            near || lies_between(our, their, theirs[1].and_then(|text| number(text)))
                 || lies_between(their, our, ours[1].as_deref().and_then(number))
         }
     }
 }
 
 fn words(text: &str) -> BTreeSet<&str> {
-    text.split([',', ';', ' ']).filter(|word| !word.is_empty()).collect()
+    text.split([',', ';', ' '])
+        .filter(|word| !word.is_empty())
+        .collect()
 }

@@ -17,8 +17,25 @@ const SET: &str = "(set)";
 const MEBIBYTES: &[&str] = &["memory", "balloon", "swap"];
 /// Keys whose value is carried as it stands.
 const PLAIN: &[&str] = &[
-    "tags", "template", "onboot", "protection", "lock", "ostype", "cores", "sockets", "vcpus", "cpulimit",
-    "cpuunits", "numa", "bios", "scsihw", "kvm", "unprivileged", "parent", "startup", "vmgenid",
+    "tags",
+    "template",
+    "onboot",
+    "protection",
+    "lock",
+    "ostype",
+    "cores",
+    "sockets",
+    "vcpus",
+    "cpulimit",
+    "cpuunits",
+    "numa",
+    "bios",
+    "scsihw",
+    "kvm",
+    "unprivileged",
+    "parent",
+    "startup",
+    "vmgenid",
 ];
 /// Property strings, with the key of their unnamed value.
 const PROPERTIES: &[(&str, &str)] = &[
@@ -51,7 +68,8 @@ pub(crate) fn of_api(is_container: bool, object: &Map<String, Value>) -> Flat {
             }
             "serial" => put(&mut flat, &format!("{key}.host"), value),
             "net" => nic(&mut flat, is_container, key, &value),
-            "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused" | "mp" | "rootfs" => {
+            "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused" | "mp"
+            | "rootfs" => {
                 volume(&mut flat, is_container, family, key, &value);
             }
             "digest" => put(&mut flat, key, value),
@@ -129,7 +147,14 @@ fn volume(flat: &mut Flat, is_container: bool, family: &str, key: &str, value: &
     leaf("kind", kind);
     leaf("backup", if backed_up { "1" } else { "0" });
     leaf("replicate", get("replicate").unwrap_or("1"));
-    leaf("discard", if get("discard") == Some("on") { "1" } else { "0" });
+    leaf(
+        "discard",
+        if get("discard") == Some("on") {
+            "1"
+        } else {
+            "0"
+        },
+    );
     for switch in ["iothread", "ssd", "ro", "shared"] {
         leaf(switch, get(switch).unwrap_or("0"));
     }
@@ -141,12 +166,20 @@ fn volume(flat: &mut Flat, is_container: bool, family: &str, key: &str, value: &
         None => leaf("volume", file),
     }
     if is_container {
-        leaf("mp", if kind == "ROOTFS" { "/" } else { get("mp").unwrap_or_default() });
+        leaf(
+            "mp",
+            if kind == "ROOTFS" {
+                "/"
+            } else {
+                get("mp").unwrap_or_default()
+            },
+        );
     }
     for (name, value) in &properties {
         match *name {
             "size" => leaf("size", &bytes(value)),
-            "file" | "volume" | "backup" | "replicate" | "discard" | "iothread" | "ssd" | "ro" | "shared" | "mp" => {}
+            "file" | "volume" | "backup" | "replicate" | "discard" | "iothread" | "ssd" | "ro"
+            | "shared" | "mp" => {}
             other => leaf(other, value),
         }
     }
@@ -171,19 +204,40 @@ pub(crate) fn of_ours(guest: &Value) -> Flat {
     let mut flat = Flat::new();
     let settings = guest.get("settings").unwrap_or(&Value::Null);
     for (field, key) in [
-        ("name", "name"), ("start_on_boot", "onboot"), ("protection", "protection"), ("lock", "lock"), ("os_type", "ostype"),
-        ("cores", "cores"), ("sockets", "sockets"), ("vcpus", "vcpus"), ("cpu_limit_cores", "cpulimit"),
-        ("cpu_units", "cpuunits"), ("cpu_type", "cpu.cputype"), ("numa", "numa"), ("memory_bytes", "memory"),
-        ("balloon_bytes", "balloon"), ("swap_bytes", "swap"), ("agent_enabled", "agent.enabled"), ("bios", "bios"),
-        ("machine", "machine.type"), ("scsi_controller", "scsihw"), ("unprivileged", "unprivileged"),
-        ("created_at", "meta.ctime"), ("smbios_uuid", "smbios1.uuid"), ("vm_generation_id", "vmgenid"),
-        ("parent_snapshot", "parent"), ("startup", "startup"), ("kvm_enabled", "kvm"),
+        ("name", "name"),
+        ("start_on_boot", "onboot"),
+        ("protection", "protection"),
+        ("lock", "lock"),
+        ("os_type", "ostype"),
+        ("cores", "cores"),
+        ("sockets", "sockets"),
+        ("vcpus", "vcpus"),
+        ("cpu_limit_cores", "cpulimit"),
+        ("cpu_units", "cpuunits"),
+        ("cpu_type", "cpu.cputype"),
+        ("numa", "numa"),
+        ("memory_bytes", "memory"),
+        ("balloon_bytes", "balloon"),
+        ("swap_bytes", "swap"),
+        ("agent_enabled", "agent.enabled"),
+        ("bios", "bios"),
+        ("machine", "machine.type"),
+        ("scsi_controller", "scsihw"),
+        ("unprivileged", "unprivileged"),
+        ("created_at", "meta.ctime"),
+        ("smbios_uuid", "smbios1.uuid"),
+        ("vm_generation_id", "vmgenid"),
+        ("parent_snapshot", "parent"),
+        ("startup", "startup"),
+        ("kvm_enabled", "kvm"),
     ] {
         put_known(&mut flat, key, settings.get(field));
     }
     for (field, key, value) in [
-        ("template", "template", "1"), ("has_description", "description", SET),
-        ("has_raw_arguments", "args", SET), ("ha_watchdog", "watchdog", SET),
+        ("template", "template", "1"),
+        ("has_description", "description", SET),
+        ("has_raw_arguments", "args", SET),
+        ("ha_watchdog", "watchdog", SET),
     ] {
         if settings.get(field) == Some(&Value::Bool(true)) {
             put(&mut flat, key, value.to_owned());
@@ -206,9 +260,20 @@ pub(crate) fn of_ours(guest: &Value) -> Flat {
         let kind = text(volume, "kind").replace("VOLUME_KIND_", "");
         put(&mut flat, &format!("{key}.kind"), kind);
         for (field, name) in [
-            ("storage", "storage"), ("volume", "volume"), ("host_path", "volume"), ("size_bytes", "size"), ("cache", "cache"),
-            ("format", "format"), ("backup", "backup"), ("replicate", "replicate"), ("io_thread", "iothread"),
-            ("discard", "discard"), ("ssd", "ssd"), ("read_only", "ro"), ("shared", "shared"), ("mount_point", "mp"),
+            ("storage", "storage"),
+            ("volume", "volume"),
+            ("host_path", "volume"),
+            ("size_bytes", "size"),
+            ("cache", "cache"),
+            ("format", "format"),
+            ("backup", "backup"),
+            ("replicate", "replicate"),
+            ("io_thread", "iothread"),
+            ("discard", "discard"),
+            ("ssd", "ssd"),
+            ("read_only", "ro"),
+            ("shared", "shared"),
+            ("mount_point", "mp"),
         ] {
             put_known(&mut flat, &format!("{key}.{name}"), volume.get(field));
         }
@@ -216,14 +281,24 @@ pub(crate) fn of_ours(guest: &Value) -> Flat {
     for nic in items(settings, "nics") {
         let key = text(nic, "key");
         for (field, name) in [
-            ("model", "model"), ("mac_address", "mac"), ("bridge", "bridge"), ("vlan_tag", "tag"), ("firewall", "firewall"),
-            ("link_down", "link_down"), ("rate_megabytes_per_second", "rate"), ("mtu_bytes", "mtu"),
+            ("model", "model"),
+            ("mac_address", "mac"),
+            ("bridge", "bridge"),
+            ("vlan_tag", "tag"),
+            ("firewall", "firewall"),
+            ("link_down", "link_down"),
+            ("rate_megabytes_per_second", "rate"),
+            ("mtu_bytes", "mtu"),
         ] {
             put_known(&mut flat, &format!("{key}.{name}"), nic.get(field));
         }
     }
     for device in items(settings, "host_devices") {
-        put_known(&mut flat, &format!("{}.host", text(device, "key")), device.get("host"));
+        put_known(
+            &mut flat,
+            &format!("{}.host", text(device, "key")),
+            device.get("host"),
+        );
     }
     flat
 }
@@ -242,8 +317,15 @@ fn put_known(flat: &mut Flat, key: &str, value: Option<&Value>) {
     }
 }
 
-pub(crate) fn items<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    value.get(field).and_then(Value::as_array).into_iter().flatten()
+pub(crate) fn items<'a>(
+    value: &'a Value,
+    field: &str,
+) -> impl Iterator<Item = &'a Value> + use<'a> {
+    value
+        .get(field)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 pub(crate) fn text(value: &Value, field: &str) -> String {

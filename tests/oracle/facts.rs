@@ -28,7 +28,10 @@ pub(crate) struct Facts {
 
 /// Runs every collector on a tree, at the time of its recording.
 pub(crate) fn collect(tree: &Tree) -> Result<Facts> {
-    #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this century")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "milliseconds of this century"
+    )]
     let now = (tree.meta.start * 1000.0) as i64;
     let clock = Clock::Fixed(Arc::new(AtomicI64::new(now)));
     let host = Host::open(&tree.root)?.with_clock(clock);
@@ -48,7 +51,10 @@ pub(crate) fn collect(tree: &Tree) -> Result<Facts> {
     for one in &samples {
         let message = DynamicMessage::decode(sample.clone(), one.encode_to_vec().as_slice())?;
         for field in payload.fields().filter(|field| message.has_field(field)) {
-            values.insert(field.name().to_owned(), plain(&message.get_field(&field), &field.kind()));
+            values.insert(
+                field.name().to_owned(),
+                plain(&message.get_field(&field), &field.kind()),
+            );
         }
     }
     Ok(Facts { samples, values })
@@ -62,7 +68,10 @@ pub(crate) fn unexplained_failures(facts: &Facts, tree: &Tree) -> Vec<String> {
             let refused = |path: &str| tree.meta.errors.iter().any(|error| error.path == path);
             if failure.path.is_empty() || !refused(&failure.path) {
                 let kind = FailureKind::try_from(failure.kind).unwrap_or_default();
-                unexplained.push(format!("{}: {} {kind:?} {}", sample.collector, failure.path, failure.detail));
+                unexplained.push(format!(
+                    "{}: {} {kind:?} {}",
+                    sample.collector, failure.path, failure.detail
+                ));
             }
         }
         if sample.payload.is_none() && sample.failures.is_empty() {
@@ -99,12 +108,19 @@ fn plain(value: &Dynamic, kind: &Kind) -> Value {
 fn message_value(message: &DynamicMessage) -> Value {
     let descriptor = message.descriptor();
     if descriptor.full_name() == "google.protobuf.Timestamp" {
-        let seconds = message.get_field_by_name("seconds").and_then(|value| value.as_i64());
+        let seconds = message
+            .get_field_by_name("seconds")
+            .and_then(|value| value.as_i64());
         return seconds.map_or(Value::Null, Value::from);
     }
     descriptor
         .fields()
         .filter(|field| !field.supports_presence() || message.has_field(field))
-        .map(|field| (field.name().to_owned(), plain(&message.get_field(&field), &field.kind())))
+        .map(|field| {
+            (
+                field.name().to_owned(),
+                plain(&message.get_field(&field), &field.kind()),
+            )
+        })
         .collect()
 }

@@ -116,7 +116,11 @@ pub(crate) fn unpack(archives: &Path, name: &str) -> Result<State> {
 impl State {
     /// The answers of the API at a moment.
     pub(crate) fn oracle(&self, moment: &str) -> PathBuf {
-        self.folder.path().join(&self.name).join("oracle").join(moment)
+        self.folder
+            .path()
+            .join(&self.name)
+            .join("oracle")
+            .join(moment)
     }
 
     pub(crate) fn node(&self, name: &str) -> Option<&Node> {

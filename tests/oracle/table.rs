@@ -153,7 +153,12 @@ impl Table {
         let others = self.excluded.iter().chain(&self.not_carried);
         let others = others
             .filter(|row| row.used.get() == 0 || row.reason.is_empty())
-            .map(|row| format!("excluded or not carried: {:?} {:?}", row.records, row.fields));
+            .map(|row| {
+                format!(
+                    "excluded or not carried: {:?} {:?}",
+                    row.records, row.fields
+                )
+            });
         let independent = self
             .independent
             .iter()
@@ -189,7 +194,10 @@ impl Exclusion {
         });
         self.records.contains(&record.shape)
             && self.fields.iter().any(|glob| matches(glob, field))
-            && self.state.as_deref().is_none_or(|state| state == place.state)
+            && self
+                .state
+                .as_deref()
+                .is_none_or(|state| state == place.state)
             && node_fits
             && self.value.as_deref().is_none_or(|wanted| wanted == value)
             && !(self.node_without_tree && place.has_tree)
