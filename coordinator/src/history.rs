@@ -88,6 +88,9 @@ impl History {
         at: Timestamp,
         value: f64,
     ) {
+        if !value.is_finite() {
+            return;
+        }
         let slot = at.as_second().div_euclid(SLOT_SECONDS);
         let key = SeriesKey {
             object,
