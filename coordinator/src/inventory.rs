@@ -17,7 +17,7 @@ pub mod summary;
 pub struct Coverage {
     /// The instant the answer describes.
     pub at: Timestamp,
-    /// One entry per cluster member, sorted by cluster and name.
+    /// One entry per node that the answer is about, sorted by cluster and name.
     pub nodes: Vec<NodeCoverage>,
     /// What could not be assessed, in words, worst first.
     pub not_assessed: Vec<String>,
