@@ -21,6 +21,8 @@ mod figures;
 mod files;
 #[path = "oracle/inventory.rs"]
 mod inventory;
+#[path = "oracle/merged.rs"]
+mod merged;
 #[path = "oracle/recordings.rs"]
 mod recordings;
 #[path = "oracle/table.rs"]
@@ -32,7 +34,7 @@ mod tests {
 
     use crate::{
         compare::{self, Account},
-        figures, inventory,
+        figures, inventory, merged,
         recordings::{self, STATES},
         table::Table,
     };
@@ -96,6 +98,7 @@ mod tests {
             let nodes = compare::collect(&state, &mut account).unwrap();
             figures::compare(&state, &nodes, &table, &mut account).unwrap();
             inventory::compare(&state, &nodes, &table, &mut account).unwrap();
+            merged::compare(&state, &nodes, &table, &mut account).unwrap();
             compare::compare(&state, &nodes, &table, &mut account).unwrap();
         }
         say(&report(&account, &table));
