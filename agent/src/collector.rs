@@ -287,6 +287,7 @@ fn microseconds(duration: Duration) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write the tree they read")]
 mod tests {
     use std::{collections::BTreeSet, fs, os::unix::fs::symlink};
 

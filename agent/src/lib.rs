@@ -5,6 +5,7 @@
 //! and [`service`] serves it. The binary adds [`config`] and the command line.
 
 pub mod collector;
+pub mod config;
 pub mod format;
 pub mod host;
 pub mod sampler;

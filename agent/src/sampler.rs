@@ -43,16 +43,14 @@ impl Sampler {
     /// There is no deadline: a source that hangs, hangs the caller.
     pub fn tick_blocking(&mut self) -> Option<NodeUpdate> {
         let now = self.now();
-        let samples: Vec<Sample> = COLLECTORS
-            .iter()
-            .filter_map(|collector| {
-                self.schedule.starts(collector, now).then(|| {
-                    let sample = caught(collector, &self.host);
-                    self.schedule.ended(collector, &sample);
-                    sample
-                })
-            })
-            .collect();
+        let mut samples: Vec<Sample> = Vec::new();
+        for collector in COLLECTORS {
+            if self.schedule.starts(collector, now) {
+                let sample = caught(collector, &self.host);
+                self.schedule.ended(collector, &sample);
+                samples.push(sample);
+            }
+        }
         (!samples.is_empty()).then(|| self.spool.append(samples))
     }
 

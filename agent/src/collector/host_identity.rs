@@ -251,9 +251,9 @@ mod tests {
         #[test]
         fn any_text_parses_or_fails(text in "((processor|flags|physical id)\t?: ?[a-z0-9 ]{0,9}\n|(PRETTY_NAME|VERSION_ID)=\"?\\PC{0,9}\n|\\PC{0,20}\n?){0,6}") {
             let mut identity = HostIdentity::default();
-            let _ = parse_cpuinfo(&text, &mut identity).is_ok();
-            let _ = parse_os_release(&text, &mut identity).is_ok();
-            let _ = certificate_sha256(&text).is_ok();
+            drop(parse_cpuinfo(&text, &mut identity));
+            drop(parse_os_release(&text, &mut identity));
+            drop(certificate_sha256(&text));
             let _ = package_version(&text, "a");
         }
     }

@@ -368,7 +368,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_parses_or_fails(text in "\\{?(\"(node|qemu|data|timestamp|101|cpu)\":|[{}\\[\\],:0-9\"a-z]){0,14}\\}?") {
-            let _ = parse(&text).is_ok();
+            drop(parse(&text));
         }
     }
 }

@@ -134,7 +134,7 @@ mod tests {
             summary: "test",
             class: CollectionClass::Fast,
             interval: Duration::from_secs(10),
-            deadline: Duration::from_millis(50),
+            deadline: Duration::from_millis(500),
             paths: &["/test"],
             collect,
         })
