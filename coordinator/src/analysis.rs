@@ -1,6 +1,21 @@
 //! Analyses: scope, checks, evidence, report.
+//!
+//! Every analysis gives its deterministic report, which is complete on its own;
+//! nothing that explains or ranks it further can take a finding away.
 
-use crate::{answer::AnswerError, coordinator::Current, report::Report};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+mod group;
+mod health;
+mod inventory;
+mod scope;
+mod state;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use health::cluster_health;
 
 /// What an analysis is about; empty = everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,21 +28,13 @@ pub struct Scope {
 }
 
 /// How much the reader wants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Depth {
+    /// One page: 40 lines at any size of the datacenter.
     #[default]
     Summary,
+    /// Every finding with its evidence and fix, within generous limits.
     Full,
-}
-
-/// The health of what the scope names.
-///
-/// # Errors
-/// When the scope names something that is not known.
-pub fn cluster_health(
-    _current: &Current,
-    _scope: &Scope,
-    _depth: Depth,
-) -> Result<Report, AnswerError> {
-    Err(AnswerError::NotFound(String::new()))
 }

@@ -1,6 +1,7 @@
 //! Answers: what each question of a person or program returns.
 //!
-//! One structure per question, made from one [`Current`]. It is the JSON of
+//! One structure per question, made from one
+//! [`Current`](crate::coordinator::Current). It is the JSON of
 //! `--output json` and the structured output of the MCP tool of the same
 //! question; `grpc` converts it and `render` turns it into text.
 
@@ -8,13 +9,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    coordinator::Current,
     finding::{Category, Finding, Lane, Severity},
     inventory::{
         AgentSummary, ClusterSummary, Coverage, GuestDetail, GuestSummary, NodeDetail, NodeSummary,
         StorageSummary,
     },
 };
+
+pub(crate) mod finding;
+pub(crate) mod guest;
+mod inventory;
+mod page;
+pub(crate) mod select;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use finding::findings;
+pub use guest::{guest, guests};
+pub use inventory::{agents, cluster_status, node, nodes, storages};
 
 /// Why a question has no answer. The text says how to ask instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,62 +131,4 @@ pub struct Page {
     /// 0 = the default of the question.
     pub size: u32,
     pub token: String,
-}
-
-/// # Errors
-/// When the cluster is not known.
-pub fn cluster_status(_current: &Current, _cluster: &str) -> Result<ClusterStatus, AnswerError> {
-    Err(AnswerError::NotFound(String::new()))
-}
-
-/// # Errors
-/// When the cluster is not known.
-pub fn nodes(_current: &Current, _cluster: &str) -> Result<Nodes, AnswerError> {
-    Err(AnswerError::NotFound(String::new()))
-}
-
-/// # Errors
-/// When cluster or node are not known, or the name is ambiguous.
-pub fn node(_current: &Current, _cluster: &str, _node: &str) -> Result<Node, AnswerError> {
-    Err(AnswerError::NotFound(String::new()))
-}
-
-/// # Errors
-/// When cluster or node are not known, or the page is malformed.
-pub fn guests(
-    _current: &Current,
-    _filter: &GuestFilter,
-    _page: &Page,
-) -> Result<Guests, AnswerError> {
-    Err(AnswerError::NotFound(String::new()))
-}
-
-/// A guest by VMID or exact name.
-///
-/// # Errors
-/// When cluster or guest are not known, or the name is ambiguous.
-pub fn guest(_current: &Current, _cluster: &str, _guest: &str) -> Result<Guest, AnswerError> {
-    Err(AnswerError::NotFound(String::new()))
-}
-
-/// # Errors
-/// When the cluster is not known.
-pub fn storages(_current: &Current, _cluster: &str) -> Result<Storages, AnswerError> {
-    Err(AnswerError::NotFound(String::new()))
-}
-
-/// # Errors
-/// When the cluster is not known or the page is malformed.
-pub fn findings(
-    _current: &Current,
-    _filter: &FindingFilter,
-    _page: &Page,
-) -> Result<Findings, AnswerError> {
-    Err(AnswerError::NotFound(String::new()))
-}
-
-/// The agents and what they deliver.
-#[must_use]
-pub fn agents(_current: &Current) -> Agents {
-    Agents { agents: Vec::new() }
 }

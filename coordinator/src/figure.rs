@@ -21,6 +21,14 @@ pub fn percent(ratio: f64) -> String {
     }
 }
 
+/// Part of a whole, 0 to 1; absent without a whole.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> Option<f64> {
+    // Exact enough: figures below 2^53 bytes, or an error below a percent.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
 /// The two largest units that matter: `3 d 4 h`, `12 min`, `45 s`.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
@@ -46,6 +54,36 @@ pub fn latency(seconds: f64) -> String {
     }
 }
 
+/// A number with the unit of an evidence: `97 %`, `1.5 GiB`, `3 d 4 h`.
+#[must_use]
+pub fn number(value: f64, unit: &str) -> String {
+    // Conversions of floats to integers saturate, so a wild value stays a number.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and the value is not negative"
+    )]
+    match unit {
+        "bytes" if value >= 0.0 => bytes(value as u64),
+        "bytes_per_second" if value >= 0.0 => format!("{}/s", bytes(value as u64)),
+        "seconds" if (0.0..1.0).contains(&value) => latency(value),
+        "seconds" if value >= 0.0 => duration(Duration::from_secs(value as u64)),
+        "ratio" => percent(value),
+        "celsius" => format!("{value:.0} °C"),
+        "" => plain(value),
+        _ => format!("{} {}", plain(value), crate::untrusted::name(unit)),
+    }
+}
+
+/// Whole numbers without decimals, others with two.
+fn plain(value: f64) -> String {
+    if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +102,12 @@ mod tests {
         );
         assert_eq!(latency(0.018), "18 ms");
         assert_eq!(latency(2.42), "2.4 s");
+        assert_eq!(number(0.97, "ratio"), "97 %");
+        assert_eq!(number(1_610_612_736.0, "bytes"), "1.5 GiB");
+        assert_eq!(number(3.0, ""), "3");
+        assert_eq!(number(0.0, "seconds"), "0 ms");
+        assert_eq!(number(7260.0, "seconds"), "2 h 1 min");
+        assert_eq!(number(61.4, "celsius"), "61 °C");
+        assert_eq!(number(-5.5, "bytes"), "-5.50 bytes");
     }
 }

@@ -11,13 +11,14 @@ use serde::Serialize;
 pub mod coverage;
 pub mod detail;
 pub mod summary;
+pub mod word;
 
 /// What an answer covers. Data that was not seen is never silently missing.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Coverage {
     /// The instant the answer describes.
     pub at: Timestamp,
-    /// One entry per cluster member, sorted by cluster and name.
+    /// One entry per node that the answer is about, sorted by cluster and name.
     pub nodes: Vec<NodeCoverage>,
     /// What could not be assessed, in words, worst first.
     pub not_assessed: Vec<String>,

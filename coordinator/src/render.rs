@@ -1,6 +1,23 @@
 //! Answers as text for a terminal, as Markdown for chat, or as JSON.
+//!
+//! Each answer is described once, as a list of blocks; one writer makes text of
+//! it and one makes Markdown. So neither form can show what the other hides,
+//! and escaping has one place per form.
 
 use serde::Serialize;
+
+mod block;
+mod cell;
+mod cluster;
+mod finding;
+mod guest;
+mod markdown;
+mod node;
+mod report;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod text;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
@@ -14,7 +31,8 @@ pub enum Format {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {
     pub format: Format,
-    /// Columns of the terminal; `None` = no limit.
+    /// Columns of the terminal; `None` = sentences end at 100 columns and tables
+    /// are as wide as they are.
     pub width: Option<u16>,
     /// ANSI colours, in text only.
     pub color: bool,
@@ -34,5 +52,15 @@ pub fn render<T: Render>(answer: &T, style: &Style) -> String {
         Format::Markdown => answer.markdown(),
         // Answers are structs with string keys, which always serialise.
         Format::Json => serde_json::to_string_pretty(answer).unwrap_or_default() + "\n",
+    }
+}
+
+impl<T: block::Describe + Serialize> Render for T {
+    fn text(&self, style: &Style) -> String {
+        text::write(&self.describe(), style)
+    }
+
+    fn markdown(&self) -> String {
+        markdown::write(&self.describe())
     }
 }

@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{check::VerdictCounts, finding::Finding, inventory::Coverage};
+use crate::{analysis::Depth, check::VerdictCounts, finding::Finding, inventory::Coverage};
 
 /// The result of one analysis. This is its one JSON form; text and Markdown are
 /// rendered from it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Report {
     pub kind: AnalysisKind,
+    pub depth: Depth,
     /// The instant the report describes.
     pub at: Timestamp,
     pub state: HealthState,
@@ -19,7 +20,8 @@ pub struct Report {
     /// Profile and where it comes from, one line per cluster.
     pub profiles: Vec<String>,
     pub sections: Vec<Section>,
-    /// Findings the report rests on, worst first.
+    /// Findings the report rests on, worst first: at most 50 in a summary and 500
+    /// in a full report. The sections count all of them.
     pub findings: Vec<Finding>,
     pub coverage: Coverage,
     pub verdicts: VerdictCounts,
@@ -50,5 +52,7 @@ pub struct Section {
     pub title: String,
     /// `deterministic` or `claude:MODEL`.
     pub source: String,
+    /// A line that is about findings begins with their severity and a colon; one
+    /// that begins with two blanks belongs to the line before.
     pub lines: Vec<String>,
 }

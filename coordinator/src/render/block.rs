@@ -1,0 +1,170 @@
+//! What an answer consists of, before it is text or Markdown.
+
+use crate::finding::Severity;
+
+/// An answer that says what it shows.
+pub(super) trait Describe {
+    fn describe(&self) -> Document;
+}
+
+/// The blocks of an answer, from top to bottom.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) blocks: Vec<Block>,
+    /// Rows that the text may take; a longer one cuts its longest lines.
+    pub(super) page: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) enum Block {
+    /// The first line of a report: how it is, in a word and a sentence.
+    State {
+        tone: Tone,
+        word: String,
+        text: String,
+    },
+    Heading(String),
+    Line {
+        mark: Mark,
+        text: String,
+    },
+    Table(Table),
+    /// Less important: sources, counts, legends.
+    Note(String),
+    Gap,
+}
+
+/// What stands before a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    None,
+    Severity(Severity),
+    /// Nothing to complain about.
+    Good,
+    Number(u32),
+    /// Belongs to the line before.
+    Below,
+}
+
+/// How good or bad something is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Tone {
+    #[default]
+    Plain,
+    Good,
+    Warning,
+    Critical,
+    Dim,
+    Bold,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    pub(super) title: &'static str,
+    /// Figures, aligned to the right.
+    pub(super) right: bool,
+    /// May be cut when space is short.
+    pub(super) elastic: bool,
+    /// Left out when space is short, the highest first; 0 = never.
+    pub(super) spare: u8,
+}
+
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) tone: Tone,
+    /// Absent = not known.
+    pub(super) cells: Vec<Option<String>>,
+}
+
+/// A column of words.
+pub(super) fn words(title: &'static str) -> Column {
+    Column {
+        title,
+        right: false,
+        elastic: false,
+        spare: 0,
+    }
+}
+
+/// A column of names, which may be cut.
+pub(super) fn names(title: &'static str) -> Column {
+    Column {
+        elastic: true,
+        ..words(title)
+    }
+}
+
+/// A column of figures.
+pub(super) fn figures(title: &'static str) -> Column {
+    Column {
+        right: true,
+        ..words(title)
+    }
+}
+
+impl Column {
+    pub(super) fn spare(self, order: u8) -> Self {
+        Self {
+            spare: order,
+            ..self
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn new(columns: &[Column]) -> Self {
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    pub(super) fn row(&mut self, tone: Tone, cells: Vec<Option<String>>) {
+        self.rows.push(Row { tone, cells });
+    }
+
+    /// Positions of columns that have something to show. A column that is
+    /// unknown or empty in every row says nothing.
+    pub(super) fn used(&self) -> Vec<usize> {
+        (0..self.columns.len())
+            .filter(|position| {
+                self.rows.iter().any(|row| {
+                    row.cells
+                        .get(*position)
+                        .is_some_and(|cell| cell.as_ref().is_some_and(|cell| !cell.is_empty()))
+                })
+            })
+            .collect()
+    }
+}
+
+impl Document {
+    pub(super) fn heading(&mut self, text: &str) {
+        self.blocks.push(Block::Heading(text.to_owned()));
+    }
+
+    pub(super) fn line(&mut self, mark: Mark, text: impl Into<String>) {
+        self.blocks.push(Block::Line {
+            mark,
+            text: text.into(),
+        });
+    }
+
+    pub(super) fn note(&mut self, text: impl Into<String>) {
+        self.blocks.push(Block::Note(text.into()));
+    }
+
+    pub(super) fn table(&mut self, table: Table) {
+        self.blocks.push(Block::Table(table));
+    }
+
+    pub(super) fn gap(&mut self) {
+        self.blocks.push(Block::Gap);
+    }
+}
