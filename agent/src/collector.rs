@@ -29,6 +29,7 @@ mod load;
 mod members;
 mod memory;
 mod network;
+mod pmxcfs;
 mod pressure;
 mod pve_status;
 mod run;
@@ -37,6 +38,10 @@ mod storage_config;
 
 pub use host_identity::{identify, is_pve_node};
 pub use run::Runner;
+pub(crate) use {
+    config_versions::{NAME as CONFIG_VERSIONS, marks as config_marks},
+    run::caught,
+};
 
 /// Every collector, fast ones first.
 pub const COLLECTORS: &[Collector] = &[
@@ -68,6 +73,8 @@ const DETAIL_LIMIT: usize = 300;
 
 /// Interval of the fast class, and of polling the change counters.
 pub(crate) const FAST: Duration = Duration::from_secs(10);
+/// At the latest, the configuration is read again after this time.
+pub(crate) const CONFIG: Duration = Duration::from_secs(600);
 /// Files only: a read that takes longer hangs.
 pub(crate) const FILE_DEADLINE: Duration = Duration::from_secs(2);
 /// Limit of one file in pmxcfs (`pve-cluster@src/pmxcfs/memdb.h`).
@@ -90,6 +97,15 @@ pub struct Collector {
     /// number of them.
     pub paths: &'static [&'static str],
     pub collect: fn(&mut Reading<'_>) -> Result<Payload, CollectError>,
+}
+
+impl Collector {
+    /// Whether it reads configuration that announces its changes in
+    /// `/etc/pve/.version`. The interval of such a collector is its longest pause.
+    #[must_use]
+    pub fn runs_on_change(&self) -> bool {
+        self.class == CollectionClass::Config && self.interval > FAST
+    }
 }
 
 /// Why a collector has no payload.
@@ -271,10 +287,39 @@ fn microseconds(duration: Duration) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write the tree they read")]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, fs, os::unix::fs::symlink};
+
+    use pvelens_proto::agent::v1::FailureKind;
 
     use super::*;
+
+    /// Runs a collector over a tree of files. A path that ends in `@` is a link
+    /// to its content, one that ends in `/` a directory.
+    pub(crate) fn sample(collector: &Collector, files: &[(&str, &str)]) -> Sample {
+        let directory = tempfile::TempDir::new().unwrap();
+        for (path, content) in files {
+            let full = directory.path().join(path.trim_end_matches(['@', '/']));
+            fs::create_dir_all(full.parent().unwrap()).unwrap();
+            if path.ends_with('@') {
+                symlink(content, full).unwrap();
+            } else if path.ends_with('/') {
+                fs::create_dir(full).unwrap();
+            } else {
+                fs::write(full, content).unwrap();
+            }
+        }
+        collect_once(collector, &Host::open(directory.path()).unwrap())
+    }
+
+    pub(crate) fn kinds(sample: &Sample) -> Vec<FailureKind> {
+        sample
+            .failures
+            .iter()
+            .map(|failure| failure.kind())
+            .collect()
+    }
 
     #[test]
     fn names_are_unique_and_every_collector_says_what_it_reads() {

@@ -5,6 +5,7 @@ use pvelens_proto::agent::v1::FailureKind;
 use crate::host::SourceError;
 
 pub mod corosync_conf;
+pub mod figure;
 pub mod guest_config;
 pub mod property_string;
 pub mod section_config;

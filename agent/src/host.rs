@@ -85,6 +85,7 @@ impl Host {
     ///
     /// # Errors
     /// When it is not a readable directory.
+    #[expect(clippy::disallowed_methods, reason = "this is the root of all reads")]
     pub fn open(root: &Path) -> Result<Self, SourceError> {
         let name = root.display().to_string();
         let root: PathBuf = root
@@ -250,10 +251,7 @@ impl Host {
 
     /// Opens a regular file for reading; never blocks on a FIFO.
     fn open_file(&self, path: &str) -> Result<OwnedFd, SourceError> {
-        let file = self.resolve(
-            path,
-            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
-        )?;
+        let file = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let kind = rustix::fs::fstat(&file)
             .map(|stat| FileType::from_raw_mode(stat.st_mode))
             .map_err(|error| errno(path, error))?;
@@ -269,6 +267,7 @@ impl Host {
     }
 
     /// Opens a path inside the root, unless it or what it leads to is banned.
+    #[expect(clippy::disallowed_methods, reason = "every read passes here")]
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SourceError> {
         if ban::is_banned(path) {
             return Err(banned(path));
@@ -364,4 +363,5 @@ fn kind_word(kind: FileType) -> &'static str {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write the tree they read")]
 mod tests;

@@ -1,1 +1,32 @@
-//! placeholder
+//! The node agent of pvelens: reads a Proxmox VE node and writes nothing on it.
+//!
+//! [`host`] is the only way to a file, [`collector`] the list of what is read,
+//! [`sampler`] decides when, [`spool`] keeps the result for whoever connects,
+//! and [`service`] serves it. The binary adds [`config`] and the command line.
+
+pub mod collector;
+pub mod config;
+pub mod format;
+pub mod host;
+pub mod sampler;
+pub mod service;
+pub mod spool;
+
+/// Lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        // Four bits index sixteen digits.
+        .map(|digit| char::from(DIGITS.get(usize::from(digit)).copied().unwrap_or(b'?')))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_byte_has_two_digits() {
+        assert_eq!(super::hex(&[0, 15, 160, 255]), "000fa0ff");
+    }
+}

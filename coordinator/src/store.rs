@@ -1,20 +1,65 @@
 //! The newest samples of every agent, and the series derived from them.
+//!
+//! Everything is in memory: after a restart the agents' spools fill it again.
+//! An update comes from a node that may be hostile, so every list and text in
+//! it has a bound, and nothing in it can displace what another agent said.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
 
-use crate::history::History;
+use crate::{
+    history::History,
+    view::{ClusterId, Name},
+};
+
+pub(crate) mod agent;
+pub(crate) mod broadcast;
+pub(crate) mod clock;
+pub(crate) mod facts;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod ingest;
+pub(crate) mod keys;
+mod limit;
+pub(crate) mod series;
+#[cfg(test)]
+mod tests;
+
+use agent::{Agent, Place};
+use broadcast::Broadcasts;
+use clock::plausible;
+use facts::Stamp;
+use ingest::{Configs, Shared};
+use keys::{Keys, Recorder};
+
+/// Seconds between two rounds of forgetting.
+const SWEEP_SECONDS: i64 = 60;
 
 /// Keeps what agents delivered.
 #[derive(Debug, Default)]
 pub struct Store {
-    history: History,
+    clusters: BTreeMap<ClusterId, ClusterStore>,
+    recorder: Recorder,
+    /// Addresses at which no agent ever answered, and why.
+    unreached: BTreeMap<String, String>,
+    swept_at: Timestamp,
+}
+
+/// What the agents of one cluster delivered.
+#[derive(Debug, Default)]
+pub(crate) struct ClusterStore {
+    pub(crate) agents: BTreeMap<Name, Agent>,
+    pub(crate) broadcasts: Broadcasts,
+    pub(crate) keys: Keys,
+    configs: Configs,
 }
 
 /// An agent as the store knows it. Sorted by cluster, then node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentRecord {
-    /// As `View` names it.
+    /// As `View` names it; empty for an address where none ever answered.
     pub cluster: String,
     pub node: String,
     pub version: String,
@@ -35,7 +80,7 @@ pub struct AgentRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
     Accepted,
-    /// Its sequence number was already kept.
+    /// Nothing in it was new: its sequence number was already kept.
     Duplicate,
 }
 
@@ -43,41 +88,254 @@ impl Store {
     /// Keeps an update of the agent that described itself so.
     pub fn append(
         &mut self,
-        _agent: &DescribeResponse,
-        _update: NodeUpdate,
-        _received_at: Timestamp,
+        agent: &DescribeResponse,
+        update: NodeUpdate,
+        received_at: Timestamp,
     ) -> Appended {
-        Appended::Accepted
+        self.sweep(received_at);
+        let Some((cluster, node)) = self.admit(agent, received_at) else {
+            return Appended::Duplicate;
+        };
+        let Self {
+            clusters, recorder, ..
+        } = self;
+        // `admit` has just made both.
+        let Some(cluster) = clusters.get_mut(&cluster) else {
+            return Appended::Duplicate;
+        };
+        cluster.append(&node, update, received_at, recorder)
     }
 
     /// An agent answered at `address`.
-    pub fn connected(&mut self, _agent: &DescribeResponse, _address: &str, _at: Timestamp) {}
+    pub fn connected(&mut self, agent: &DescribeResponse, address: &str, at: Timestamp) {
+        self.unreached.remove(address);
+        if let Some(known) = self.agent_mut(agent, at) {
+            known.connected = true;
+            known.address = limit::cut(address, limit::DETAIL).to_owned();
+            known.last_error = "".into();
+        }
+    }
 
     /// The connection to the agent at `address` ended or could not be made.
-    pub fn disconnected(&mut self, _address: &str, _reason: &str, _at: Timestamp) {}
+    pub fn disconnected(&mut self, address: &str, reason: &str, _at: Timestamp) {
+        let reason = limit::cut(reason, limit::DETAIL);
+        let mut known = false;
+        let agents = self.clusters.values_mut();
+        for agent in agents.flat_map(|cluster| cluster.agents.values_mut()) {
+            if agent.address == address {
+                agent.connected = false;
+                agent.last_error = reason.into();
+                known = true;
+            }
+        }
+        if !known
+            && (self.unreached.len() < limit::ADDRESSES || self.unreached.contains_key(address))
+        {
+            self.unreached.insert(address.to_owned(), reason.to_owned());
+        }
+    }
 
     /// A heartbeat: `sent_at` by the node's clock.
     pub fn heartbeat(
         &mut self,
-        _agent: &DescribeResponse,
-        _sent_at: Timestamp,
-        _received_at: Timestamp,
+        agent: &DescribeResponse,
+        sent_at: Timestamp,
+        received_at: Timestamp,
     ) {
+        if let Some(known) = self.agent_mut(agent, received_at) {
+            known.clock.heartbeat(sent_at, received_at);
+        }
     }
 
     /// Where to resume the stream of an agent.
     #[must_use]
-    pub fn cursor(&self, _agent: &DescribeResponse) -> Option<Cursor> {
-        None
+    pub fn cursor(&self, agent: &DescribeResponse) -> Option<Cursor> {
+        let (cluster, node) = identity(agent);
+        let known = self.clusters.get(&*cluster)?.agents.get(&*node)?;
+        known.stream.cursor(&agent.epoch)
     }
 
+    /// Sorted by cluster, then node; addresses without an agent first.
     #[must_use]
     pub fn agents(&self) -> Vec<AgentRecord> {
-        Vec::new()
+        let unreached = self.unreached.iter().map(|(address, reason)| AgentRecord {
+            cluster: String::new(),
+            node: String::new(),
+            version: String::new(),
+            is_pve_node: false,
+            address: address.clone(),
+            connected: false,
+            last_update_at: None,
+            clock_offset_seconds: None,
+            updates_total: 0,
+            skipped_updates_total: 0,
+            last_error: reason.clone(),
+        });
+        let known = self.clusters.iter().flat_map(|(cluster, store)| {
+            store
+                .agents
+                .iter()
+                .map(|(node, agent)| agent.record(cluster, node))
+        });
+        unreached.chain(known).collect()
     }
 
     #[must_use]
     pub fn history(&self) -> &History {
-        &self.history
+        &self.recorder.history
+    }
+
+    /// Sorted by id.
+    pub(crate) fn clusters(&self) -> &BTreeMap<ClusterId, ClusterStore> {
+        &self.clusters
+    }
+
+    fn agent_mut(&mut self, described: &DescribeResponse, at: Timestamp) -> Option<&mut Agent> {
+        let (cluster, node) = self.admit(described, at)?;
+        self.clusters.get_mut(&cluster)?.agents.get_mut(&node)
+    }
+
+    /// Makes room for the agent if it is new; its identity, unless there are
+    /// more agents than any site has.
+    fn admit(&mut self, described: &DescribeResponse, at: Timestamp) -> Option<(ClusterId, Name)> {
+        let (id, name) = identity(described);
+        let known = self
+            .clusters
+            .get_mut(&id)
+            .and_then(|cluster| cluster.agents.get_mut(&name));
+        if let Some(agent) = known {
+            agent.describe(described);
+            return Some((id, name));
+        }
+        let count: usize = self
+            .clusters
+            .values()
+            .map(|cluster| cluster.agents.len())
+            .sum();
+        if count >= limit::AGENTS {
+            tracing::warn!(node = &*name, "too many agents, update refused");
+            return None;
+        }
+        let cluster = self.clusters.entry(ClusterId::clone(&id)).or_default();
+        cluster
+            .agents
+            .insert(Name::clone(&name), Agent::new(described, at));
+        Some((id, name))
+    }
+
+    /// Forgets, now and then, what has had no news for long.
+    fn sweep(&mut self, now: Timestamp) {
+        if now.as_second() - self.swept_at.as_second() < SWEEP_SECONDS {
+            return;
+        }
+        self.swept_at = now;
+        self.recorder.sweep(now);
+        for cluster in self.clusters.values_mut() {
+            cluster.broadcasts.sweep(now);
+            cluster.keys.sweep(now);
+            cluster.configs.sweep();
+        }
+    }
+}
+
+impl ClusterStore {
+    fn append(
+        &mut self,
+        node: &Name,
+        update: NodeUpdate,
+        received: Timestamp,
+        recorder: &mut Recorder,
+    ) -> Appended {
+        let Some(agent) = self.agents.get_mut(node) else {
+            return Appended::Duplicate;
+        };
+        let cursor = update.cursor.unwrap_or_default();
+        let place = agent.place(&cursor, update.baseline);
+        if place == Place::Kept {
+            return Appended::Duplicate;
+        }
+        if place == Place::Next {
+            let newest = update
+                .samples
+                .iter()
+                .map(|sample| sample.observed_at.as_ref());
+            if let Some(newest) = newest.filter_map(plausible).max() {
+                agent.clock.measure(newest, received);
+            }
+        }
+        let stamp = Stamp {
+            observed: received,
+            received,
+            // Of repeated content: not later than this.
+            sequence: Some(cursor.sequence),
+        };
+        let mut counted = place == Place::Next;
+        let mut delivered = Vec::new();
+        for sample in update.samples.into_iter().take(limit::SAMPLES) {
+            let mut shared = Shared {
+                node,
+                keys: &mut self.keys,
+                recorder,
+                configs: &mut self.configs,
+                broadcasts: &self.broadcasts,
+            };
+            let (counts, broadcast) = agent.ingest(sample, place, stamp, &mut shared);
+            counted |= counts;
+            delivered.extend(broadcast);
+        }
+        if counted {
+            agent.updates_total = agent.updates_total.saturating_add(1);
+            agent.skipped_updates_total = agent
+                .skipped_updates_total
+                .saturating_add(update.skipped_updates);
+            agent.last_update_at = agent.last_update_at.max(Some(received));
+        }
+        for broadcast in delivered {
+            let covered = |node: &str| {
+                self.agents
+                    .get(node)
+                    .is_some_and(|agent| agent.facts.pve_status.is_some())
+            };
+            let series = broadcast::Series {
+                covered,
+                keys: &mut self.keys,
+                recorder,
+            };
+            self.broadcasts.merge(broadcast, received, series);
+        }
+        if counted {
+            Appended::Accepted
+        } else {
+            Appended::Duplicate
+        }
+    }
+}
+
+impl Agent {
+    fn record(&self, cluster: &str, node: &str) -> AgentRecord {
+        AgentRecord {
+            cluster: cluster.to_owned(),
+            node: node.to_owned(),
+            version: self.version.to_string(),
+            is_pve_node: self.is_pve_node,
+            address: self.address.clone(),
+            connected: self.connected,
+            last_update_at: self.last_update_at,
+            clock_offset_seconds: self.clock.offset().map(|offset| offset.as_secs_f64()),
+            updates_total: self.updates_total,
+            skipped_updates_total: self.skipped_updates_total,
+            last_error: self.last_error.to_string(),
+        }
+    }
+}
+
+/// Cluster and node of an agent.
+fn identity(agent: &DescribeResponse) -> (ClusterId, Name) {
+    let node = limit::cut(&agent.node_name, limit::NAME);
+    let cluster = limit::cut(&agent.cluster_id, limit::NAME);
+    if cluster.is_empty() {
+        (format!("host:{node}").into(), node.into())
+    } else {
+        (cluster.into(), node.into())
     }
 }

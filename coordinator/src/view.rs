@@ -21,6 +21,7 @@ pub(crate) mod fixture;
 mod identity;
 mod lookup;
 mod merge;
+pub(crate) mod rates;
 
 pub use identity::{ClusterId, ClusterIndex, GuestIndex, Name, NodeIndex, StorageIndex, Subject};
 pub use merge::build;

@@ -163,7 +163,17 @@ mod tests {
 
     #[test]
     fn partitions_are_not_disks() {
-        for name in ["sda1", "nvme0n1p2", "mmcblk0p1", "vda15", "ram0", "sr0", "nvme0c1n1", "zd0p1", "sd"] {
+        for name in [
+            "sda1",
+            "nvme0n1p2",
+            "mmcblk0p1",
+            "vda15",
+            "ram0",
+            "sr0",
+            "nvme0c1n1",
+            "zd0p1",
+            "sd",
+        ] {
             assert_eq!(kind_of(name), None, "{name}");
         }
         assert_eq!(kind_of("sdaa"), Some(DiskKind::Drive));
@@ -196,7 +206,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_parses_or_fails(text in "( *[0-9]{1,3} [0-9]{1,3} [a-z]{2,5}[0-9n]{0,3}( [0-9]{1,20}){0,18}\n|\\PC{0,30}\n?){0,5}") {
-            let _ = parse(&text).is_ok();
+            drop(parse(&text));
         }
     }
 }

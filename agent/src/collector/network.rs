@@ -68,8 +68,21 @@ fn parse(text: &str) -> Result<Vec<NetworkInterface>, FormatError> {
             .map(str::parse)
             .collect::<Result<_, _>>()
             .map_err(|_| FormatError::malformed("a counter is not a number"))?;
-        let [rx, rx_packets, rx_errors, rx_drops, _, _, _, _, tx, tx_packets, tx_errors, tx_drops, ..] =
-            counters.as_slice()
+        let [
+            rx,
+            rx_packets,
+            rx_errors,
+            rx_drops,
+            _,
+            _,
+            _,
+            _,
+            tx,
+            tx_packets,
+            tx_errors,
+            tx_drops,
+            ..,
+        ] = counters.as_slice()
         else {
             return Err(FormatError::truncated("a line with too few counters"));
         };
@@ -175,7 +188,11 @@ fn has_physical_name(name: &str) -> bool {
             .and_then(|rest| rest.chars().next())
             .is_some_and(|c| c.is_ascii_digit())
     };
-    numbered("eth") || numbered("nic") || numbered("if") || name.starts_with("en") || name.starts_with("ib")
+    numbered("eth")
+        || numbered("nic")
+        || numbered("if")
+        || name.starts_with("en")
+        || name.starts_with("ib")
 }
 
 /// VMID and NIC index of `tap101i0`, `veth101i0`, `fwbr101i0`, `fwln101i0`,
@@ -238,7 +255,12 @@ mod tests {
 
     #[test]
     fn a_cut_table_is_named() {
-        for text in ["", HEADER, &format!("{HEADER}eth0: 1 2\n"), &format!("{HEADER}eth0: 1")] {
+        for text in [
+            "",
+            HEADER,
+            &format!("{HEADER}eth0: 1 2\n"),
+            &format!("{HEADER}eth0: 1"),
+        ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }
@@ -246,7 +268,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_parses_or_fails(text in "(.{0,9}\n){2}([a-z0-9.]{1,8}:( [0-9]{1,21}){0,17}\n|\\PC{0,20}\n?){0,4}") {
-            let _ = parse(&text).is_ok();
+            drop(parse(&text));
         }
     }
 }

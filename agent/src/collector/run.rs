@@ -45,7 +45,11 @@ impl Runner {
     /// Runs the collector once and waits until its deadline at most.
     pub async fn run(&self, host: &Arc<Host>) -> Sample {
         if self.in_flight.swap(true, Ordering::AcqRel) {
-            return self.failed(host, FailureKind::InProgress, "the previous run still hangs");
+            return self.failed(
+                host,
+                FailureKind::InProgress,
+                "the previous run still hangs",
+            );
         }
         let (sender, receiver) = oneshot::channel();
         let flight = Flight(Arc::clone(&self.in_flight));
@@ -61,7 +65,11 @@ impl Runner {
                 drop(sender.send(sample));
             });
         if let Err(error) = spawned {
-            return self.failed(host, FailureKind::Io, &format!("starting a thread: {error}"));
+            return self.failed(
+                host,
+                FailureKind::Io,
+                &format!("starting a thread: {error}"),
+            );
         }
         match timeout(self.collector.deadline, receiver).await {
             Ok(Ok(sample)) => sample,
@@ -92,9 +100,8 @@ impl Drop for Flight {
 /// Runs a collector and turns a panic into a sample. Collectors keep no state,
 /// so nothing can be left half-changed.
 pub(crate) fn caught(collector: &Collector, host: &Host) -> Sample {
-    catch_unwind(AssertUnwindSafe(|| collect_once(collector, host))).unwrap_or_else(|panic| {
-        failed(collector, host, FailureKind::Panicked, panic_text(&*panic))
-    })
+    catch_unwind(AssertUnwindSafe(|| collect_once(collector, host)))
+        .unwrap_or_else(|panic| failed(collector, host, FailureKind::Panicked, panic_text(&*panic)))
 }
 
 fn failed(collector: &Collector, host: &Host, kind: FailureKind, detail: &str) -> Sample {
@@ -127,7 +134,7 @@ mod tests {
             summary: "test",
             class: CollectionClass::Fast,
             interval: Duration::from_secs(10),
-            deadline: Duration::from_millis(50),
+            deadline: Duration::from_millis(500),
             paths: &["/test"],
             collect,
         })
@@ -138,7 +145,11 @@ mod tests {
     }
 
     fn kinds(sample: &Sample) -> Vec<FailureKind> {
-        sample.failures.iter().map(|failure| failure.kind()).collect()
+        sample
+            .failures
+            .iter()
+            .map(|failure| failure.kind())
+            .collect()
     }
 
     #[tokio::test]

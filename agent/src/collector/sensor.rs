@@ -29,12 +29,13 @@ pub(super) const COLLECTOR: Collector = Collector {
 
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     if !reading.is_live() {
-        return Err(CollectError::NoData("sensors are read on a running node only"));
+        return Err(CollectError::NoData(
+            "sensors are read on a running node only",
+        ));
     }
     let components = Components::new_with_refreshed_list()
         .map_err(|error| SourceError::new(CHIPS, FailureKind::Io, error.to_string()))?;
     let temperatures: Vec<Temperature> = components
-        .list()
         .iter()
         .filter_map(|component| {
             Some(Temperature {

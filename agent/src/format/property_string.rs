@@ -116,7 +116,10 @@ mod tests {
         assert_eq!(drive.get("file"), Some("local:100/vm-100-disk-0.qcow2"));
         assert_eq!(drive.get("cache"), Some("unsafe"));
         assert_eq!(drive.get("backup"), None);
-        assert_eq!(Properties::new("enabled=0,type=isa", "enabled").flag("enabled"), Some(false));
+        assert_eq!(
+            Properties::new("enabled=0,type=isa", "enabled").flag("enabled"),
+            Some(false)
+        );
     }
 
     #[test]

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn sections_end_at_an_empty_line() {
-        let config = parse("dir: tank\n\tpath /tank\n\tdisable\n\n# note\nnfs: n1\n  server 10.0.0.1\n");
+        let config =
+            parse("dir: tank\n\tpath /tank\n\tdisable\n\n# note\nnfs: n1\n  server 10.0.0.1\n");
         assert_eq!(config.sections.len(), 2);
         assert_eq!(config.sections[0].get("path"), Some("/tank"));
         assert_eq!(config.sections[0].get("disable"), Some("1"));

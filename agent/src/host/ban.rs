@@ -79,11 +79,19 @@ fn starts_with(components: &[&str], pattern: &[&str]) -> bool {
 }
 
 /// `/proc/PID/io`, `/proc/PID/task/TID/io`, and everything below such a name.
+/// `/proc/pressure/io` only looks like one.
 fn is_process_secret(components: &[&str]) -> bool {
     match components {
-        ["proc", _, "task", _, file, ..] | ["proc", _, file, ..] => PROCESS_FILES.contains(file),
+        ["proc", process, "task", _, file, ..] | ["proc", process, file, ..] => {
+            is_process(process) && PROCESS_FILES.contains(file)
+        }
         _ => false,
     }
+}
+
+/// `/proc/pressure/io` is of no process, `/proc/self/io` is.
+fn is_process(name: &str) -> bool {
+    matches!(name, "self" | "thread-self") || name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -106,6 +114,7 @@ mod tests {
             "/proc/77/io",
             "/proc/77/task/78/io",
             "/proc/self/environ",
+            "/proc/thread-self/io",
             "/root/.ssh/id_ed25519",
         ] {
             assert!(is_banned(path), "{path}");
@@ -125,6 +134,7 @@ mod tests {
             "/proc/1/mountinfo",
             "/proc/1/net/dev",
             "/proc/io",
+            "/proc/pressure/io",
             "/sys/fs/cgroup/lxc/101/io.stat",
         ] {
             assert!(!is_banned(path), "{path}");

@@ -69,8 +69,16 @@ fn text_that_is_not_utf8_names_the_byte() {
 fn links_stay_inside_the_root() {
     let (directory, host) = tree(&[("etc/pve/ceph.conf", "in\n"), ("etc/hostname", "n\n")]);
     fs::create_dir_all(directory.path().join("etc/ceph")).unwrap();
-    symlink("/etc/pve/ceph.conf", directory.path().join("etc/ceph/ceph.conf")).unwrap();
-    symlink("../../../../../../etc/hostname", directory.path().join("up")).unwrap();
+    symlink(
+        "/etc/pve/ceph.conf",
+        directory.path().join("etc/ceph/ceph.conf"),
+    )
+    .unwrap();
+    symlink(
+        "../../../../../../etc/hostname",
+        directory.path().join("up"),
+    )
+    .unwrap();
     assert_eq!(host.read("/etc/ceph/ceph.conf", 10).unwrap(), "in\n");
     // Above the root is the root, as in a chroot.
     assert_eq!(host.read("/up", 10).unwrap(), "n\n");

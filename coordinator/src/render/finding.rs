@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     block::{Describe, Document, Mark},
-    inventory::missing,
+    cell::{missing, seen},
 };
 use crate::{
     answer::Findings,
@@ -16,7 +16,7 @@ impl Describe for Findings {
     fn describe(&self) -> Document {
         let mut document = Document::default();
         if self.findings.is_empty() && self.total == 0 {
-            document.line(Mark::Good, "nothing to report");
+            document.line(seen(&self.coverage), "no findings");
         }
         for finding in &self.findings {
             brief(&mut document, finding);
@@ -28,7 +28,7 @@ impl Describe for Findings {
                     Risk::Medium => " (medium risk)",
                     Risk::High => " (HIGH RISK)",
                 };
-                document.line(Mark::Below, format!("fix: {}{risk}", fix.fix));
+                document.line(Mark::Below, format!("fix{risk}: {}", fix.fix));
             }
         }
         let shown = self.findings.len();

@@ -62,7 +62,13 @@ fn blank(out: &mut String) {
 }
 
 fn list_item(mark: Mark, text: &str) -> String {
-    let text = escape(text);
+    // Blanks that align columns in text separate figures here.
+    let parts: Vec<&str> = text
+        .split("  ")
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    let text = escape(&parts.join(" · "));
     match mark {
         Mark::None => format!("- {text}\n"),
         Mark::Below => format!("  - {text}\n"),
@@ -149,11 +155,15 @@ pub(super) fn escape(text: &str) -> String {
                 out.push('.');
             }
             // A list or a rule begins only at the start.
-            '-' | '+' | '=' if at_start => {
+            '-' | '+' | '=' if out.trim().is_empty() => {
                 out.push('\\');
                 out.push(character);
             }
-            '.' | ')' if at_start && previous.is_some() => {
+            '.' | ')'
+                if at_start
+                    && previous.is_some()
+                    && matches!(next(text, position), None | Some(' ')) =>
+            {
                 out.push('\\');
                 out.push(character);
             }
@@ -164,6 +174,11 @@ pub(super) fn escape(text: &str) -> String {
         previous = Some(character);
     }
     out
+}
+
+/// What follows the one-byte character at `position`.
+fn next(text: &str, position: usize) -> Option<char> {
+    text.get(position + 1..)?.chars().next()
 }
 
 fn ends_with_www(text: Option<&str>) -> bool {
@@ -192,6 +207,9 @@ mod tests {
             ("**b** ~~s~~ $x$", "\\*\\*b\\*\\* \\~\\~s\\~\\~ \\$x\\$"),
             ("- item", "\\- item"),
             ("1. item", "1\\. item"),
+            ("2026-11-25 09:46", "2026-11-25 09:46"),
+            ("5.0 %", "5.0 %"),
+            ("1.ä", "1.ä"),
             ("&lt;", "&amp;lt;"),
             ("\\|", "\\\\\\|"),
         ] {

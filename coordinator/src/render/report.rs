@@ -2,7 +2,7 @@
 
 use super::{
     block::{Block, Describe, Document, Mark, Tone},
-    inventory::moment,
+    cell::moment,
 };
 use crate::{
     analysis::Depth,
@@ -30,11 +30,9 @@ impl Describe for Report {
             word: word.to_owned(),
             text: self.headline.clone(),
         });
-        document.note(format!(
-            "{} UTC; {}",
-            moment(self.at),
-            self.profiles.join("; ")
-        ));
+        let mut about = vec![format!("{} UTC", moment(self.at))];
+        about.extend(self.profiles.iter().cloned());
+        document.note(about.join("; "));
         for section in &self.sections {
             document.gap();
             document.heading(&section.title);

@@ -5,9 +5,7 @@
 //! `description` and raw `lxc.environment` lines are such keys.
 
 use pvelens_proto::{
-    agent::v1::{
-        GuestKind, GuestNic, GuestSettings, HostDevice, HostDeviceKind, RawLxcLine,
-    },
+    agent::v1::{GuestKind, GuestNic, GuestSettings, HostDevice, HostDeviceKind, RawLxcLine},
     timestamp_from_millis,
 };
 
@@ -36,7 +34,8 @@ pub(super) fn carry(kind: GuestKind, section: &Section<'_>) -> GuestSettings {
         ..GuestSettings::default()
     };
     for (key, value) in &section.values {
-        let known = scalar(&mut settings, kind, key, value) || list_item(&mut settings, kind, key, value);
+        let known =
+            scalar(&mut settings, kind, key, value) || list_item(&mut settings, kind, key, value);
         if !known && *key != "description" {
             settings.dropped_keys.push((*key).to_owned());
         }
@@ -58,10 +57,16 @@ fn scalar(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &str)
         (_, "lock") => settings.lock = value.to_owned(),
         (_, "ostype") => settings.os_type = value.to_owned(),
         (_, "cores") => settings.cores = value.parse().ok(),
-        (_, "cpulimit") => settings.cpu_limit_cores = value.parse().ok().filter(|v: &f64| v.is_finite()),
+        (_, "cpulimit") => {
+            settings.cpu_limit_cores = value.parse().ok().filter(|v: &f64| v.is_finite())
+        }
         (_, "cpuunits") => settings.cpu_units = value.parse().ok(),
         (_, "memory") => {
-            settings.memory_bytes = mebibytes(Properties::new(value, "current").get("current").unwrap_or(value));
+            settings.memory_bytes = mebibytes(
+                Properties::new(value, "current")
+                    .get("current")
+                    .unwrap_or(value),
+            );
         }
         (_, "startup") => settings.startup = value.to_owned(),
         (_, "parent") => settings.parent_snapshot = value.to_owned(),
@@ -70,19 +75,29 @@ fn scalar(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &str)
         (GuestKind::Lxc, "features") => settings.features = features(value),
         (GuestKind::Qemu, "sockets") => settings.sockets = value.parse().ok(),
         (GuestKind::Qemu, "vcpus") => settings.vcpus = value.parse().ok(),
-        (GuestKind::Qemu, "cpu") => settings.cpu_type = Properties::new(value, "cputype").text("cputype"),
+        (GuestKind::Qemu, "cpu") => {
+            settings.cpu_type = Properties::new(value, "cputype").text("cputype")
+        }
         (GuestKind::Qemu, "numa") => settings.numa = boolean(value),
         (GuestKind::Qemu, "balloon") => settings.balloon_bytes = mebibytes(value),
         (GuestKind::Qemu, "agent") => {
-            settings.agent_enabled = Some(Properties::new(value, "enabled").flag("enabled").unwrap_or(false));
+            settings.agent_enabled = Some(
+                Properties::new(value, "enabled")
+                    .flag("enabled")
+                    .unwrap_or(false),
+            );
         }
         (GuestKind::Qemu, "bios") => settings.bios = value.to_owned(),
-        (GuestKind::Qemu, "machine") => settings.machine = Properties::new(value, "type").text("type"),
+        (GuestKind::Qemu, "machine") => {
+            settings.machine = Properties::new(value, "type").text("type")
+        }
         (GuestKind::Qemu, "scsihw") => settings.scsi_controller = value.to_owned(),
         (GuestKind::Qemu, "kvm") => settings.kvm_enabled = boolean(value),
         (GuestKind::Qemu, "args") => settings.has_raw_arguments = true,
         (GuestKind::Qemu, "watchdog") => settings.ha_watchdog = true,
-        (GuestKind::Qemu, "smbios1") => settings.smbios_uuid = Properties::new(value, "uuid").text("uuid"),
+        (GuestKind::Qemu, "smbios1") => {
+            settings.smbios_uuid = Properties::new(value, "uuid").text("uuid")
+        }
         (GuestKind::Qemu, "vmgenid") => settings.vm_generation_id = value.to_owned(),
         (GuestKind::Qemu, "meta") => {
             settings.created_at = Properties::new(value, "ctime")
@@ -115,11 +130,21 @@ fn list_item(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &s
     }
     match key.trim_end_matches(|c: char| c.is_ascii_digit()) {
         "net" => settings.nics.push(nic(kind, key, value)),
-        "hostpci" => settings.host_devices.push(device(HostDeviceKind::Pci, key, value)),
-        "usb" => settings.host_devices.push(device(HostDeviceKind::Usb, key, value)),
-        "serial" => settings.host_devices.push(device(HostDeviceKind::Serial, key, value)),
-        "parallel" => settings.host_devices.push(device(HostDeviceKind::Parallel, key, value)),
-        "virtiofs" => settings.host_devices.push(device(HostDeviceKind::Virtiofs, key, value)),
+        "hostpci" => settings
+            .host_devices
+            .push(device(HostDeviceKind::Pci, key, value)),
+        "usb" => settings
+            .host_devices
+            .push(device(HostDeviceKind::Usb, key, value)),
+        "serial" => settings
+            .host_devices
+            .push(device(HostDeviceKind::Serial, key, value)),
+        "parallel" => settings
+            .host_devices
+            .push(device(HostDeviceKind::Parallel, key, value)),
+        "virtiofs" => settings
+            .host_devices
+            .push(device(HostDeviceKind::Virtiofs, key, value)),
         _ => return false,
     }
     true
@@ -188,7 +213,10 @@ fn decoded(value: &str) -> String {
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('%') {
         bytes.extend_from_slice(before.as_bytes());
-        match after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+        match after
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        {
             Some(byte) => {
                 bytes.push(byte);
                 // Two hexadecimal digits are ASCII, so this is a boundary.

@@ -22,11 +22,18 @@ fn a_vm_keeps_its_settings_and_loses_its_secrets() {
     assert_eq!(settings.agent_enabled, Some(true));
     assert_eq!(settings.created_at.unwrap().seconds, 1_700_000_000);
     assert!(settings.has_description && settings.has_raw_arguments);
-    assert_eq!(settings.dropped_keys, ["args", "boot", "cipassword", "sshkeys"]);
+    assert_eq!(
+        settings.dropped_keys,
+        ["args", "boot", "cipassword", "sshkeys"]
+    );
     assert_eq!(settings.nics[0].mac_address, "BC:24:11:00:00:65");
     assert_eq!(settings.nics[0].vlan_tag, Some(7));
     assert_eq!(settings.host_devices[0].host, "0000:01:00.0");
-    let kinds: Vec<_> = settings.volumes.iter().map(|v| (v.key.as_str(), v.kind(), v.backup)).collect();
+    let kinds: Vec<_> = settings
+        .volumes
+        .iter()
+        .map(|v| (v.key.as_str(), v.kind(), v.backup))
+        .collect();
     assert_eq!(
         kinds,
         [
@@ -62,7 +69,11 @@ fn mount_points_of_a_container_are_backed_up_only_when_they_say_so() {
         mp0: tank:subvol-1,mp=/data,size=10G\nmp1: tank:subvol-2,mp=/kept,backup=1\nmp2: /etc,mp=/host,ro=1\nmp3: volume=/dev/sdb1,mp=/disk\n\
         dev0: /dev/ttyUSB0,mode=0660\nlxc.apparmor.profile: unconfined\nlxc.cap.drop =\nlxc.environment: TOKEN=canary\nswap: 256\n";
     let settings = parse(GuestKind::Lxc, 110, "pve1", text).settings.unwrap();
-    let volumes: Vec<_> = settings.volumes.iter().map(|v| (v.key.as_str(), v.kind(), v.backup, v.host_path.as_str())).collect();
+    let volumes: Vec<_> = settings
+        .volumes
+        .iter()
+        .map(|v| (v.key.as_str(), v.kind(), v.backup, v.host_path.as_str()))
+        .collect();
     assert_eq!(
         volumes,
         [

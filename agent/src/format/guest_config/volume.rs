@@ -99,7 +99,11 @@ fn managed(kind: VolumeKind, key: &str, value: &str) -> GuestVolume {
         kind: kind.into(),
         storage: storage.to_owned(),
         volume: volume.to_owned(),
-        host_path: if file.starts_with('/') { file.to_owned() } else { String::new() },
+        host_path: if file.starts_with('/') {
+            file.to_owned()
+        } else {
+            String::new()
+        },
         size_bytes: properties.get("size").and_then(size),
         format: properties.text("format"),
         cache: properties.text("cache"),

@@ -1,0 +1,180 @@
+//! The command line, and the only place that prints.
+//!
+//! Exit status: 0 fine, 1 the agent failed, 2 usage or settings, 3 some source
+//! could not be read.
+
+use std::{
+    env,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pvelens_agent::config::{Config, ConfigError};
+
+mod collect;
+mod json;
+mod reads;
+mod run;
+mod socket;
+mod summary;
+
+/// Usage or settings are wrong; clap uses the same number.
+const USAGE: u8 = 2;
+/// Some source could not be read.
+const INCOMPLETE: u8 = 3;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "pvelens-agent",
+    version,
+    about = "Read-only agent of pvelens for one Proxmox VE node"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sample this node and serve the samples on a Unix socket
+    Run(RunArguments),
+    /// Read every source and print what it gave
+    Collect(CollectArguments),
+    /// List every path that is read, how often and how long
+    Reads(OutputArguments),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// Root of the node's files [default: / or as in the settings]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Socket to serve on [default: /run/pvelens-agent/local.sock or as in the settings]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+#[derive(Debug, Args)]
+struct CollectArguments {
+    /// Read once and end; the only mode so far
+    #[arg(long)]
+    once: bool,
+    /// Root of the node's files
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+struct OutputArguments {
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check the settings and print those in effect
+    Check(SettingsArguments),
+}
+
+#[derive(Debug, Args)]
+struct SettingsArguments {
+    /// File of settings [default: /etc/pvelens/agent.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl SettingsArguments {
+    fn load(&self) -> Result<Config, ConfigError> {
+        let environment = env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Config::load(self.config.as_deref(), environment)
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Collect(arguments) => collect::collect(&arguments),
+        Command::Reads(arguments) => reads::reads(arguments.output),
+        Command::Config(ConfigCommand::Check(settings)) => check(&settings),
+    };
+    result.unwrap_or_else(|error| {
+        // The reader of a pipe has seen enough.
+        if is_broken_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
+        complain(&format!("{error:#}"));
+        if error.is::<ConfigError>() {
+            ExitCode::from(USAGE)
+        } else {
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn check(settings: &SettingsArguments) -> anyhow::Result<ExitCode> {
+    let config = settings.load()?;
+    print(&toml::to_string(&config)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn complain(text: &str) {
+    // If even this cannot be written, there is nobody to tell.
+    drop(writeln!(io::stderr(), "pvelens-agent: {text}"));
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Text of the node for a terminal: what could move the cursor is replaced.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn text_of_the_node_cannot_move_the_cursor() {
+        assert_eq!(plain("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
+    }
+}

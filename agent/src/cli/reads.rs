@@ -1,0 +1,97 @@
+//! `reads`: what the agent opens, for whoever must allow it.
+
+use std::{
+    fmt::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use pvelens_agent::collector::{COLLECTORS, Collector};
+use pvelens_proto::agent::v1::CollectionClass;
+use serde_json::{Value, json};
+
+use super::{Output, print};
+
+pub(super) fn reads(output: Output) -> anyhow::Result<ExitCode> {
+    match output {
+        Output::Text => print(&text()?)?,
+        Output::Json => {
+            let collectors: Vec<Value> = COLLECTORS.iter().map(object).collect();
+            print(&format!("{:#}\n", json!({ "collectors": collectors })))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn object(collector: &Collector) -> Value {
+    json!({
+        "name": collector.name,
+        "summary": collector.summary,
+        "class": class(collector.class),
+        "interval_seconds": collector.interval.as_secs(),
+        "runs_on_change": collector.runs_on_change(),
+        "deadline_milliseconds": u64::try_from(collector.deadline.as_millis()).unwrap_or(u64::MAX),
+        "paths": collector.paths,
+    })
+}
+
+fn text() -> Result<String, fmt::Error> {
+    let mut text = String::from(
+        "Every path that the agent may open. `*` is one name, `**` any number of them.\nFiles are only read, \
+         and never below /etc/pve/priv or any other place of keys.\n",
+    );
+    for collector in COLLECTORS {
+        writeln!(
+            text,
+            "\n{}: {}\n  {} class, {}, given up after {}",
+            collector.name,
+            collector.summary,
+            class(collector.class),
+            rhythm(collector),
+            span(collector.deadline),
+        )?;
+        for path in collector.paths {
+            writeln!(text, "    {path}")?;
+        }
+    }
+    Ok(text)
+}
+
+fn rhythm(collector: &Collector) -> String {
+    if collector.runs_on_change() {
+        format!("on change, at least every {}", span(collector.interval))
+    } else {
+        format!("every {}", span(collector.interval))
+    }
+}
+
+fn class(class: CollectionClass) -> &'static str {
+    match class {
+        CollectionClass::Fast => "fast",
+        CollectionClass::Config => "config",
+        CollectionClass::State => "state",
+        CollectionClass::Slow => "slow",
+        CollectionClass::Unspecified => "unspecified",
+    }
+}
+
+fn span(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_is_listed() {
+        let text = text().unwrap();
+        for path in COLLECTORS.iter().flat_map(|collector| collector.paths) {
+            assert!(text.contains(path), "{path}");
+        }
+        assert!(text.contains("on change, at least every 10 min"));
+    }
+}

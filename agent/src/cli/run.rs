@@ -1,0 +1,128 @@
+//! `run`: sample this node and serve the samples until told to stop.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use pvelens_agent::{
+    collector::is_pve_node,
+    config::Config,
+    host::Host,
+    sampler::Sampler,
+    service::{NodeAgent, serve},
+    spool::Spool,
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use super::{RunArguments, socket::Socket};
+
+/// Time for open calls to end after a signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+    let mut config = arguments.settings.load()?;
+    if let Some(root) = &arguments.root {
+        config.agent.root.clone_from(root);
+    }
+    if let Some(socket) = &arguments.socket {
+        config.agent.socket.clone_from(socket);
+    }
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&config.log.level))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let result = runtime.block_on(serving(&config));
+    // Threads of hung reads end with the process.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serving(config: &Config) -> anyhow::Result<()> {
+    let host = Arc::new(
+        Host::open(&config.agent.root)
+            .with_context(|| format!("opening the root {}", config.agent.root.display()))?,
+    );
+    let stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let [terminate, interrupt] = stop;
+    let mut signals = Signals {
+        terminate: terminate.context("listening for SIGTERM")?,
+        interrupt: interrupt.context("listening for SIGINT")?,
+    };
+    let (_socket, listener) = Socket::bind(&config.agent.socket)?;
+    let limit = usize::try_from(config.spool.limit_mebibytes)?.saturating_mul(1 << 20);
+    let spool = Arc::new(Spool::with_limit(epoch(&host), limit));
+    let agent = NodeAgent::new(Arc::clone(&host), Arc::clone(&spool));
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        root = %config.agent.root.display(),
+        socket = %config.agent.socket.display(),
+        epoch = spool.epoch(),
+        "agent started"
+    );
+    warn_if_not_pve(&host).await;
+
+    let shutdown = CancellationToken::new();
+    let sampling = tokio::spawn(Sampler::new(host, spool).run(shutdown.clone()));
+    let mut served = Box::pin(serve(listener, agent, shutdown.clone()));
+    tokio::select! {
+        // The service ends by itself only when it cannot go on.
+        result = &mut served => return result.context("the service ended"),
+        name = signals.next() => info!(signal = name, "stopping"),
+    }
+    shutdown.cancel();
+    match timeout(GRACE, served).await {
+        Ok(result) => result.context("the service ended")?,
+        Err(_) => warn!("a reader did not let go in time"),
+    }
+    // Cancelled like the service; a panic there would have been logged.
+    drop(timeout(GRACE, sampling).await);
+    info!("agent stopped");
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Says so when this is no Proxmox VE node. On a thread of its own, since
+/// `/etc/pve` may hang.
+async fn warn_if_not_pve(host: &Arc<Host>) {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let host = Arc::clone(host);
+    std::thread::spawn(move || {
+        // Nobody waits any more after the deadline.
+        sender.send(is_pve_node(&host)).ok();
+    });
+    match timeout(Duration::from_secs(2), receiver).await {
+        Ok(Ok(true)) => {}
+        Ok(_) => warn!(
+            "this is not a Proxmox VE node: there is no /etc/pve/local; only facts of the host are read"
+        ),
+        Err(_) => warn!("/etc/pve does not answer; its sources will be named as hanging"),
+    }
+}
+
+/// Differs at each start: the time, and the process in case two start at once.
+fn epoch(host: &Host) -> String {
+    format!("{:x}-{:x}", host.now().as_microsecond(), std::process::id())
+}

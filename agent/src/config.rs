@@ -1,0 +1,373 @@
+//! Settings of the agent: `/etc/pvelens/agent.toml` and the environment.
+//!
+//! Every key has a default, and the shipped file shows all of them. A key that
+//! does not exist is an error, since it is a setting that somebody believes in.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// Where the settings are unless the command line says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/pvelens/agent.toml";
+/// `PVELENS_SECTION__KEY`.
+const ENVIRONMENT_PREFIX: &str = "PVELENS_";
+const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+const SPOOL_MEBIBYTES: std::ops::RangeInclusive<u32> = 1..=1024;
+/// Edits up to which a key is taken for a misspelt one.
+const SUGGESTION_DISTANCE: usize = 4;
+
+/// All settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub agent: Agent,
+    pub spool: Spool,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Agent {
+    pub root: PathBuf,
+    pub socket: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spool {
+    pub limit_mebibytes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub level: String,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            root: PathBuf::from("/"),
+            socket: PathBuf::from("/run/pvelens-agent/local.sock"),
+        }
+    }
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            limit_mebibytes: 24,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("reading {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{0}")]
+    Syntax(String),
+    #[error("unknown key `{key}`{}", suggested(.suggestion.as_deref()))]
+    UnknownKey {
+        key: String,
+        suggestion: Option<String>,
+    },
+    #[error("`{key}` {problem}")]
+    Value { key: String, problem: String },
+}
+
+impl Config {
+    /// Reads the settings. Without a path the default file is read if it is
+    /// there.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or what is set is not valid.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Self::parse(&read(path)?, environment)
+    }
+
+    /// Settings from the text of a file and the environment.
+    ///
+    /// # Errors
+    /// When what is set is not valid.
+    pub fn parse(
+        text: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table: Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| ConfigError::Syntax(error.to_string()))?;
+        let known = Table::try_from(Self::default())
+            .map_err(|error| ConfigError::Syntax(error.to_string()))?;
+        check_keys(&table, &known, "")?;
+        // Now that only the values can be wrong, they are read with their places.
+        toml::from_str::<Self>(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
+        for (name, value) in environment {
+            set(&mut table, &known, &name, value)?;
+        }
+        let config: Self = table
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError::Syntax(error.to_string()))?;
+        config.validated()
+    }
+
+    fn validated(self) -> Result<Self, ConfigError> {
+        let problem = |key: &str, problem: String| {
+            Err(ConfigError::Value {
+                key: key.to_owned(),
+                problem,
+            })
+        };
+        if !self.agent.root.is_absolute() {
+            return problem("agent.root", "is not an absolute path".to_owned());
+        }
+        if !self.agent.socket.is_absolute() {
+            return problem("agent.socket", "is not an absolute path".to_owned());
+        }
+        if !SPOOL_MEBIBYTES.contains(&self.spool.limit_mebibytes) {
+            return problem("spool.limit_mebibytes", "is not from 1 to 1024".to_owned());
+        }
+        if !LEVELS.contains(&self.log.level.as_str()) {
+            return problem("log.level", format!("is not one of {}", LEVELS.join(", ")));
+        }
+        Ok(self)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the agent's own settings, not a file of the node; Host never opens them"
+)]
+fn read(path: Option<&Path>) -> Result<String, ConfigError> {
+    let file = path.unwrap_or(Path::new(DEFAULT_PATH));
+    match std::fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_none() => {
+            Ok(String::new())
+        }
+        result => result.map_err(|source| ConfigError::Read {
+            path: file.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn check_keys(table: &Table, known: &Table, prefix: &str) -> Result<(), ConfigError> {
+    for (key, value) in table {
+        let name = format!("{prefix}{key}");
+        match (known.get(key), value) {
+            (None, _) => {
+                return Err(ConfigError::UnknownKey {
+                    suggestion: suggestion(&name, known, prefix),
+                    key: name,
+                });
+            }
+            (Some(Value::Table(known)), Value::Table(table)) => {
+                check_keys(table, known, &format!("{name}."))?;
+            }
+            (Some(_), _) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Takes a setting from the environment, if the name is one of ours: a variable
+/// of another section belongs to another program.
+fn set(table: &mut Table, known: &Table, name: &str, value: String) -> Result<(), ConfigError> {
+    let Some((section, key)) = name
+        .strip_prefix(ENVIRONMENT_PREFIX)
+        .and_then(|name| name.split_once("__"))
+        .map(|(section, key)| (section.to_ascii_lowercase(), key.to_ascii_lowercase()))
+    else {
+        return Ok(());
+    };
+    let Some(Value::Table(keys)) = known.get(&section) else {
+        return Ok(());
+    };
+    let value = match keys.get(&key) {
+        None => {
+            return Err(ConfigError::UnknownKey {
+                key: name.to_owned(),
+                suggestion: None,
+            });
+        }
+        Some(Value::Integer(_)) => {
+            Value::Integer(value.parse().map_err(|_| ConfigError::Value {
+                key: name.to_owned(),
+                problem: "is not a whole number".to_owned(),
+            })?)
+        }
+        Some(_) => Value::String(value),
+    };
+    let section = table
+        .entry(section)
+        .or_insert_with(|| Value::Table(Table::new()));
+    // `known` says that the section is a table, and the file was read as such.
+    if let Value::Table(section) = section {
+        section.insert(key, value);
+    }
+    Ok(())
+}
+
+/// The known key that is most like an unknown one; one of another section also,
+/// when only the section is wrong.
+fn suggestion(name: &str, known: &Table, prefix: &str) -> Option<String> {
+    known
+        .keys()
+        .map(|key| format!("{prefix}{key}"))
+        .map(|key| (distance(name, &key), key))
+        .min()
+        .filter(|(distance, _)| *distance <= SUGGESTION_DISTANCE)
+        .map(|(_, key)| key)
+}
+
+fn suggested(suggestion: Option<&str>) -> String {
+    suggestion
+        .map(|key| format!("; did you mean `{key}`?"))
+        .unwrap_or_default()
+}
+
+/// Edits between two words (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (above, from) in a.chars().enumerate() {
+        let mut diagonal = above;
+        let mut left = above + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
+            left = (left + 1)
+                .min(*cell + 1)
+                .min(diagonal + usize::from(from != *to));
+            diagonal = std::mem::replace(cell, left);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../packaging/conf/agent.toml");
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, std::iter::empty()).map_err(|error| error.to_string())
+    }
+
+    fn with(name: &str, value: &str) -> Result<Config, String> {
+        let environment = [(name.to_owned(), value.to_owned())];
+        Config::parse("", environment.into_iter()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_shipped_file_shows_every_key_with_its_default() {
+        assert_eq!(parse(SHIPPED).unwrap(), Config::default());
+        let shipped: Table = SHIPPED.parse().unwrap();
+        assert_eq!(shipped, Table::try_from(Config::default()).unwrap());
+        assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_a_suggestion() {
+        assert_eq!(
+            parse("[spool]\nlimit_mebibyte = 1\n").unwrap_err(),
+            "unknown key `spool.limit_mebibyte`; did you mean `spool.limit_mebibytes`?"
+        );
+        assert_eq!(
+            parse("[agnet]\nroot = \"/\"\n").unwrap_err(),
+            "unknown key `agnet`; did you mean `agent`?"
+        );
+        assert_eq!(
+            parse("[log]\nsomething_else = 1\n").unwrap_err(),
+            "unknown key `log.something_else`"
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_place() {
+        assert!(parse("[log]\nlevel = 7\n").unwrap_err().contains("line 2"));
+        assert_eq!(
+            parse("[spool]\nlimit_mebibytes = 0\n").unwrap_err(),
+            "`spool.limit_mebibytes` is not from 1 to 1024"
+        );
+        assert!(
+            parse("[log]\nlevel = \"loud\"\n")
+                .unwrap_err()
+                .contains("error, warn")
+        );
+        assert!(parse("[agent]\nroot = \"x\"\n").is_err());
+        assert!(parse("agent = 1\n").is_err());
+        assert!(parse("[agent\n").is_err());
+    }
+
+    #[test]
+    fn the_environment_wins_and_leaves_other_programs_alone() {
+        assert_eq!(
+            with("PVELENS_SPOOL__LIMIT_MEBIBYTES", "7")
+                .unwrap()
+                .spool
+                .limit_mebibytes,
+            7
+        );
+        assert_eq!(with("PVELENS_STORE__PATH", "x").unwrap(), Config::default());
+        assert_eq!(with("HOME", "x").unwrap(), Config::default());
+        assert!(
+            with("PVELENS_SPOOL__LIMIT", "7")
+                .unwrap_err()
+                .contains("PVELENS_SPOOL__LIMIT")
+        );
+        assert!(with("PVELENS_SPOOL__LIMIT_MEBIBYTES", "x").is_err());
+    }
+
+    #[test]
+    fn only_the_default_file_may_be_missing() {
+        let error = Config::load(
+            Some(Path::new("/nonexistent/agent.toml")),
+            std::iter::empty(),
+        );
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("/nonexistent/agent.toml")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_settings_or_an_error(text in "(\\[?(agent|log|spool|x)\\]?\n|(root|level|x) ?= ?(\"\\PC{0,5}\"|[0-9]{1,4})\n|\\PC{0,9}\n){0,5}") {
+            drop(parse(&text));
+        }
+
+        #[test]
+        fn a_distance_is_one(a in "[a-z]{0,8}", b in "[a-z]{0,8}") {
+            prop_assert_eq!(distance(&a, &b), distance(&b, &a));
+            prop_assert_eq!(distance(&a, &b) == 0, a == b);
+            prop_assert!(distance(&a, &b) <= a.len().max(b.len()));
+        }
+    }
+}

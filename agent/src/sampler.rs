@@ -1,0 +1,70 @@
+//! Decides when each collector runs, and puts what it gives into the spool.
+//!
+//! The clock of the decisions is an argument, so a simulated node goes through
+//! a day in seconds ([`Sampler::tick_blocking`]) by the same rules by which a
+//! live one goes through it in a day ([`Sampler::run`]).
+
+use std::{sync::Arc, time::Duration};
+
+use pvelens_proto::agent::v1::{NodeUpdate, Sample};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    collector::{COLLECTORS, caught},
+    host::Host,
+    spool::Spool,
+};
+
+mod live;
+mod schedule;
+
+use schedule::Schedule;
+
+/// Runs the collectors of one node.
+#[derive(Debug)]
+pub struct Sampler {
+    host: Arc<Host>,
+    spool: Arc<Spool>,
+    schedule: Schedule,
+}
+
+impl Sampler {
+    #[must_use]
+    pub fn new(host: Arc<Host>, spool: Arc<Spool>) -> Self {
+        Self {
+            host,
+            spool,
+            schedule: Schedule::new(COLLECTORS),
+        }
+    }
+
+    /// Runs every collector that is due at the host's time, one after the other
+    /// on this thread, and gives the update they made; `None` when none is due.
+    /// There is no deadline: a source that hangs, hangs the caller.
+    pub fn tick_blocking(&mut self) -> Option<NodeUpdate> {
+        let now = self.now();
+        let mut samples: Vec<Sample> = Vec::new();
+        for collector in COLLECTORS {
+            if self.schedule.starts(collector, now) {
+                let sample = caught(collector, &self.host);
+                self.schedule.ended(collector, &sample);
+                samples.push(sample);
+            }
+        }
+        (!samples.is_empty()).then(|| self.spool.append(samples))
+    }
+
+    /// Samples a live node until the token is cancelled.
+    pub async fn run(self, shutdown: CancellationToken) {
+        live::run(self.host, self.spool, self.schedule, shutdown).await;
+    }
+
+    /// Host time since the epoch.
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.host.now().as_millisecond()).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write the tree they read")]
+mod tests;

@@ -1,0 +1,266 @@
+//! `NodeAgentService`: who this agent is, and its stream of updates.
+//!
+//! A stream follows the spool by cursor and holds at most a few updates of its
+//! own. A reader that is slower than the node blocks only itself: when it falls
+//! out of the ring, the spool tells it how much it missed. Nothing here reads a
+//! file while a call waits.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use pvelens_proto::{
+    Timestamp,
+    agent::v1::{
+        CollectorDescription, Cursor, DescribeRequest, DescribeResponse, Heartbeat, WatchRequest,
+        WatchResponse,
+        node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
+        sample::Payload,
+        watch_response::Event,
+    },
+    timestamp_from_millis,
+};
+use tokio::{
+    net::UnixListener,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, timeout_at},
+};
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, transport::Server};
+
+use crate::{
+    collector::{COLLECTORS, Collector, identify, is_pve_node},
+    host::Host,
+    spool::Spool,
+};
+
+/// Silence on a stream is never longer.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events that wait for one reader.
+const CHANNEL: usize = 4;
+/// Streams at the same time; each holds some updates in memory.
+const STREAM_LIMIT: usize = 16;
+/// Time for the first look at who this node is.
+const IDENTIFY_DEADLINE: Duration = Duration::from_secs(2);
+/// The collector whose payload says who this node is.
+const IDENTITY: &str = "host";
+
+/// The service of one node.
+#[derive(Debug, Clone)]
+pub struct NodeAgent {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    host: Arc<Host>,
+    spool: Arc<Spool>,
+    started_at: Timestamp,
+    first_look: Identity,
+    streams: Arc<Semaphore>,
+    /// Ends the streams, which have no end of their own.
+    closing: CancellationToken,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Identity {
+    node_name: String,
+    cluster_id: String,
+    is_pve_node: bool,
+}
+
+/// Why the service ended early.
+#[derive(Debug, thiserror::Error)]
+#[error("serving the node agent")]
+pub struct ServeError(#[from] tonic::transport::Error);
+
+impl NodeAgent {
+    /// Looks once who this node is, for two seconds at most; later the collector
+    /// `host` tells.
+    #[must_use]
+    pub fn new(host: Arc<Host>, spool: Arc<Spool>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                started_at: now(&host),
+                first_look: first_look(&host),
+                host,
+                spool,
+                streams: Arc::new(Semaphore::new(STREAM_LIMIT)),
+                closing: CancellationToken::new(),
+            }),
+        }
+    }
+}
+
+/// Serves an agent until the token is cancelled; open calls end then.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(
+    listener: UnixListener,
+    agent: NodeAgent,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let closing = agent.shared.closing.clone();
+    Server::builder()
+        .add_service(NodeAgentServiceServer::new(agent))
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move {
+            shutdown.cancelled().await;
+            closing.cancel();
+        })
+        .await?;
+    Ok(())
+}
+
+#[tonic::async_trait]
+impl NodeAgentService for NodeAgent {
+    async fn describe(
+        &self,
+        _: Request<DescribeRequest>,
+    ) -> Result<Response<DescribeResponse>, Status> {
+        let identity = self.shared.identity();
+        Ok(Response::new(DescribeResponse {
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            node_name: identity.node_name,
+            cluster_id: identity.cluster_id,
+            is_pve_node: identity.is_pve_node,
+            epoch: self.shared.spool.epoch().to_owned(),
+            started_at: Some(self.shared.started_at),
+            collectors: COLLECTORS.iter().map(description).collect(),
+        }))
+    }
+
+    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let permit = Arc::clone(&self.shared.streams)
+            .try_acquire_owned()
+            .map_err(|_| {
+                Status::resource_exhausted("too many readers of this node; close one and try again")
+            })?;
+        let (sender, receiver) = mpsc::channel(CHANNEL);
+        let stream = Stream {
+            shared: Arc::clone(&self.shared),
+            sender,
+            cursor: request.into_inner().cursor,
+            _permit: permit,
+        };
+        tokio::spawn(stream.run());
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+impl Shared {
+    fn identity(&self) -> Identity {
+        match self.spool.newest_payload(IDENTITY) {
+            Some(Payload::HostIdentity(host)) => Identity {
+                node_name: host.node_name,
+                cluster_id: host.root_ca_sha256,
+                is_pve_node: host.is_pve_node,
+            },
+            _ => self.first_look.clone(),
+        }
+    }
+}
+
+/// One reader.
+struct Stream {
+    shared: Arc<Shared>,
+    sender: mpsc::Sender<Result<WatchResponse, Status>>,
+    cursor: Option<Cursor>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Stream {
+    /// Sends until the reader leaves or the agent stops.
+    async fn run(self) {
+        let closing = self.shared.closing.clone();
+        // A reader that left closes the channel, and sending ends the loop.
+        closing.run_until_cancelled(self.send_all()).await;
+    }
+
+    /// Ends when nobody receives any more.
+    async fn send_all(mut self) -> Option<()> {
+        let mut news = self.shared.spool.subscribe();
+        self.heartbeat().await?;
+        loop {
+            // Marked as seen before reading, so that nothing falls between.
+            news.borrow_and_update();
+            let updates = self.shared.spool.read_from(self.cursor.as_ref());
+            if updates.is_empty() {
+                let end = Instant::now() + HEARTBEAT;
+                tokio::select! {
+                    () = self.sender.closed() => return None,
+                    news = timeout_at(end, news.changed()) => match news {
+                        // The spool lives as long as `shared`.
+                        Ok(changed) => changed.ok()?,
+                        Err(_) => self.heartbeat().await?,
+                    }
+                }
+            }
+            for update in updates {
+                let cursor = update.cursor.clone();
+                self.send(Event::Update(update)).await?;
+                self.cursor = cursor;
+            }
+        }
+    }
+
+    async fn heartbeat(&self) -> Option<()> {
+        self.send(Event::Heartbeat(Heartbeat {
+            sent_at: Some(now(&self.shared.host)),
+            newest: Some(self.shared.spool.newest()),
+        }))
+        .await
+    }
+
+    async fn send(&self, event: Event) -> Option<()> {
+        let response = WatchResponse { event: Some(event) };
+        self.sender.send(Ok(response)).await.ok()
+    }
+}
+
+fn description(collector: &Collector) -> CollectorDescription {
+    CollectorDescription {
+        name: collector.name.to_owned(),
+        summary: collector.summary.to_owned(),
+        collection_class: collector.class.into(),
+        interval_seconds: u32::try_from(collector.interval.as_secs()).unwrap_or(u32::MAX),
+        deadline_milliseconds: u32::try_from(collector.deadline.as_millis()).unwrap_or(u32::MAX),
+        paths: collector
+            .paths
+            .iter()
+            .map(|path| (*path).to_owned())
+            .collect(),
+    }
+}
+
+/// Who this node is, on a thread of its own: `/etc/pve` may hang.
+fn first_look(host: &Arc<Host>) -> Identity {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let host = Arc::clone(host);
+    let spawned = thread::Builder::new()
+        .name("identify".to_owned())
+        .spawn(move || {
+            let (node_name, cluster_id) = identify(&host);
+            // Nobody waits any more after the deadline.
+            drop(sender.send(Identity {
+                node_name,
+                cluster_id,
+                is_pve_node: is_pve_node(&host),
+            }));
+        });
+    match spawned {
+        Ok(_) => receiver.recv_timeout(IDENTIFY_DEADLINE).unwrap_or_default(),
+        Err(_) => Identity::default(),
+    }
+}
+
+fn now(host: &Host) -> Timestamp {
+    timestamp_from_millis(host.now().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests;

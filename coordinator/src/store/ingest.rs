@@ -1,0 +1,259 @@
+//! A sample of an agent becomes the newest value of its kind.
+//!
+//! Rates and series are derived here, once per sample. A value that was read
+//! again and found unchanged goes the same way as a new one: a counter that
+//! stands still is a rate of zero, not an old rate.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::Timestamp;
+use pvelens_proto::agent::v1::{self as wire, FailureKind, Sample, SourceFailure, sample::Payload};
+
+use super::{
+    agent::{Agent, Collector, Place},
+    broadcast::Broadcasts,
+    clock::plausible,
+    facts::{Held, Kind, KnownConfig, KnownConfigs, Slot, Stamp, StorageEntries, kind_of},
+    keys::{Keys, Recorder},
+    limit,
+};
+use crate::view::Name;
+
+mod derive;
+
+/// What the agents of one cluster share while one of them is served.
+pub(super) struct Shared<'a> {
+    pub(super) node: &'a Name,
+    pub(super) keys: &'a mut Keys,
+    pub(super) recorder: &'a mut Recorder,
+    pub(super) configs: &'a mut Configs,
+    pub(super) broadcasts: &'a Broadcasts,
+}
+
+/// Guest configurations that several members hold alike, kept once.
+#[derive(Debug, Default)]
+pub(super) struct Configs {
+    newest: HashMap<u32, Arc<KnownConfig>>,
+}
+
+impl Configs {
+    fn intern(&mut self, config: wire::GuestConfig) -> Arc<KnownConfig> {
+        if let Some(known) = self.newest.get(&config.vmid)
+            && *known.config == config
+        {
+            return Arc::clone(known);
+        }
+        let name = config
+            .settings
+            .as_ref()
+            .map_or("", |settings| &settings.name);
+        let known = Arc::new(KnownConfig {
+            name: name.into(),
+            config: Arc::new(config),
+        });
+        self.newest.insert(known.config.vmid, Arc::clone(&known));
+        known
+    }
+
+    pub(super) fn sweep(&mut self) {
+        self.newest.retain(|_, known| Arc::strong_count(known) > 1);
+    }
+}
+
+impl Agent {
+    /// Takes a sample. Returns whether it counted, and a broadcast for the
+    /// table that all members share.
+    pub(super) fn ingest(
+        &mut self,
+        sample: Sample,
+        place: Place,
+        stamp: Stamp,
+        shared: &mut Shared<'_>,
+    ) -> (bool, Option<wire::ClusterBroadcast>) {
+        let observed = plausible(sample.observed_at.as_ref());
+        // Without a time it counts as long past: kept, and never fresh.
+        let stamp = Stamp {
+            observed: observed.unwrap_or(Timestamp::UNIX_EPOCH),
+            ..stamp
+        };
+        let name = limit::cut(&sample.collector, limit::NAME);
+        let known = self.collectors.get_key_value(name);
+        if known.is_none() && self.collectors.len() >= limit::COLLECTORS {
+            return (false, None);
+        }
+        let kind = known.and_then(|(_, collector)| collector.kind);
+        let newest = known.map(|(_, collector)| collector.stamp.observed);
+        if place == Place::Aside && newest.is_some_and(|newest| stamp.observed <= newest) {
+            return (false, None);
+        }
+        let name = known.map_or_else(|| name.into(), |(name, _)| Name::clone(name));
+        let mut failures: Vec<SourceFailure> = sample.failures;
+        failures.truncate(limit::FAILURES);
+        if observed.is_none() {
+            failures.push(refused("the time of the sample is missing or absurd"));
+        }
+        let mut broadcast = None;
+        let kind = match sample.payload {
+            None => kind,
+            Some(Payload::NoData(_)) => {
+                if let Some(kind) = kind {
+                    self.facts.slot(kind).clear();
+                }
+                kind
+            }
+            Some(Payload::Unchanged(unchanged)) => {
+                if let Some(kind) = kind {
+                    self.keep_unchanged(kind, unchanged.since_sequence, stamp, shared);
+                }
+                kind
+            }
+            Some(payload) => match limit::check(&payload) {
+                Ok(()) => self.keep(payload, stamp, shared, &mut broadcast),
+                Err(reason) => {
+                    failures.push(refused(reason));
+                    kind
+                }
+            },
+        };
+        let at = self.clock.correct(stamp.observed, stamp.received);
+        let mut failures: Vec<_> = failures
+            .iter()
+            .map(|failure| Collector::failure(&name, failure, at))
+            .collect();
+        failures.sort_by(|a, b| (&a.path, &a.detail).cmp(&(&b.path, &b.detail)));
+        let collector = Collector {
+            kind,
+            stamp,
+            failures,
+        };
+        self.collectors.insert(name, collector);
+        (true, broadcast)
+    }
+
+    /// Makes the payload the newest of its kind.
+    fn keep(
+        &mut self,
+        payload: Payload,
+        stamp: Stamp,
+        shared: &mut Shared<'_>,
+        broadcast: &mut Option<wire::ClusterBroadcast>,
+    ) -> Option<Kind> {
+        let kind = kind_of(&payload);
+        let facts = &mut self.facts;
+        match payload {
+            Payload::Cpu(value) => self.keep_cpu(value.into(), stamp, shared),
+            Payload::Pressure(value) => self.keep_pressure(value.into(), stamp, shared),
+            Payload::Memory(value) => self.keep_memory(value.into(), stamp, shared),
+            Payload::Disks(value) => self.keep_disks(value.into(), stamp, shared),
+            Payload::Filesystems(value) => self.keep_filesystems(value.into(), stamp, shared),
+            Payload::Network(value) => self.keep_network(value.into(), stamp),
+            Payload::GuestRuntimes(mut value) => {
+                sort_unique(&mut value.guests, |guest| guest.vmid);
+                self.keep_runtimes(value.into(), stamp, shared);
+            }
+            Payload::PveStatus(mut value) => {
+                sort_unique(&mut value.guests, |guest| guest.vmid);
+                value.storages.sort_by(|a, b| a.name.cmp(&b.name));
+                value.storages.dedup_by(|a, b| a.name == b.name);
+                self.keep_pve_status(value.into(), stamp, shared);
+            }
+            Payload::ClusterBroadcast(value) => {
+                put(&mut facts.broadcast, ().into(), stamp);
+                *broadcast = Some(value);
+            }
+            Payload::Load(value) => put(&mut facts.load, value.into(), stamp),
+            Payload::Sensors(value) => put(&mut facts.sensors, value.into(), stamp),
+            Payload::ClusterMembers(value) => put(&mut facts.members, value.into(), stamp),
+            Payload::ConfigVersions(value) => put(&mut facts.config_versions, value.into(), stamp),
+            Payload::CorosyncConfig(value) => put(&mut facts.corosync, value.into(), stamp),
+            Payload::HostIdentity(value) => put(&mut facts.host, value.into(), stamp),
+            Payload::GuestList(mut value) => {
+                sort_unique(&mut value.guests, |guest| guest.vmid);
+                put(&mut facts.guest_list, value.into(), stamp);
+            }
+            Payload::GuestConfigs(mut value) => {
+                sort_unique(&mut value.guests, |config| config.vmid);
+                let configs = value.guests.into_iter();
+                let configs: KnownConfigs = configs
+                    .map(|config| shared.configs.intern(config))
+                    .collect();
+                put(&mut facts.guest_configs, configs.into(), stamp);
+            }
+            Payload::StorageConfig(value) => {
+                let mut entries: StorageEntries =
+                    value.storages.into_iter().map(Arc::new).collect();
+                entries.sort_by(|a, b| a.name.cmp(&b.name));
+                entries.dedup_by(|a, b| a.name == b.name);
+                put(&mut facts.storages, entries.into(), stamp);
+            }
+            // Outcomes; the caller has dealt with them.
+            Payload::NoData(_) | Payload::Unchanged(_) => {}
+        }
+        kind
+    }
+
+    /// The held payload of the kind was read again.
+    fn keep_unchanged(&mut self, kind: Kind, since: u64, stamp: Stamp, shared: &mut Shared<'_>) {
+        let Some(held) = self.facts.slot(kind).stamp() else {
+            return;
+        };
+        // It speaks of a payload that did not arrive: what is held is older.
+        if held.sequence.is_none_or(|held| held < since) {
+            return;
+        }
+        let stamp = Stamp {
+            sequence: held.sequence,
+            ..stamp
+        };
+        let derived =
+            match kind {
+                Kind::Cpu => {
+                    value(self.facts.cpu.as_ref()).map(|cpu| self.keep_cpu(cpu, stamp, shared))
+                }
+                Kind::Pressure => value(self.facts.pressure.as_ref())
+                    .map(|pressure| self.keep_pressure(pressure, stamp, shared)),
+                Kind::Memory => value(self.facts.memory.as_ref())
+                    .map(|memory| self.keep_memory(memory, stamp, shared)),
+                Kind::Disks => value(self.facts.disks.as_ref())
+                    .map(|disks| self.keep_disks(disks, stamp, shared)),
+                Kind::Filesystems => value(self.facts.filesystems.as_ref())
+                    .map(|list| self.keep_filesystems(list, stamp, shared)),
+                Kind::Network => value(self.facts.network.as_ref())
+                    .map(|network| self.keep_network(network, stamp)),
+                Kind::GuestRuntimes => value(self.facts.guest_runtimes.as_ref())
+                    .map(|list| self.keep_runtimes(list, stamp, shared)),
+                Kind::PveStatus => value(self.facts.pve_status.as_ref())
+                    .map(|status| self.keep_pve_status(status, stamp, shared)),
+                _ => None,
+            };
+        if derived.is_none()
+            && let Some(held) = self.facts.slot(kind).stamp()
+        {
+            *held = stamp;
+        }
+    }
+}
+
+fn value<T>(held: Option<&Held<T>>) -> Option<Arc<T>> {
+    held.map(|held| Arc::clone(&held.value))
+}
+
+fn put<T>(slot: &mut Slot<T>, value: Arc<T>, stamp: Stamp) {
+    *slot = Some(Held { value, stamp });
+}
+
+/// Merging joins these lists by id; a list that names one twice is hostile.
+fn sort_unique<T>(list: &mut Vec<T>, id: fn(&T) -> u32) {
+    if !list.is_sorted_by(|a, b| id(a) < id(b)) {
+        list.sort_by_key(id);
+        list.dedup_by_key(|entry| id(entry));
+    }
+}
+
+fn refused(reason: &str) -> SourceFailure {
+    SourceFailure {
+        path: String::new(),
+        kind: FailureKind::Malformed.into(),
+        detail: reason.to_owned(),
+    }
+}
