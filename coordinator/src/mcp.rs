@@ -39,6 +39,8 @@ mod reply;
 mod schema;
 mod shape;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use socket::serve_unix;
 
