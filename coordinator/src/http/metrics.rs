@@ -20,8 +20,17 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 pub(super) fn exposition(current: &Current) -> String {
     let mut text = String::new();
-    gauge(&mut text, "pvelens_build_info", "Version of the coordinator.");
-    value(&mut text, "pvelens_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    gauge(
+        &mut text,
+        "pvelens_build_info",
+        "Version of the coordinator.",
+    );
+    value(
+        &mut text,
+        "pvelens_build_info",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1,
+    );
     if crate::mcp::is_evaluated(current) {
         let name = "pvelens_evaluated_timestamp_seconds";
         gauge(&mut text, name, "When the checks ran last.");
@@ -47,7 +56,12 @@ fn findings(text: &mut String, current: &Current) {
             let open = current.findings.iter().filter(|finding| {
                 finding.lane == lane && finding.severity == severity && is_open(finding)
             });
-            value(text, name, &[("lane", lane_word), ("severity", word)], open.count());
+            value(
+                text,
+                name,
+                &[("lane", lane_word), ("severity", word)],
+                open.count(),
+            );
         }
     }
 }
@@ -69,7 +83,11 @@ fn verdicts(text: &mut String, current: &Current) {
 fn agents(text: &mut String, current: &Current) {
     let name = "pvelens_agents";
     gauge(text, name, "Agents by connection.");
-    let connected = current.agents.iter().filter(|agent| agent.connected).count();
+    let connected = current
+        .agents
+        .iter()
+        .filter(|agent| agent.connected)
+        .count();
     let gone = current.agents.len() - connected;
     value(text, name, &[("state", "connected")], connected);
     value(text, name, &[("state", "disconnected")], gone);
@@ -80,8 +98,15 @@ fn agents(text: &mut String, current: &Current) {
     value(text, name, &[], updates);
 
     let name = "pvelens_agent_updates_skipped_total";
-    counter(text, name, "Updates that agents dropped before they were read.");
-    let skipped = current.agents.iter().map(|agent| agent.skipped_updates_total);
+    counter(
+        text,
+        name,
+        "Updates that agents dropped before they were read.",
+    );
+    let skipped = current
+        .agents
+        .iter()
+        .map(|agent| agent.skipped_updates_total);
     value(text, name, &[], skipped.sum::<u64>());
 }
 

@@ -49,7 +49,8 @@ impl Surface {
     }
 
     async fn get(&self, path: &str, headers: &str) -> (u16, String) {
-        self.raw(&format!("GET {path} HTTP/1.1\r\n{headers}"), b"").await
+        self.raw(&format!("GET {path} HTTP/1.1\r\n{headers}"), b"")
+            .await
     }
 
     async fn mcp(&self, message: &Value, headers: &str) -> (u16, String) {
@@ -89,7 +90,10 @@ async fn tools_answer_plain_json_in_both_eras_without_a_session() {
     let (status, body) = surface.mcp(&message, &headers).await;
     assert_eq!(status, 200, "{body}");
     let answer: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(answer["result"]["structuredContent"]["nodes"][0]["name"], "pve1");
+    assert_eq!(
+        answer["result"]["structuredContent"]["nodes"][0]["name"],
+        "pve1"
+    );
 
     let initialize = json!({
         "jsonrpc": "2.0", "id": 1, "method": "initialize",
@@ -100,7 +104,10 @@ async fn tools_answer_plain_json_in_both_eras_without_a_session() {
     });
     let (status, body) = surface.mcp(&initialize, LOCAL).await;
     assert_eq!(status, 200, "{body}");
-    assert!(body.contains("\"protocolVersion\":\"2025-11-25\""), "{body}");
+    assert!(
+        body.contains("\"protocolVersion\":\"2025-11-25\""),
+        "{body}"
+    );
     let call = json!({
         "jsonrpc": "2.0", "id": 2, "method": "tools/call",
         "params": { "name": "get_guest", "arguments": { "guest": "nobody" } },
@@ -127,7 +134,10 @@ async fn other_hosts_and_origins_are_refused_on_every_path() {
             "Host: localhost\r\nOrigin: null",
         ] {
             let (status, body) = surface.get(path, headers).await;
-            assert!([400, 403].contains(&status), "{path} {headers}: {status} {body}");
+            assert!(
+                [400, 403].contains(&status),
+                "{path} {headers}: {status} {body}"
+            );
         }
     }
     for headers in [
@@ -160,7 +170,10 @@ async fn unknown_paths_and_methods_and_large_bodies_are_refused() {
 #[tokio::test]
 async fn readiness_waits_for_the_first_evaluation() {
     let surface = Surface::new(None).await;
-    assert_eq!(surface.get("/healthz", LOCAL).await, (200, "ok\n".to_owned()));
+    assert_eq!(
+        surface.get("/healthz", LOCAL).await,
+        (200, "ok\n".to_owned())
+    );
     assert_eq!(surface.get("/readyz", LOCAL).await.0, 503);
     let (status, text) = surface.get("/metrics", LOCAL).await;
     assert_eq!(status, 200);

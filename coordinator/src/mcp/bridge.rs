@@ -10,6 +10,10 @@ use std::{
     net::Shutdown,
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -40,8 +44,12 @@ async fn copy(
 ) -> io::Result<()> {
     let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, &error))?;
     let (mut to_server, mut from_server) = (stream.try_clone()?, stream.try_clone()?);
+    // Set before the coordinator can see the end, since it may close at once.
+    let done = Arc::new(AtomicBool::new(false));
+    let set_done = Arc::clone(&done);
     let client_closed = spawn("mcp-input", move || {
         let result = pump(&mut input, &mut to_server);
+        set_done.store(result.is_ok(), Ordering::SeqCst);
         // The coordinator sees the end and closes once it has answered. It may
         // be gone already.
         drop(to_server.shutdown(Shutdown::Write));
@@ -50,7 +58,10 @@ async fn copy(
     let mut server_closed = spawn("mcp-output", move || pump(&mut from_server, &mut output))?;
 
     tokio::select! {
-        result = &mut server_closed => gone(socket, result),
+        result = &mut server_closed => match result {
+            Ok(Ok(())) if done.load(Ordering::SeqCst) => Ok(()),
+            result => gone(socket, result),
+        },
         result = client_closed => {
             let ended = tokio::time::timeout(GRACE, server_closed).await;
             drop(stream.shutdown(Shutdown::Both));

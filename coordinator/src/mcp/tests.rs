@@ -128,8 +128,11 @@ impl Client {
     }
 
     async fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        self.request("tools/call", json!({ "name": tool, "arguments": arguments }))
-            .await
+        self.request(
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+        )
+        .await
     }
 
     /// The text of a refusal.
@@ -166,7 +169,10 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("analyze_cluster_health", json!({ "guest": 100 })),
         ("get_cluster_status", json!({ "cluster": "lab" })),
         ("get_containers", json!({ "tag": "", "status": null })),
-        ("get_findings", json!({ "severity": "warning", "lane": "health" })),
+        (
+            "get_findings",
+            json!({ "severity": "warning", "lane": "health" }),
+        ),
         ("get_guest", json!({ "guest": 100, "node": "pve1" })),
         ("get_guest", json!({ "vmid": "dns" })),
         ("get_node_status", json!({ "node": "pve1" })),
@@ -185,7 +191,12 @@ async fn the_tool_list_is_stable() {
     assert!(tools.is_sorted_by_key(|tool| tool["name"].as_str().unwrap()));
     for tool in tools {
         let description = tool["description"].as_str().unwrap();
-        assert!(description.len() <= 600, "{}: {}", tool["name"], description.len());
+        assert!(
+            description.len() <= 600,
+            "{}: {}",
+            tool["name"],
+            description.len()
+        );
         let text = tool.to_string();
         for unwanted in ["$ref", "$defs", "\"null\"", "uint"] {
             assert!(!text.contains(unwanted), "{unwanted} in {text}");
@@ -216,9 +227,14 @@ async fn every_tool_answers_what_it_declares_in_both_eras() {
                 let result = client.call(tool, arguments).await;
                 assert_eq!(result["isError"], false, "{tool}: {result}");
                 let structured = &result["structuredContent"];
-                let errors: Vec<String> =
-                    output.iter_errors(structured).map(|error| format!("{error} at {}", error.instance_path())).collect();
-                assert!(errors.is_empty(), "{tool} {detail}: {errors:?} in {structured}");
+                let errors: Vec<String> = output
+                    .iter_errors(structured)
+                    .map(|error| format!("{error} at {}", error.instance_path()))
+                    .collect();
+                assert!(
+                    errors.is_empty(),
+                    "{tool} {detail}: {errors:?} in {structured}"
+                );
                 assert!(structured["coverage"]["at"].is_string(), "{structured}");
                 assert!(!text(&result).is_empty());
             }
@@ -231,9 +247,17 @@ async fn every_tool_answers_what_it_declares_in_both_eras() {
 async fn discovery_names_the_server_and_lists_may_be_kept_by_their_reader() {
     let mut client = Client::new(Era::Modern, current()).await;
     let result = client.request("server/discover", json!({})).await;
-    assert!(result["instructions"].as_str().unwrap().contains("Unknown is not healthy"));
+    assert!(
+        result["instructions"]
+            .as_str()
+            .unwrap()
+            .contains("Unknown is not healthy")
+    );
     let versions = result["supportedVersions"].to_string();
-    assert!(versions.contains("2026-07-28") && versions.contains("2025-06-18"), "{versions}");
+    assert!(
+        versions.contains("2026-07-28") && versions.contains("2025-06-18"),
+        "{versions}"
+    );
     let list = client.request("tools/list", json!({})).await;
     assert_eq!(list["cacheScope"], "private");
     assert_eq!(list["ttlMs"], 300_000);
@@ -243,17 +267,61 @@ async fn discovery_names_the_server_and_lists_may_be_kept_by_their_reader() {
 async fn refusals_say_how_to_ask_instead() {
     let mut client = Client::new(Era::Modern, current()).await;
     for (tool, arguments, parts) in [
-        ("get_guest", json!({ "guest": 999 }), ["no guest \"999\"", "list the guests"]),
-        ("get_guest", json!({}), ["missing field `guest`", "cluster, detail, guest"]),
-        ("get_guest", json!({ "guest": [1] }), ["VMID or a name", "It takes"]),
-        ("get_node_status", json!({ "node": "pve9" }), ["no node", "pve1, pve2, pve3"]),
-        ("get_vms", json!({ "nodes": "pve1" }), ["unknown field `nodes`", "page_token"]),
-        ("get_vms", json!({ "page_size": 0 }), ["out of range", "1 to 200"]),
-        ("get_vms", json!({ "page_size": "x" }), ["invalid type", "It takes"]),
-        ("get_vms", json!({ "page_token": "zz" }), ["page token", "begin again"]),
-        ("get_nodes", json!({ "page_token": "zz" }), ["page_token", "begin again"]),
-        ("get_nodes", json!({ "cluster": "other" }), ["no cluster", "lab"]),
-        ("get_findings", json!({ "severity": "bad" }), ["unknown variant `bad`", "`critical`"]),
+        (
+            "get_guest",
+            json!({ "guest": 999 }),
+            ["no guest \"999\"", "list the guests"],
+        ),
+        (
+            "get_guest",
+            json!({}),
+            ["missing field `guest`", "cluster, detail, guest"],
+        ),
+        (
+            "get_guest",
+            json!({ "guest": [1] }),
+            ["VMID or a name", "It takes"],
+        ),
+        (
+            "get_node_status",
+            json!({ "node": "pve9" }),
+            ["no node", "pve1, pve2, pve3"],
+        ),
+        (
+            "get_vms",
+            json!({ "nodes": "pve1" }),
+            ["unknown field `nodes`", "page_token"],
+        ),
+        (
+            "get_vms",
+            json!({ "page_size": 0 }),
+            ["out of range", "1 to 200"],
+        ),
+        (
+            "get_vms",
+            json!({ "page_size": "x" }),
+            ["invalid type", "It takes"],
+        ),
+        (
+            "get_vms",
+            json!({ "page_token": "zz" }),
+            ["page token", "begin again"],
+        ),
+        (
+            "get_nodes",
+            json!({ "page_token": "zz" }),
+            ["page_token", "begin again"],
+        ),
+        (
+            "get_nodes",
+            json!({ "cluster": "other" }),
+            ["no cluster", "lab"],
+        ),
+        (
+            "get_findings",
+            json!({ "severity": "bad" }),
+            ["unknown variant `bad`", "`critical`"],
+        ),
         ("get_storage", json!({ "node": "x" }), ["no node", "pve1"]),
     ] {
         let text = client.refused(tool, arguments).await;
@@ -265,7 +333,12 @@ async fn refusals_say_how_to_ask_instead() {
         .try_request("tools/call", json!({ "name": "get_vm", "arguments": {} }))
         .await;
     assert_eq!(answer["error"]["code"], -32602);
-    assert!(answer["error"]["message"].as_str().unwrap().contains("get_vms"));
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("get_vms")
+    );
 }
 
 #[tokio::test]
@@ -338,7 +411,13 @@ fn large(nodes: u32, guests: u32) -> View {
 async fn answers_about_five_thousand_guests_stay_under_the_ceiling() {
     let mut current = with(large(1000, 5000));
     current.findings = (0..5000)
-        .map(|number| open("guest.disk.space", &format!("guest/{}", 100 + number), Severity::Warning))
+        .map(|number| {
+            open(
+                "guest.disk.space",
+                &format!("guest/{}", 100 + number),
+                Severity::Warning,
+            )
+        })
         .collect();
     let mut client = Client::new(Era::Modern, current).await;
     for detail in ["summary", "full"] {
@@ -357,7 +436,11 @@ async fn answers_about_five_thousand_guests_stay_under_the_ceiling() {
             assert_eq!(result["isError"], false, "{tool}: {}", text(&result));
             let (text, structured) = (text(&result), &result["structuredContent"]);
             let size = structured.to_string().len();
-            assert!(text.len() <= reply::CEILING, "{tool} {detail}: {}", text.len());
+            assert!(
+                text.len() <= reply::CEILING,
+                "{tool} {detail}: {}",
+                text.len()
+            );
             assert!(size <= reply::CEILING, "{tool} {detail}: {size}");
             let says = structured.get("truncated").is_some();
             assert!(says || structured.get("next_page_token").is_some() || size < 20_000);
@@ -408,10 +491,13 @@ fn broken() -> Server {
     tools.add_route(ToolRoute::new_dyn(tool("panics"), |_| {
         Box::pin(async { panic!("in a handler") })
     }));
-    tools.add_route(ToolRoute::new_dyn(tool("panics_inside"), |context| {
-        let answer = context.service.answer(|_| panic!("in an answer"));
-        Box::pin(async move { Ok(answer.await.into()) })
-    }));
+    tools.add_route(ToolRoute::new_dyn(
+        tool("panics_inside"),
+        |context: ToolCallContext<'_, Server>| {
+            let answer = context.service.answer(|_| panic!("in an answer"));
+            Box::pin(async move { Ok(answer.await.into()) })
+        },
+    ));
     tools.add_route(ToolRoute::new_dyn(tool("hangs"), |_| {
         Box::pin(std::future::pending())
     }));
@@ -462,15 +548,27 @@ async fn a_tool_that_hangs_answers_before_clients_give_up() {
             },
         },
     });
-    write.write_all(format!("{request}\n").as_bytes()).await.unwrap();
-    let line = BufReader::new(read).lines().next_line().await.unwrap().unwrap();
+    write
+        .write_all(format!("{request}\n").as_bytes())
+        .await
+        .unwrap();
+    let line = BufReader::new(read)
+        .lines()
+        .next_line()
+        .await
+        .unwrap()
+        .unwrap();
     assert!(line.contains("took too long"), "{line}");
 }
 
 #[tokio::test]
 async fn garbage_and_endless_lines_do_not_end_a_connection() {
     let mut client = Client::new(Era::Legacy, current()).await;
-    client.write.write_all(b"not json\n\xff\xfe\n{}\n").await.unwrap();
+    client
+        .write
+        .write_all(b"not json\n\xff\xfe\n{}\n")
+        .await
+        .unwrap();
     let endless = vec![b'x'; 3 << 20];
     client.write.write_all(&endless).await.unwrap();
     client.write.write_all(b"\n").await.unwrap();
@@ -504,7 +602,12 @@ async fn clients_beyond_the_limit_are_told_and_shutdown_ends_the_others() {
         held.push(UnixStream::connect(&path).await.unwrap());
     }
     let extra = UnixStream::connect(&path).await.unwrap();
-    let line = BufReader::new(extra).lines().next_line().await.unwrap().unwrap();
+    let line = BufReader::new(extra)
+        .lines()
+        .next_line()
+        .await
+        .unwrap()
+        .unwrap();
     assert!(line.contains("too many clients"), "{line}");
     shutdown.cancel();
     let ended = tokio::time::timeout(Duration::from_secs(5), serving).await;
