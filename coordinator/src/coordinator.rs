@@ -112,6 +112,12 @@ impl Coordinator {
         current
     }
 
+    /// Publishes a hand-made state.
+    #[cfg(test)]
+    pub(crate) fn publish(&self, current: Current) {
+        self.current.send_replace(Arc::new(current));
+    }
+
     /// The newest published state.
     #[must_use]
     pub fn current(&self) -> Arc<Current> {
