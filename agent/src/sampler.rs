@@ -66,4 +66,5 @@ impl Sampler {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write the tree they read")]
 mod tests;

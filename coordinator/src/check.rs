@@ -15,13 +15,37 @@ use crate::{
     view::{Dated, Subject, View},
 };
 
+mod cluster_node;
+mod container;
+mod container_mount;
+mod corosync;
+mod gate;
+mod guest_disk;
+mod guest_load;
+mod guest_network;
+mod guest_snapshot;
+mod guest_state;
+mod held;
+mod network;
+mod node_commit;
+mod node_cpu;
+mod node_disk;
+mod node_filesystem;
+mod node_memory;
+mod node_network;
+mod node_service;
 pub mod params;
+mod quorum;
 pub mod registry;
-mod verdicts;
+mod storage;
+mod storage_mount;
+mod storage_space;
+pub mod verdicts;
+mod words;
 
-pub use params::{Params, Profile};
-pub use registry::CHECKS;
-pub use verdicts::{CheckVerdicts, VerdictCounts, Verdicts, run_all};
+pub use params::{DeclaredProfile, Limits, Params, Profile};
+pub use registry::{CHECKS, find};
+pub use verdicts::{CheckVerdicts, VerdictCounts, Verdicts, count, not_assessed, run_all};
 
 /// One deterministic check. Ids, thresholds and timing are those of the
 /// published catalogue.
@@ -47,8 +71,42 @@ pub struct Check {
     pub run: fn(&Input<'_>, &mut Verdicts<'_>),
 }
 
-/// Remediation as the registry holds it; `{id}`, `{node}` and `{storage}` stand
-/// for the subject.
+impl Check {
+    /// What most checks of the health lane have in common.
+    const HEALTH: Self = Self {
+        id: "",
+        title: "",
+        category: Category::Health,
+        lane: Lane::Health,
+        severity: Severity::Warning,
+        scope: Scope::Cluster,
+        timing: Timing::T2 {
+            hold: Duration::ZERO,
+            clear: Duration::ZERO,
+        },
+        profile: None,
+        floor: false,
+        mappings: &[],
+        remediation: Remedy {
+            diagnose: &[],
+            fix: "",
+            impact: "",
+            risk: Risk::Low,
+            way_back: "",
+        },
+        run: |_, _| {},
+    };
+    /// The same in the posture lane.
+    const POSTURE: Self = Self {
+        lane: Lane::Posture,
+        timing: Timing::T0 { evaluations: 1 },
+        ..Self::HEALTH
+    };
+}
+
+/// Remediation as the registry holds it. `{id}`, `{node}` and `{storage}` stand
+/// for the subject, `{tool}` for `qm` or `pct`, `{kind}` for `qemu` or `lxc`,
+/// `{part}` for the discriminator.
 #[derive(Debug, Clone, Copy)]
 pub struct Remedy {
     /// Read-only commands.
@@ -75,12 +133,33 @@ pub enum Timing {
     /// Configuration: opens after `evaluations` failures, resolves at a pass.
     T0 { evaluations: u8 },
     /// State: opens after two failures in a row that span at least `hold`,
-    /// resolves after two passes at least a minute apart.
-    T1 { hold: Duration },
-    /// Metric: the window is in the check; opens at once, resolves at a pass.
-    T2,
+    /// resolves after two passes that span at least `clear`.
+    T1 { hold: Duration, clear: Duration },
+    /// Metric: the windows are in the check, which reads them from the history.
+    /// `hold` and `clear` are zero but for figures that have no history.
+    T2 { hold: Duration, clear: Duration },
     /// Event: opens at once, resolves a day after the last recurrence.
     T4,
+}
+
+impl Timing {
+    /// The common form of T1: judged each 30 s by the catalogue, two failures
+    /// in a row open, two passes a minute apart resolve.
+    const STATE: Self = Self::T1 {
+        hold: Duration::from_secs(30),
+        clear: Duration::from_secs(60),
+    };
+
+    /// The class as the catalogue names it.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::T0 { .. } => "T0",
+            Self::T1 { .. } => "T1",
+            Self::T2 { .. } => "T2",
+            Self::T4 => "T4",
+        }
+    }
 }
 
 /// Severity per profile; `None` = silent.
@@ -168,6 +247,43 @@ pub struct Failure {
     pub evidence: Vec<Evidence>,
     /// 0 to 1.
     pub confidence: f64,
+    /// When this branch must hold longer than the check's timing says.
+    pub hold: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure that is certain and concerns the subject as a whole.
+    fn new(severity: Severity, summary: String) -> Self {
+        Self {
+            severity,
+            lane: None,
+            discriminator: String::new(),
+            summary,
+            evidence: Vec::new(),
+            confidence: 1.0,
+            hold: None,
+        }
+    }
+
+    fn about(mut self, part: &str) -> Self {
+        part.clone_into(&mut self.discriminator);
+        self
+    }
+
+    fn lane(mut self, lane: Lane) -> Self {
+        self.lane = Some(lane);
+        self
+    }
+
+    fn proof(mut self, evidence: impl IntoIterator<Item = Evidence>) -> Self {
+        self.evidence.extend(evidence);
+        self
+    }
+
+    fn confidence(mut self, confidence: f64) -> Self {
+        self.confidence = confidence;
+        self
+    }
 }
 
 /// One verdict.

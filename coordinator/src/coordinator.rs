@@ -1,9 +1,11 @@
 //! The running coordinator: samples in, the current view and its findings out.
 //!
-//! Ingest and evaluation share one lock that is never held over an await;
-//! readers take the current state by `Arc` and never wait for a merge.
+//! The lock of the samples is held while an update is kept and while a view is
+//! built, never over an await and never while checks run: those work on the view
+//! and a copy of the history that shares its series. Readers take the current
+//! state by `Arc` and wait for neither.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
@@ -33,22 +35,19 @@ pub struct Current {
 /// Merges, checks, and hands out the result.
 #[derive(Debug)]
 pub struct Coordinator {
-    state: Mutex<State>,
+    store: Mutex<Store>,
+    /// Held for a whole evaluation, so that states are published in order.
+    lifecycle: Mutex<Lifecycle>,
     params: Params,
     current: watch::Sender<Arc<Current>>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    store: Store,
-    lifecycle: Lifecycle,
 }
 
 impl Coordinator {
     #[must_use]
     pub fn new(params: Params) -> Self {
         Self {
-            state: Mutex::default(),
+            store: Mutex::default(),
+            lifecycle: Mutex::default(),
             params,
             current: watch::Sender::default(),
         }
@@ -61,45 +60,46 @@ impl Coordinator {
         update: NodeUpdate,
         received_at: Timestamp,
     ) -> Appended {
-        self.lock().store.append(agent, update, received_at)
+        lock(&self.store).append(agent, update, received_at)
     }
 
     /// An agent answered at `address`.
     pub fn connected(&self, agent: &DescribeResponse, address: &str, at: Timestamp) {
-        self.lock().store.connected(agent, address, at);
+        lock(&self.store).connected(agent, address, at);
     }
 
     /// The connection to the agent at `address` ended or could not be made.
     pub fn disconnected(&self, address: &str, reason: &str, at: Timestamp) {
-        self.lock().store.disconnected(address, reason, at);
+        lock(&self.store).disconnected(address, reason, at);
     }
 
     /// A heartbeat; `sent_at` by the node's clock.
     pub fn heartbeat(&self, agent: &DescribeResponse, sent_at: Timestamp, received_at: Timestamp) {
-        self.lock().store.heartbeat(agent, sent_at, received_at);
+        lock(&self.store).heartbeat(agent, sent_at, received_at);
     }
 
     /// Where to resume the stream of an agent.
     #[must_use]
     pub fn cursor(&self, agent: &DescribeResponse) -> Option<Cursor> {
-        self.lock().store.cursor(agent)
+        lock(&self.store).cursor(agent)
     }
 
     /// Builds the view as of `at`, runs every check, and publishes the result.
     pub fn evaluate(&self, at: Timestamp) -> Arc<Current> {
-        let mut state = self.lock();
-        let view = view::build(&state.store, at);
-        let State { store, lifecycle } = &mut *state;
+        let mut lifecycle = lock(&self.lifecycle);
+        let store = lock(&self.store);
+        let view = view::build(&store, at);
+        let history = store.history().clone();
+        let agents = store.agents();
+        drop(store);
         let input = Input {
             view: &view,
-            history: store.history(),
+            history: &history,
             params: &self.params,
             at,
         };
         let results = check::run_all(&input);
         let findings = lifecycle.update(&input, &results);
-        let agents = store.agents();
-        drop(state);
         let current = Arc::new(Current {
             view,
             findings,
@@ -123,9 +123,9 @@ impl Coordinator {
     pub fn subscribe(&self) -> watch::Receiver<Arc<Current>> {
         self.current.subscribe()
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A panic in a check leaves the samples intact.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic in a check or a merge leaves the samples intact.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -133,6 +133,75 @@ pub enum EvidenceValue {
     Text(String),
 }
 
+impl Evidence {
+    /// A value and the file or figure it was read from.
+    #[must_use]
+    pub fn new(name: &str, value: impl Into<EvidenceValue>, source: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: value.into(),
+            unit: String::new(),
+            source: source.to_owned(),
+            node: String::new(),
+            observed_at: None,
+        }
+    }
+
+    #[must_use]
+    pub fn unit(mut self, unit: &str) -> Self {
+        unit.clone_into(&mut self.unit);
+        self
+    }
+
+    /// On which node it was read, and when.
+    #[must_use]
+    pub fn seen(mut self, node: &str, at: Timestamp) -> Self {
+        crate::untrusted::name(node)
+            .as_ref()
+            .clone_into(&mut self.node);
+        self.observed_at = Some(at);
+        self
+    }
+}
+
+impl From<bool> for EvidenceValue {
+    fn from(value: bool) -> Self {
+        Self::Flag(value)
+    }
+}
+
+impl From<f64> for EvidenceValue {
+    fn from(value: f64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<u32> for EvidenceValue {
+    fn from(value: u32) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u64> for EvidenceValue {
+    /// JSON numbers are doubles: exact up to 9 PB.
+    fn from(value: u64) -> Self {
+        Self::Number(value as f64)
+    }
+}
+
+impl From<&str> for EvidenceValue {
+    /// Made safe to show: it may come from a guest.
+    fn from(value: &str) -> Self {
+        Self::Text(crate::untrusted::line(value, 200).into_owned())
+    }
+}
+
+impl From<String> for EvidenceValue {
+    fn from(value: String) -> Self {
+        Self::from(value.as_str())
+    }
+}
+
 /// What to do. Text only: nothing is ever executed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Remediation {

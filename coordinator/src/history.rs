@@ -4,6 +4,9 @@
 //! metric checks, and small enough for 50,000 guests. Each slot is the mean of
 //! what was recorded in it; a slot in which nothing was recorded is missing and
 //! never interpolated.
+//!
+//! A clone shares the series and is cheap: checks read one while new samples are
+//! recorded in the original.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -61,7 +64,7 @@ struct Series {
 /// All series.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    series: HashMap<SeriesKey, Series>,
+    series: HashMap<SeriesKey, Arc<Series>>,
     whole: Arc<str>,
 }
 
@@ -97,14 +100,14 @@ impl History {
             metric,
             part: Arc::clone(part),
         };
-        self.series
-            .entry(key)
-            .or_insert_with(|| Series {
+        let series = self.series.entry(key).or_insert_with(|| {
+            Arc::new(Series {
                 newest: slot,
                 sums: [0.0; SLOTS],
                 counts: [0; SLOTS],
             })
-            .record(slot, value);
+        });
+        Arc::make_mut(series).record(slot, value);
     }
 
     /// The values of the last `length` before `at`.
@@ -133,7 +136,11 @@ impl History {
         let key = SeriesKey {
             object,
             metric,
-            part: part.into(),
+            part: if part.is_empty() {
+                Arc::clone(&self.whole)
+            } else {
+                part.into()
+            },
         };
         let last = at.as_second().div_euclid(SLOT_SECONDS);
         let values = self
@@ -334,6 +341,20 @@ mod tests {
                 .maximum(),
             Some(0.5)
         );
+    }
+
+    #[test]
+    fn a_clone_does_not_see_what_is_recorded_later() {
+        let mut history = History::default();
+        history.record(NODE, Metric::CpuRatio, at(0), 1.0);
+        let before = history.clone();
+        history.record(NODE, Metric::CpuRatio, at(40), 0.5);
+        history.record(NODE, Metric::CpuRatio, at(70), f64::NAN);
+        let latest = |history: &History| {
+            let window = history.window(NODE, Metric::CpuRatio, at(80), TEN_MINUTES);
+            window.latest()
+        };
+        assert_eq!((latest(&before), latest(&history)), (Some(1.0), Some(0.5)));
     }
 
     #[test]

@@ -18,10 +18,14 @@ pub(crate) mod agent;
 pub(crate) mod broadcast;
 pub(crate) mod clock;
 pub(crate) mod facts;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod ingest;
 pub(crate) mod keys;
 mod limit;
 pub(crate) mod series;
+#[cfg(test)]
+mod tests;
 
 use agent::{Agent, Place};
 use broadcast::Broadcasts;
@@ -139,7 +143,7 @@ impl Store {
         received_at: Timestamp,
     ) {
         if let Some(known) = self.agent_mut(agent, received_at) {
-            known.clock.measure(sent_at, received_at);
+            known.clock.heartbeat(sent_at, received_at);
         }
     }
 
@@ -262,13 +266,8 @@ impl ClusterStore {
         let stamp = Stamp {
             observed: received,
             received,
-            // Repeated content is what the next `Unchanged` speaks of, whatever
-            // its number was.
-            sequence: Some(if update.baseline {
-                u64::MAX
-            } else {
-                cursor.sequence
-            }),
+            // Of repeated content: not later than this.
+            sequence: Some(cursor.sequence),
         };
         let mut counted = place == Place::Next;
         let mut delivered = Vec::new();

@@ -1,1 +1,9 @@
-//! placeholder
+//! Simulated nodes, faults with labels, scenarios, and the runner that puts
+//! them through the real agent and coordinator.
+
+pub mod demo;
+pub mod eval;
+pub mod run;
+pub mod scenario;
+pub mod score;
+pub mod sim;

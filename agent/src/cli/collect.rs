@@ -113,13 +113,14 @@ fn heading(samples: &[Sample]) -> String {
     } else {
         &identity.node_name
     };
-    let system = match (
-        identity.pve_manager_version.as_str(),
-        identity.operating_system.as_str(),
-    ) {
-        ("", "") => "unknown system".to_owned(),
-        ("", system) => system.to_owned(),
-        (version, _) => format!("Proxmox VE {version}"),
+    let system = match identity.operating_system.as_str() {
+        "" => "unknown system",
+        system => system,
+    };
+    let system = match identity.pve_manager_version.as_str() {
+        "" if identity.is_pve_node => format!("Proxmox VE of unknown version on {system}"),
+        "" => system.to_owned(),
+        version => format!("Proxmox VE {version} on {system}"),
     };
     let mut text = plain(&format!(
         "{name}: {system}, kernel {}",
@@ -156,7 +157,7 @@ fn conclusion(samples: &[Sample]) -> Result<String, fmt::Error> {
         (failed, "failed"),
     ] {
         if count > 0 {
-            let _ = write!(text, ", {count} {words}");
+            write!(text, ", {count} {words}")?;
         }
     }
     writeln!(

@@ -78,8 +78,8 @@ fn starts_with(components: &[&str], pattern: &[&str]) -> bool {
             .all(|(wanted, component)| *wanted == "*" || wanted == component)
 }
 
-/// `/proc/PID/io`, `/proc/PID/task/TID/io`, and everything below such a name;
-/// not `/proc/pressure/io`.
+/// `/proc/PID/io`, `/proc/PID/task/TID/io`, and everything below such a name.
+/// `/proc/pressure/io` only looks like one.
 fn is_process_secret(components: &[&str]) -> bool {
     match components {
         ["proc", process, "task", _, file, ..] | ["proc", process, file, ..] => {
@@ -89,6 +89,7 @@ fn is_process_secret(components: &[&str]) -> bool {
     }
 }
 
+/// `/proc/pressure/io` is of no process, `/proc/self/io` is.
 fn is_process(name: &str) -> bool {
     matches!(name, "self" | "thread-self") || name.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -113,7 +114,7 @@ mod tests {
             "/proc/77/io",
             "/proc/77/task/78/io",
             "/proc/self/environ",
-            "/proc/thread-self/mem",
+            "/proc/thread-self/io",
             "/root/.ssh/id_ed25519",
         ] {
             assert!(is_banned(path), "{path}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     block::{Describe, Document, Mark},
-    inventory::missing,
+    inventory::{missing, seen},
 };
 use crate::{
     answer::Findings,
@@ -16,7 +16,7 @@ impl Describe for Findings {
     fn describe(&self) -> Document {
         let mut document = Document::default();
         if self.findings.is_empty() && self.total == 0 {
-            document.line(Mark::Good, "nothing to report");
+            document.line(seen(&self.coverage), "no findings");
         }
         for finding in &self.findings {
             brief(&mut document, finding);

@@ -3,7 +3,9 @@
 use super::{
     block::{Describe, Document, Mark, Table, Tone, figures, names, words},
     finding,
-    inventory::{both, known, missing, moment, part, rate, share, uptime},
+    inventory::{
+        both, cluster_cell, known, missing, moment, part, rate, seen, several, share, uptime,
+    },
 };
 use crate::{
     answer::{Guest, Guests},
@@ -17,51 +19,47 @@ impl Describe for Guests {
         if self.guests.is_empty() {
             document.line(Mark::None, "No guest matches.");
         } else {
+            let several = several(self.guests.iter().map(|guest| &*guest.cluster));
             let mut table = Table::new(&[
+                words("CLUSTER"),
                 figures("VMID"),
                 names("NAME"),
-                words("KIND"),
+                words("KIND").spare(1),
                 names("NODE"),
                 words("STATUS"),
                 figures("CPU"),
                 figures("MEMORY"),
-                figures("OF"),
-                figures("UPTIME").spare(1),
-                figures("DISK").spare(2),
-                names("TAGS").spare(3),
+                figures("OF").spare(2),
+                figures("UPTIME").spare(3),
+                figures("DISK").spare(4),
+                names("TAGS").spare(5),
                 words("LOCK"),
                 words("DATA"),
             ]);
             for guest in &self.guests {
-                let running = guest.status == "running";
+                // A guest that does not run has no figures; that is not a gap.
+                let stopped = guest.template || guest.status == "stopped";
                 let age = guest
                     .figures_at
-                    .filter(|_| running)
+                    .filter(|_| !stopped)
                     .and_then(|at| coverage::age(self.coverage.at, at));
-                // A guest that does not run has no figures; that is not a gap.
                 let live = |figure: Option<String>| {
-                    if running {
-                        figure
-                    } else {
-                        Some(figure.unwrap_or_default())
-                    }
+                    if stopped { Some(String::new()) } else { figure }
                 };
                 table.row(
                     tone(guest),
                     vec![
+                        cluster_cell(several, &guest.cluster),
                         Some(guest.vmid.to_string()),
                         Some(guest.name.clone()),
                         Some(kind(guest).to_owned()),
                         Some(guest.node.clone()),
                         Some(status(guest)),
-                        live(guest.cpu_ratio.filter(|_| running).map(figure::percent)),
-                        live(
-                            share(guest.memory_used_bytes, guest.memory_maximum_bytes)
-                                .filter(|_| running),
-                        ),
-                        live(guest.memory_maximum_bytes.map(figure::bytes)),
-                        live(guest.uptime_seconds.filter(|_| running).map(uptime)),
-                        live(guest.disk_maximum_bytes.map(figure::bytes)),
+                        live(guest.cpu_ratio.map(figure::percent)),
+                        live(share(guest.memory_used_bytes, guest.memory_maximum_bytes)),
+                        guest.memory_maximum_bytes.map(figure::bytes),
+                        live(guest.uptime_seconds.map(uptime)),
+                        guest.disk_maximum_bytes.map(figure::bytes),
                         Some(guest.tags.join(",")),
                         Some(guest.lock.clone()),
                         Some(age.unwrap_or_default()),
@@ -125,7 +123,7 @@ impl Describe for Guest {
             finding::brief(&mut document, found);
         }
         if self.findings.is_empty() {
-            document.line(Mark::Good, "nothing is wrong with it as far as is known");
+            document.line(seen(&self.coverage), "no open findings");
         }
         document.gap();
         document.table(facts(self));

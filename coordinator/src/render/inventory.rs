@@ -7,8 +7,8 @@ use crate::{
     answer::{Agents, ClusterStatus, Node, Nodes, Storages},
     figure,
     inventory::{
-        ClusterSummary, Coverage, CoverageWord, NodeSummary, StorageOnNodeSummary, StorageSummary,
-        coverage,
+        ClusterSummary, Coverage, CoverageWord, NodeCoverage, NodeSummary, StorageOnNodeSummary,
+        StorageSummary, coverage,
     },
 };
 
@@ -61,7 +61,7 @@ impl Describe for ClusterStatus {
         }
         if !table.rows.is_empty() {
             document.table(table);
-            document.note("nodes online and guests running, of all".to_owned());
+            document.note("NODES are online/all, GUESTS are running/all");
         }
         missing(&mut document, &self.coverage);
         document
@@ -84,10 +84,7 @@ impl Describe for Nodes {
         if self.nodes.is_empty() {
             document.line(Mark::None, "No node is known: no agent has reported yet.");
         } else {
-            let several = self
-                .nodes
-                .windows(2)
-                .any(|pair| matches!(pair, [one, other] if one.cluster != other.cluster));
+            let several = several(self.nodes.iter().map(|node| &*node.cluster));
             let mut table = Table::new(&[
                 words("CLUSTER"),
                 names("NODE"),
@@ -108,7 +105,7 @@ impl Describe for Nodes {
                 table.row(
                     node_tone(node),
                     vec![
-                        several.then(|| node.cluster.chars().take(8).collect()),
+                        cluster_cell(several, &node.cluster),
                         Some(node.name.clone()),
                         Some(node.status.clone()),
                         node.cpu_ratio.map(figure::percent),
@@ -161,7 +158,9 @@ impl Describe for Node {
         document.heading(&format!("Node {}, {}", node.name, node.status));
         let mut facts = Table::new(&[words("FACT"), names("VALUE")]);
         let mut fact = |title: &str, value: Option<String>| {
-            if value.as_ref().is_none_or(|value| !value.is_empty()) {
+            // What every node has is shown as a gap when it is not known.
+            let expected = matches!(title, "CPU" | "memory used" | "root file system");
+            if value.as_ref().map_or(expected, |value| !value.is_empty()) {
                 facts.row(Tone::Plain, vec![Some(title.to_owned()), value]);
             }
         };
@@ -326,7 +325,9 @@ impl Describe for Storages {
         if self.storages.is_empty() {
             document.line(Mark::None, "No storage is known.");
         } else {
+            let several = several(self.storages.iter().map(|storage| &*storage.cluster));
             let mut table = Table::new(&[
+                words("CLUSTER"),
                 names("STORAGE"),
                 names("NODE"),
                 words("TYPE"),
@@ -338,7 +339,7 @@ impl Describe for Storages {
                 words("DATA"),
             ]);
             for storage in &self.storages {
-                storage_rows(&mut table, storage, self.coverage.at);
+                storage_rows(&mut table, storage, several, self.coverage.at);
             }
             document.table(table);
         }
@@ -347,38 +348,57 @@ impl Describe for Storages {
     }
 }
 
-/// A shared storage is the same on every node: one row, unless nodes disagree.
-fn storage_rows(table: &mut Table, storage: &StorageSummary, now: Timestamp) {
-    let alike = storage
-        .nodes
-        .windows(2)
-        .all(|pair| matches!(pair, [one, other] if one.status == other.status));
+/// A shared storage is the same on every node: one row per state it has there.
+fn storage_rows(table: &mut Table, storage: &StorageSummary, several: bool, now: Timestamp) {
+    let mut row = |node: String, on_node: Option<&StorageOnNodeSummary>| {
+        let mut cells = vec![
+            cluster_cell(several, &storage.cluster),
+            Some(storage.name.clone()),
+            Some(node),
+            Some(storage.storage_type.clone()),
+        ];
+        let tone = storage_cells(&mut cells, storage, on_node, now);
+        table.row(tone, cells);
+    };
     if storage.nodes.is_empty() {
-        storage_row(table, storage, "–".to_owned(), None, now);
-    } else if storage.shared && alike {
-        let best = storage
-            .nodes
-            .iter()
-            .max_by_key(|on_node| (on_node.total_bytes.is_some(), on_node.figures_at));
-        let nodes = match storage.nodes.as_slice() {
-            [one] => one.node.clone(),
-            nodes => format!("{} nodes", nodes.len()),
-        };
-        storage_row(table, storage, nodes, best, now);
+        row("–".to_owned(), None);
+    } else if storage.shared {
+        let mut states: Vec<Vec<&StorageOnNodeSummary>> = Vec::new();
+        for on_node in &storage.nodes {
+            let known = states.iter_mut().find(|state| {
+                state
+                    .first()
+                    .is_some_and(|one| one.status == on_node.status)
+            });
+            match known {
+                Some(state) => state.push(on_node),
+                None => states.push(vec![on_node]),
+            }
+        }
+        for state in states {
+            let best = state
+                .iter()
+                .max_by_key(|on_node| (on_node.total_bytes.is_some(), on_node.figures_at));
+            let nodes = match state.as_slice() {
+                [one] => one.node.clone(),
+                [one, two] => format!("{}, {}", one.node, two.node),
+                many => format!("{} nodes", many.len()),
+            };
+            row(nodes, best.copied());
+        }
     } else {
         for on_node in &storage.nodes {
-            storage_row(table, storage, on_node.node.clone(), Some(on_node), now);
+            row(on_node.node.clone(), Some(on_node));
         }
     }
 }
 
-fn storage_row(
-    table: &mut Table,
+fn storage_cells(
+    cells: &mut Vec<Option<String>>,
     storage: &StorageSummary,
-    node: String,
     on_node: Option<&StorageOnNodeSummary>,
     now: Timestamp,
-) {
+) -> Tone {
     let status = if storage.disabled {
         "disabled"
     } else {
@@ -404,20 +424,15 @@ fn storage_row(
     let age = on_node
         .and_then(|on_node| coverage::age(now, on_node.figures_at?))
         .unwrap_or_default();
-    table.row(
-        tone,
-        vec![
-            Some(storage.name.clone()),
-            Some(node),
-            Some(storage.storage_type.clone()),
-            Some(status.to_owned()),
-            share(used, total),
-            total.map(figure::bytes),
-            free,
-            Some(storage.content.join(",")),
-            Some(age),
-        ],
-    );
+    cells.extend([
+        Some(status.to_owned()),
+        share(used, total),
+        total.map(figure::bytes),
+        free,
+        Some(storage.content.join(",")),
+        Some(age),
+    ]);
+    tone
 }
 
 impl Describe for Agents {
@@ -427,7 +442,9 @@ impl Describe for Agents {
             document.line(Mark::None, "No agent has reported yet.");
             return document;
         }
+        let several = several(self.agents.iter().map(|agent| &*agent.cluster));
         let mut table = Table::new(&[
+            words("CLUSTER"),
             names("NODE"),
             words("STATE"),
             words("LAST UPDATE (UTC)"),
@@ -446,6 +463,7 @@ impl Describe for Agents {
                     Tone::Critical
                 },
                 vec![
+                    cluster_cell(several, &agent.cluster),
                     Some(agent.node.clone()),
                     Some(if agent.connected { "connected" } else { "GONE" }.to_owned()),
                     agent.last_update.map(moment),
@@ -473,6 +491,28 @@ pub(super) fn missing(document: &mut Document, coverage: &Coverage) {
     let more = coverage.not_assessed.len().saturating_sub(NOTES);
     if more > 0 {
         document.note(format!("note: and {more} more things are not known"));
+    }
+}
+
+/// Whether a list has objects of more than one cluster.
+pub(super) fn several<'c>(mut clusters: impl Iterator<Item = &'c str>) -> bool {
+    let first = clusters.next();
+    clusters.any(|cluster| Some(cluster) != first)
+}
+
+/// The beginning of a cluster id, in lists of several clusters.
+pub(super) fn cluster_cell(several: bool, id: &str) -> Option<String> {
+    let shown = if several { 8 } else { 0 };
+    Some(id.chars().take(shown).collect())
+}
+
+/// Nothing found is good only where everything was looked at.
+pub(super) fn seen(coverage: &Coverage) -> Mark {
+    let blind = |node: &NodeCoverage| node.stale || node.level == CoverageWord::None;
+    if coverage.nodes.is_empty() || coverage.nodes.iter().any(blind) {
+        Mark::None
+    } else {
+        Mark::Good
     }
 }
 

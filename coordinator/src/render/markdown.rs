@@ -62,7 +62,13 @@ fn blank(out: &mut String) {
 }
 
 fn list_item(mark: Mark, text: &str) -> String {
-    let text = escape(text);
+    // Blanks that align columns in text separate figures here.
+    let parts: Vec<&str> = text
+        .split("  ")
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    let text = escape(&parts.join(" · "));
     match mark {
         Mark::None => format!("- {text}\n"),
         Mark::Below => format!("  - {text}\n"),
@@ -149,7 +155,7 @@ pub(super) fn escape(text: &str) -> String {
                 out.push('.');
             }
             // A list or a rule begins only at the start.
-            '-' | '+' | '=' if at_start => {
+            '-' | '+' | '=' if out.trim().is_empty() => {
                 out.push('\\');
                 out.push(character);
             }
@@ -192,6 +198,7 @@ mod tests {
             ("**b** ~~s~~ $x$", "\\*\\*b\\*\\* \\~\\~s\\~\\~ \\$x\\$"),
             ("- item", "\\- item"),
             ("1. item", "1\\. item"),
+            ("2026-11-25 09:46", "2026-11-25 09:46"),
             ("&lt;", "&amp;lt;"),
             ("\\|", "\\\\\\|"),
         ] {

@@ -40,7 +40,7 @@ pub(super) fn write(document: &Document, style: &Style) -> String {
     }
     if unknown {
         out.push_str(&paint(
-            &format!("{UNKNOWN} = not known"),
+            &format!("  {UNKNOWN} = not known"),
             Tone::Dim,
             style.color,
         ));
@@ -105,7 +105,7 @@ impl<'b> Paragraph<'b> {
             Block::Note(text) => paragraph("  ".to_owned(), Tone::Dim, text, Tone::Dim),
             Block::Line { mark, text } => match mark {
                 Mark::None => paragraph("  ".to_owned(), Tone::Plain, text, Tone::Plain),
-                Mark::Below => paragraph(" ".repeat(13), Tone::Plain, text, Tone::Plain),
+                Mark::Below => paragraph(" ".repeat(14), Tone::Plain, text, Tone::Plain),
                 Mark::Good => paragraph("  ✔ ".to_owned(), Tone::Good, text, Tone::Plain),
                 Mark::Number(number) => {
                     paragraph(format!("  {number}. "), Tone::Bold, text, Tone::Plain)
@@ -117,7 +117,7 @@ impl<'b> Paragraph<'b> {
                         Severity::Info => (Tone::Plain, "info"),
                     };
                     paragraph(
-                        format!("  {} {word:9}", symbol(tone)),
+                        format!("  {} {word:10}", symbol(tone)),
                         tone,
                         text,
                         Tone::Plain,

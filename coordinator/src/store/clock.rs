@@ -20,6 +20,8 @@ const PLAUSIBLE_MILLIS: std::ops::Range<i64> = 1_420_070_400_000..7_258_118_400_
 pub(crate) struct Clock {
     newer: Option<Smallest>,
     older: Option<Smallest>,
+    /// A heartbeat was heard, which is sent when it says it was.
+    heard: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +32,13 @@ struct Smallest {
 }
 
 impl Clock {
-    /// Something sent at `sent` by the node's clock arrived.
+    /// A heartbeat sent at `sent` by the node's clock arrived.
+    pub(super) fn heartbeat(&mut self, sent: Timestamp, received: Timestamp) {
+        self.heard = true;
+        self.measure(sent, received);
+    }
+
+    /// Something that had happened at `sent` by the node's clock arrived.
     pub(super) fn measure(&mut self, sent: Timestamp, received: Timestamp) {
         let span = received.as_second().div_euclid(SPAN_SECONDS);
         let difference = received.duration_since(sent);
@@ -52,7 +60,10 @@ impl Clock {
             .flatten()
             .map(|smallest| smallest.difference)
             .min()?;
-        smallest.checked_neg()
+        // Old samples and a clock that is behind look alike without a heartbeat.
+        smallest
+            .checked_neg()
+            .filter(|offset| self.heard || !offset.is_negative())
     }
 
     /// A time of the node's clock as the coordinator's clock had it. What was
@@ -86,7 +97,11 @@ mod tests {
     #[test]
     fn a_replayed_spool_does_not_look_like_a_slow_clock() {
         let mut clock = Clock::default();
-        clock.measure(at(60), at(0));
+        for second in 0..100 {
+            clock.measure(at(second - 3600), at(0));
+        }
+        assert_eq!(clock.offset(), None);
+        clock.heartbeat(at(60), at(0));
         for second in 0..100 {
             clock.measure(at(second - 3600), at(1));
         }

@@ -145,8 +145,7 @@ impl NodeSeries<'_> {
                 Metric::MemoryPressureSomeRatio,
                 pressure.memory_some_ratio,
             );
-            // Most guests never see one: a series of zeros is not worth its room.
-            let kills = rates.oom_kills.filter(|kills| *kills > 0);
+            let kills = rates.oom_kills;
             self.record(key, Metric::OomKills, kills.map(|kills| kills as f64));
         }
     }

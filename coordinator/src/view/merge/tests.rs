@@ -1,1 +1,493 @@
+use pvelens_proto::agent::v1::{self as wire, CorosyncConfig, sample::Payload};
 
+use super::*;
+use crate::{
+    store::fixture::*,
+    view::{
+        CoverageLevel, Guest, GuestStatus, MemorySource, NodeStatus, StorageOnNode, StorageStatus,
+    },
+};
+
+mod order;
+
+const BOTH: &[(&str, bool)] = &[("pve1", true), ("pve2", true)];
+const ALL: &[(&str, bool)] = &[("pve1", true), ("pve2", true), ("pve3", true)];
+
+fn view(store: &Store, second: i64) -> View {
+    build(store, at(second))
+}
+
+fn statuses(view: &View) -> Vec<NodeStatus> {
+    view.nodes.iter().map(|node| node.status).collect()
+}
+
+fn only_guest(store: &Store, second: i64) -> Guest {
+    let view = view(store, second);
+    assert_eq!(view.guests.len(), 1);
+    view.guests[0].clone()
+}
+
+fn only_storage_node(view: &View, name: &str, node: usize) -> StorageOnNode {
+    let storage = view.storages.iter().find(|storage| &*storage.name == name);
+    storage.unwrap().nodes[node]
+}
+
+#[test]
+fn nothing_heard_is_an_empty_view() {
+    let view = view(&Store::default(), 7);
+    assert_eq!((view.at, view.clusters.len()), (at(7), 0));
+}
+
+#[test]
+fn the_majority_of_quorate_members_says_who_is_online() {
+    let mut store = Store::default();
+    let gone = [("pve1", true), ("pve2", true), ("pve3", false)];
+    for node in ["pve1", "pve2"] {
+        Feed::new("c", node).send(&mut store, 0, vec![members(node, true, &gone)]);
+    }
+    // Cut off, it still shows everyone online.
+    Feed::new("c", "pve3").send(&mut store, 0, vec![members("pve3", false, ALL)]);
+    let view = view(&store, 1);
+    use NodeStatus::{Offline, Online};
+    assert_eq!(statuses(&view), [Online, Online, Offline]);
+    let words = &view.clusters[0].memberships;
+    assert_eq!(words.len(), 3);
+    assert_eq!(words[0].offline, [NodeIndex(2)]);
+    assert_eq!(words[2].quorate, Some(false));
+    assert_eq!(words[2].online.len(), 3);
+}
+
+#[test]
+fn a_node_without_quorum_vouches_for_nobody_but_itself() {
+    let mut store = Store::default();
+    Feed::new("c", "pve1").send(&mut store, 0, vec![members("pve1", false, ALL)]);
+    let view = view(&store, 1);
+    use NodeStatus::{Online, Unknown};
+    assert_eq!(statuses(&view), [Online, Unknown, Unknown]);
+}
+
+#[test]
+fn old_words_count_for_nobody() {
+    let mut store = Store::default();
+    Feed::new("c", "pve1").send(&mut store, 0, vec![members("pve1", true, BOTH)]);
+    use NodeStatus::{Online, Unknown};
+    assert_eq!(statuses(&view(&store, 119)), [Online, Online]);
+    assert_eq!(statuses(&view(&store, 121)), [Unknown, Unknown]);
+    // The facts stay, with their age.
+    let late = view(&store, 7200);
+    assert_eq!(late.nodes[0].facts.members.as_ref().unwrap().at, at(0));
+    assert_eq!(late.nodes[0].coverage, CoverageLevel::Full);
+}
+
+#[test]
+fn as_many_for_as_against_is_decided_by_the_nodes_own_sign_of_life() {
+    let mut store = Store::default();
+    let gone = [("pve1", true), ("pve2", true), ("pve3", false)];
+    Feed::new("c", "pve1").send(&mut store, 0, vec![members("pve1", true, &gone)]);
+    Feed::new("c", "pve2").send(&mut store, 0, vec![members("pve2", true, ALL)]);
+    assert_eq!(view(&store, 1).nodes[2].status, NodeStatus::Unknown);
+    Feed::new("c", "pve3").send(&mut store, 1, vec![cpu(1.0, 1.0)]);
+    assert_eq!(view(&store, 1).nodes[2].status, NodeStatus::Online);
+}
+
+#[test]
+fn a_minority_keeps_showing_what_it_has_and_gives_way_to_the_quorate_part() {
+    let mut store = Store::default();
+    let mut minority = Feed::new("c", "pve1");
+    let mut majority = Feed::new("c", "pve2");
+    majority.send(
+        &mut store,
+        0,
+        vec![
+            members("pve2", true, BOTH),
+            guest_list(&[(100, "pve1"), (101, "pve2")]),
+        ],
+    );
+    // Read later, but frozen since its quorum was lost.
+    minority.send(
+        &mut store,
+        30,
+        vec![members("pve1", false, BOTH), guest_list(&[(100, "pve1")])],
+    );
+    let shared = view(&store, 31);
+    assert_eq!(shared.guests.len(), 2);
+    assert_eq!(shared.clusters[0].guest_list_at, Some(at(0)));
+    // Nobody quorate is heard any more: its list is the newest there is.
+    let alone = view(&store, 500);
+    assert_eq!(alone.guests.len(), 1);
+    assert_eq!(alone.clusters[0].guest_list_at, Some(at(30)));
+}
+
+#[test]
+fn nodes_without_an_agent_are_known_from_the_others() {
+    let mut store = Store::default();
+    let corosync = Payload::CorosyncConfig(CorosyncConfig {
+        cluster_name: "lab".to_owned(),
+        nodes: vec![wire::CorosyncNode {
+            name: "pve4".to_owned(),
+            node_id: 4,
+            addresses: vec![wire::RingAddress {
+                link_number: 0,
+                address: "192.0.2.44".to_owned(),
+            }],
+            ..wire::CorosyncNode::default()
+        }],
+        ..CorosyncConfig::default()
+    });
+    let told = broadcast(0, &["pve2"], &[]);
+    Feed::new("c", "pve1").send(
+        &mut store,
+        0,
+        vec![
+            members("pve1", true, ALL),
+            corosync,
+            Payload::ClusterBroadcast(told),
+        ],
+    );
+    let view = view(&store, 1);
+    let coverage: Vec<_> = view.nodes.iter().map(|node| node.coverage).collect();
+    use CoverageLevel::{Basic, Full, None};
+    assert_eq!(coverage, [Full, Basic, Basic, None]);
+    assert_eq!(
+        view.nodes[1].broadcast.as_ref().unwrap().value.cpu_ratio,
+        Some(0.25)
+    );
+    assert!(view.nodes[1].agent.is_none());
+    assert_eq!(&*view.nodes[1].ip_address, "192.0.2.2");
+    assert_eq!(
+        (view.nodes[3].node_id, &*view.nodes[3].ip_address),
+        (Some(4), "192.0.2.44")
+    );
+    let cluster = &view.clusters[0];
+    assert_eq!((&*cluster.name, cluster.standalone), ("lab", false));
+    assert_eq!(cluster.subscribed, Some(false));
+}
+
+#[test]
+fn a_single_node_stands_alone_and_a_plain_machine_is_a_cluster_of_its_own() {
+    let mut store = Store::default();
+    Feed::new("c", "pve1").send(&mut store, 0, vec![standalone("pve1"), storages(&[])]);
+    Feed::new("", "backup").send(&mut store, 0, vec![cpu(1.0, 1.0)]);
+    let view = view(&store, 1);
+    let names: Vec<_> = view.clusters.iter().map(|c| (&*c.id, &*c.name)).collect();
+    assert_eq!(names, [("c", "pve1"), ("host:backup", "backup")]);
+    assert!(view.clusters.iter().all(|cluster| cluster.standalone));
+    assert_eq!(view.clusters[0].memberships[0].quorate, None);
+    assert_eq!(view.clusters[0].memberships[0].online, [NodeIndex(0)]);
+    assert_eq!(statuses(&view), [NodeStatus::Online, NodeStatus::Online]);
+    assert!(!view.nodes[1].agent.as_ref().unwrap().is_pve_node);
+    // Only Proxmox VE has the implied storage.
+    assert_eq!(view.storages.len(), 1);
+}
+
+#[test]
+fn clusters_with_the_same_names_do_not_mix() {
+    let mut store = Store::default();
+    for cluster in ["b", "a"] {
+        let mut feed = Feed::new(cluster, "pve1");
+        let list = guest_list(&[(100, "pve1")]);
+        let configs = guest_configs(&[(100, "pve1", cluster)]);
+        feed.send(
+            &mut store,
+            0,
+            vec![members("pve1", true, BOTH), list, configs],
+        );
+    }
+    let view = view(&store, 1);
+    assert_eq!(view.nodes.len(), 4);
+    let guests: Vec<_> = view
+        .guests
+        .iter()
+        .map(|g| (g.cluster.0, &*g.name, g.node.0))
+        .collect();
+    assert_eq!(guests, [(0, "a", 0), (1, "b", 2)]);
+    assert_eq!(view.clusters[1].nodes, 2..4);
+    assert_eq!(view.clusters[1].guests, 1..2);
+}
+
+#[test]
+fn qemu_has_the_word_on_a_guests_state() {
+    let mut store = Store::default();
+    let list = guest_list(&[
+        (1, "pve1"),
+        (2, "pve1"),
+        (3, "pve1"),
+        (4, "pve1"),
+        (5, "pve1"),
+    ]);
+    let states = [(1, "running"), (2, "io-error"), (3, "stopped"), (4, "")];
+    let status = Payload::PveStatus(pve_status(0, &states));
+    Feed::new("c", "pve1").send(&mut store, 0, vec![standalone("pve1"), list, status]);
+    let states = |second| -> Vec<_> {
+        let view = view(&store, second);
+        view.guests
+            .iter()
+            .map(|guest| guest.status.clone())
+            .collect()
+    };
+    use GuestStatus::{Other, Running, Stopped, Unknown};
+    assert_eq!(
+        states(1),
+        [Running, Other("io-error".into()), Stopped, Running, Unknown]
+    );
+    // Nobody says anything recent.
+    assert!(states(600).iter().all(|status| *status == Unknown));
+    let node = &view(&store, 1).nodes[0];
+    assert_eq!((node.guests_running, node.guests_total), (2, 5));
+}
+
+#[test]
+fn without_pvestatd_the_kernel_and_the_broadcast_say_whether_it_runs() {
+    let mut store = Store::default();
+    let list = guest_list(&[(1, "pve1"), (2, "pve1"), (3, "pve2")]);
+    let mut told = broadcast(0, &["pve1", "pve2"], &[1, 2, 3]);
+    told.guests[0].status = "paused".to_owned();
+    Feed::new("c", "pve1").send(
+        &mut store,
+        0,
+        vec![
+            members("pve1", true, BOTH),
+            list,
+            runtimes(vec![runtime(1, 5, 1.0)]),
+            Payload::ClusterBroadcast(told),
+        ],
+    );
+    let view = view(&store, 1);
+    assert_eq!(view.guests[0].status, GuestStatus::Other("paused".into()));
+    // No process on the node that owns it, whatever was broadcast before.
+    assert_eq!(view.guests[1].status, GuestStatus::Stopped);
+    assert_eq!(view.guests[2].status, GuestStatus::Running);
+    assert_eq!(
+        view.guests[2].figures.memory_source,
+        Some(MemorySource::Broadcast)
+    );
+    assert_eq!(view.guests[0].figures.memory_host_bytes, Some(3 << 30));
+}
+
+#[test]
+fn memory_names_its_source() {
+    let mut store = Store::default();
+    let list = guest_list(&[(1, "pve1"), (2, "pve1")]);
+    let mut status = pve_status(0, &[(1, "running"), (2, "running")]);
+    status.guests[0].balloon = Some(wire::BalloonStatus {
+        guest_free_bytes: Some(1),
+        ..wire::BalloonStatus::default()
+    });
+    Feed::new("c", "pve1").send(&mut store, 0, vec![list, Payload::PveStatus(status)]);
+    let view = view(&store, 1);
+    assert_eq!(
+        view.guests[0].figures.memory_source,
+        Some(MemorySource::Balloon)
+    );
+    assert_eq!(
+        view.guests[1].figures.memory_source,
+        Some(MemorySource::Host)
+    );
+    // PVE writes zero for what it does not look at.
+    assert_eq!(view.guests[0].figures.disk_used_bytes, None);
+}
+
+#[test]
+fn a_guest_that_moved_between_samples_has_no_rate_across_the_move() {
+    let mut store = Store::default();
+    let mut source = Feed::new("c", "pve1");
+    let mut target = Feed::new("c", "pve2");
+    let word = |node| members(node, true, BOTH);
+    let here = |seconds| runtimes(vec![runtime(100, 5, seconds)]);
+    let first = guest_list(&[(100, "pve1")]);
+    source.send(&mut store, 0, vec![word("pve1"), first, here(10.0)]);
+    source.send(&mut store, 10, vec![here(15.0)]);
+    assert_eq!(
+        only_guest(&store, 10).rates.unwrap().value.cpu_cores,
+        Some(0.5)
+    );
+    // Both run a process now; the one whose directory holds the file counts.
+    let moved = guest_list(&[(100, "pve2")]);
+    target.send(&mut store, 20, vec![word("pve2"), moved, here(900.0)]);
+    let guest = only_guest(&store, 20);
+    assert_eq!(guest.node, NodeIndex(1));
+    assert_eq!(guest.rates, None);
+    assert_eq!(guest.status, GuestStatus::Running);
+    target.send(&mut store, 30, vec![here(901.0)]);
+    assert_eq!(
+        only_guest(&store, 30).rates.unwrap().value.cpu_cores,
+        Some(0.1)
+    );
+}
+
+#[test]
+fn a_guest_restarted_between_samples_has_no_rate_across_the_restart() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let list = guest_list(&[(100, "pve1")]);
+    feed.send(
+        &mut store,
+        0,
+        vec![list, runtimes(vec![runtime(100, 5, 10.0)])],
+    );
+    feed.send(
+        &mut store,
+        10,
+        vec![runtimes(vec![runtime(100, 999, 11.0)])],
+    );
+    assert_eq!(only_guest(&store, 10).rates, None);
+    feed.send(
+        &mut store,
+        20,
+        vec![runtimes(vec![runtime(100, 999, 21.0)])],
+    );
+    assert_eq!(
+        only_guest(&store, 20).rates.unwrap().value.cpu_cores,
+        Some(1.0)
+    );
+}
+
+#[test]
+fn both_forms_of_one_guests_broadcast_are_one_guest() {
+    let mut store = Store::default();
+    // PVE 8 and 9 write the same guest under two keys while it moves between
+    // them; the newest computation is the one that holds.
+    let mut told = broadcast(5, &["pve1"], &[100, 100]);
+    told.guests[0].computed_at = Some(wire_at(0));
+    told.guests[0].memory_host_bytes = Some(99);
+    told.guests[1].memory_used_bytes = Some(8);
+    let payloads = vec![
+        members("pve2", true, BOTH),
+        guest_list(&[(100, "pve1")]),
+        Payload::ClusterBroadcast(told),
+    ];
+    Feed::new("c", "pve2").send(&mut store, 6, payloads);
+    let figures = only_guest(&store, 6).figures;
+    assert_eq!(figures.at, Some(at(5)));
+    assert_eq!(figures.memory_used_bytes, Some(8));
+    assert_eq!(figures.memory_host_bytes, None);
+}
+
+#[test]
+fn a_stale_agent_gives_way_to_what_its_node_broadcasts() {
+    let mut store = Store::default();
+    let list = guest_list(&[(100, "pve1")]);
+    let status = Payload::PveStatus(pve_status(0, &[(100, "running")]));
+    Feed::new("c", "pve1").send(
+        &mut store,
+        0,
+        vec![members("pve1", true, BOTH), list, status],
+    );
+    let told = Payload::ClusterBroadcast(broadcast(300, &["pve1"], &[100]));
+    Feed::new("c", "pve2").send(&mut store, 300, vec![members("pve2", true, BOTH), told]);
+    let figures = only_guest(&store, 301).figures;
+    assert_eq!(figures.at, Some(at(300)));
+    assert_eq!(figures.memory_source, Some(MemorySource::Broadcast));
+    let view = view(&store, 301);
+    assert_eq!(view.nodes[0].agent.as_ref().unwrap().last_update_at, at(0));
+    assert_eq!(view.nodes[0].status, NodeStatus::Online);
+}
+
+#[test]
+fn storages_are_expanded_to_the_nodes_that_may_use_them() {
+    let mut store = Store::default();
+    let Payload::StorageConfig(mut config) = storages(&["nas", "off", "only2"]) else {
+        unreachable!()
+    };
+    config.storages[1].disabled = true;
+    config.storages[2].nodes = vec!["pve2".to_owned()];
+    let mut status = pve_status(0, &[]);
+    status.storages = vec![
+        storage_status(0, "nas", false),
+        storage_status(0, "local", true),
+    ];
+    let mut told = broadcast(0, &["pve2"], &[]);
+    told.storages = vec![
+        broadcast_storage(0, "pve2", "local"),
+        broadcast_storage(0, "pve2", "only2"),
+    ];
+    Feed::new("c", "pve1").send(
+        &mut store,
+        0,
+        vec![
+            members("pve1", true, BOTH),
+            Payload::StorageConfig(config),
+            Payload::PveStatus(status),
+            Payload::ClusterBroadcast(told),
+        ],
+    );
+    let view = view(&store, 1);
+    let names: Vec<_> = view
+        .storages
+        .iter()
+        .map(|s| (&*s.name, s.nodes.len()))
+        .collect();
+    assert_eq!(names, [("local", 2), ("nas", 2), ("off", 2), ("only2", 1)]);
+    // An inactive storage has no size, not a size of zero.
+    let inactive = only_storage_node(&view, "nas", 0);
+    assert_eq!(
+        (inactive.status, inactive.total_bytes),
+        (StorageStatus::Inactive, None)
+    );
+    // Missing among the fresh broadcasts of its node.
+    assert_eq!(
+        only_storage_node(&view, "nas", 1).status,
+        StorageStatus::Inactive
+    );
+    assert_eq!(
+        only_storage_node(&view, "off", 1).status,
+        StorageStatus::Disabled
+    );
+    let local = only_storage_node(&view, "local", 0);
+    assert_eq!(
+        (local.status, local.used_bytes),
+        (StorageStatus::Active, Some(40))
+    );
+    assert_eq!(only_storage_node(&view, "only2", 0).used_bytes, Some(70));
+    let later = super::tests::view(&store, 900);
+    assert_eq!(
+        only_storage_node(&later, "local", 0).status,
+        StorageStatus::Unknown
+    );
+    assert_eq!(only_storage_node(&later, "local", 0).used_bytes, Some(40));
+}
+
+#[test]
+fn guests_in_the_directory_of_a_removed_node_keep_it_known() {
+    let mut store = Store::default();
+    let payloads = vec![
+        standalone("pve1"),
+        guest_list(&[(100, "old")]),
+        storages(&["nas"]),
+    ];
+    Feed::new("c", "pve1").send(&mut store, 0, payloads);
+    let view = view(&store, 1);
+    assert_eq!(&*view.nodes[0].name, "old");
+    assert_eq!(view.nodes[0].coverage, CoverageLevel::None);
+    assert_eq!(view.nodes[0].status, NodeStatus::Unknown);
+    assert_eq!(view.guests[0].node, NodeIndex(0));
+    assert_eq!(view.storages[0].nodes.len(), 1);
+}
+
+#[test]
+fn configurations_are_shared_between_members_and_with_the_view() {
+    let mut store = Store::default();
+    let configs = || guest_configs(&[(100, "pve1", "web")]);
+    for node in ["pve1", "pve2"] {
+        let word = members(node, true, BOTH);
+        let list = guest_list(&[(100, "pve1")]);
+        Feed::new("c", node).send(&mut store, 0, vec![word, list, configs()]);
+    }
+    let held = |node: &str| {
+        let agent = &store.clusters()["c"].agents[node];
+        Arc::clone(&agent.facts.guest_configs.as_ref().unwrap().value[0].config)
+    };
+    let guest = only_guest(&store, 1);
+    assert!(Arc::ptr_eq(&held("pve1"), &held("pve2")));
+    assert!(Arc::ptr_eq(&held("pve1"), guest.config.as_ref().unwrap()));
+    assert_eq!(&*guest.name, "web");
+}
+
+#[test]
+fn facts_from_after_the_view_are_left_out() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    feed.send(&mut store, 100, vec![cpu(1.0, 1.0)]);
+    assert!(view(&store, 96).nodes[0].facts.cpu.is_some());
+    assert!(view(&store, 90).nodes[0].facts.cpu.is_none());
+}

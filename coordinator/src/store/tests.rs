@@ -1,0 +1,361 @@
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use pvelens_proto::agent::v1::{
+    self as wire, FailureKind, NoData, NodeUpdate, Sample, SourceFailure, sample::Payload,
+};
+
+use super::fixture::*;
+use super::*;
+use crate::{
+    history::Metric,
+    view::{self, View},
+};
+
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+fn view(store: &Store, second: i64) -> View {
+    view::build(store, at(second))
+}
+
+/// Last value of a series of the first node.
+fn latest(store: &Store, metric: Metric, part: &str, second: i64) -> Option<f64> {
+    let key = view(store, second).nodes[0].key;
+    let window = store
+        .history()
+        .window_of_part(key, metric, part, at(second), TEN_MINUTES);
+    window.latest()
+}
+
+#[test]
+fn an_update_counts_once() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let update = feed.update(vec![sample(0, cpu(1.0, 9.0))]);
+    let append = |store: &mut Store, update: &NodeUpdate| {
+        store.append(&feed.described, update.clone(), at(0))
+    };
+    assert_eq!(append(&mut store, &update), Appended::Accepted);
+    assert_eq!(append(&mut store, &update), Appended::Duplicate);
+    assert_eq!(store.agents()[0].updates_total, 1);
+    assert_eq!(store.cursor(&feed.described), update.cursor);
+}
+
+#[test]
+fn a_new_epoch_starts_over_and_the_old_one_stays_closed() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    feed.send(&mut store, 0, vec![cpu(1.0, 9.0)]);
+    feed.send(&mut store, 10, vec![cpu(2.0, 18.0)]);
+    let mut old = feed.clone();
+    feed.restart("2");
+    assert_eq!(store.cursor(&feed.described), None);
+    assert_eq!(
+        feed.send(&mut store, 20, vec![cpu(3.0, 27.0)]),
+        Appended::Accepted
+    );
+    assert_eq!(
+        store.cursor(&feed.described).map(|cursor| cursor.sequence),
+        Some(1)
+    );
+    // Counters of two epochs are not compared: the machine may have rebooted.
+    assert_eq!(view(&store, 20).nodes[0].rates, None);
+    // What the old epoch had delivered is still known.
+    old.restart("c/pve1/1");
+    assert_eq!(
+        old.send(&mut store, 20, vec![cpu(0.0, 0.0)]),
+        Appended::Duplicate
+    );
+    let cpu_fact = view(&store, 20).nodes[0].facts.cpu.clone().unwrap();
+    assert_eq!(cpu_fact.value.user_seconds_total, 3.0);
+}
+
+#[test]
+fn unchanged_refreshes_the_value_it_speaks_of_and_no_other() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    feed.send(&mut store, 0, vec![guest_list(&[(100, "pve1")])]);
+    let update = feed.update(vec![unchanged("guest_list", 600, 1)]);
+    store.append(&feed.described, update, at(600));
+    assert_eq!(view(&store, 600).clusters[0].guest_list_at, Some(at(600)));
+    // The payload of update 7 never arrived.
+    let update = feed.update(vec![unchanged("guest_list", 900, 7)]);
+    store.append(&feed.described, update, at(900));
+    assert_eq!(view(&store, 900).clusters[0].guest_list_at, Some(at(600)));
+}
+
+#[test]
+fn counters_that_stand_still_are_a_rate_of_zero() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let disks = |reads| {
+        Payload::Disks(wire::Disks {
+            disks: vec![wire::Disk {
+                name: "sda".to_owned(),
+                reads_total: reads,
+                ..wire::Disk::default()
+            }],
+        })
+    };
+    feed.send(&mut store, 0, vec![disks(10)]);
+    feed.send(&mut store, 10, vec![disks(510)]);
+    let reads = |second, store: &Store| {
+        let rates = view(store, second).nodes[0].rates.clone().unwrap();
+        rates.value.disks[0].unwrap().reads_per_second
+    };
+    assert_eq!(reads(10, &store), 50.0);
+    let update = feed.update(vec![unchanged("disk", 20, 2)]);
+    store.append(&feed.described, update, at(20));
+    assert_eq!(reads(20, &store), 0.0);
+}
+
+#[test]
+fn repeated_content_counts_only_where_it_is_newer() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let baseline = |feed: &mut Feed| NodeUpdate {
+        baseline: true,
+        ..feed.update(vec![sample(-500, guest_list(&[(100, "pve1")]))])
+    };
+    let first = baseline(&mut feed);
+    assert_eq!(
+        store.append(&feed.described, first.clone(), at(0)),
+        Appended::Accepted
+    );
+    assert_eq!(
+        store.append(&feed.described, first, at(0)),
+        Appended::Duplicate
+    );
+    // It is no place to resume from: the ring is still to come.
+    assert_eq!(store.cursor(&feed.described), None);
+    feed.send(
+        &mut store,
+        5,
+        vec![guest_list(&[(100, "pve1"), (101, "pve1")])],
+    );
+    let late = baseline(&mut feed);
+    assert_eq!(
+        store.append(&feed.described, late, at(6)),
+        Appended::Duplicate
+    );
+    assert_eq!(view(&store, 6).guests.len(), 2);
+}
+
+#[test]
+fn nothing_to_collect_removes_the_fact() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    feed.send(&mut store, 0, vec![cpu(1.0, 9.0)]);
+    let none = Payload::NoData(NoData {
+        reason: "gone".to_owned(),
+    });
+    let update = feed.update(vec![named("cpu", 10, Some(none))]);
+    store.append(&feed.described, update, at(10));
+    let view = view(&store, 10);
+    assert!(view.nodes[0].facts.cpu.is_none());
+    assert!(view.nodes[0].failures.is_empty());
+}
+
+#[test]
+fn a_failure_leaves_the_last_value_to_age() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    feed.send(&mut store, 0, vec![cpu(1.0, 9.0)]);
+    let failed = Sample {
+        failures: vec![SourceFailure {
+            path: "/proc/stat".to_owned(),
+            kind: FailureKind::TimedOut.into(),
+            detail: "x".repeat(100_000),
+        }],
+        ..named("cpu", 10, None)
+    };
+    let update = feed.update(vec![failed]);
+    store.append(&feed.described, update, at(10));
+    let view = view(&store, 10);
+    let node = &view.nodes[0];
+    assert_eq!(node.facts.cpu.as_ref().unwrap().at, at(0));
+    assert_eq!(node.failures[0].kind, FailureKind::TimedOut);
+    assert_eq!(node.failures[0].at, at(10));
+    assert!(node.failures[0].detail.len() <= 512);
+    // The next good sample ends the failure.
+    feed.send(&mut store, 20, vec![cpu(2.0, 18.0)]);
+    assert!(super::tests::view(&store, 20).nodes[0].failures.is_empty());
+}
+
+#[test]
+fn a_sample_from_the_future_or_without_a_time_is_never_fresher_than_its_receipt() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let ahead = feed.update(vec![sample(80_000_000, cpu(1.0, 9.0))]);
+    store.append(&feed.described, ahead, at(0));
+    let timeless = Sample {
+        observed_at: None,
+        ..sample(0, standalone("pve1"))
+    };
+    let update = feed.update(vec![timeless]);
+    store.append(&feed.described, update, at(0));
+    let node = &view(&store, 1).nodes[0];
+    assert!(node.facts.cpu.as_ref().unwrap().at <= at(0));
+    let age = at(0).duration_since(node.facts.members.as_ref().unwrap().at);
+    assert!(age > SignedDuration::from_hours(24));
+    assert_eq!(node.failures[0].kind, FailureKind::Malformed);
+}
+
+#[test]
+fn the_clock_of_a_node_is_measured_and_corrected() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    store.heartbeat(&feed.described, at(90), at(0));
+    let update = feed.update(vec![sample(95, cpu(1.0, 9.0))]);
+    store.append(&feed.described, update, at(6));
+    assert_eq!(store.agents()[0].clock_offset_seconds, Some(90.0));
+    let view = view(&store, 6);
+    assert_eq!(view.nodes[0].facts.cpu.as_ref().unwrap().at, at(5));
+}
+
+#[test]
+fn connections_are_shown_as_they_are() {
+    let mut store = Store::default();
+    let feed = Feed::new("c", "pve1");
+    store.disconnected("/run/a.sock", "connection refused", at(0));
+    assert_eq!(store.agents()[0].last_error, "connection refused");
+    assert_eq!(store.agents()[0].node, "");
+    store.connected(&feed.described, "/run/a.sock", at(1));
+    let agents = store.agents();
+    assert_eq!((agents.len(), agents[0].connected), (1, true));
+    assert_eq!(agents[0].last_error, "");
+    store.disconnected("/run/a.sock", "reset", at(2));
+    let agent = &store.agents()[0];
+    assert_eq!(
+        (agent.connected, agent.last_error.as_str()),
+        (false, "reset")
+    );
+}
+
+#[test]
+fn series_hold_what_checks_judge_and_nothing_twice() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let memory = Payload::Memory(wire::Memory {
+        total_bytes: 100,
+        available_bytes: 20,
+        arc: Some(wire::ZfsArc {
+            size_bytes: 35,
+            min_bytes: 5,
+            max_bytes: 50,
+        }),
+        ..wire::Memory::default()
+    });
+    let root = Payload::Filesystems(wire::Filesystems {
+        filesystems: vec![wire::Filesystem {
+            mount_point: "/".to_owned(),
+            state: wire::FilesystemState::Measured.into(),
+            total_bytes: Some(100),
+            used_bytes: Some(30),
+            ..wire::Filesystem::default()
+        }],
+    });
+    let disk = |requests, seconds| {
+        Payload::Disks(wire::Disks {
+            disks: vec![wire::Disk {
+                name: "sda".to_owned(),
+                writes_total: requests,
+                write_seconds_total: seconds,
+                ..wire::Disk::default()
+            }],
+        })
+    };
+    feed.send(&mut store, 0, vec![cpu(0.0, 0.0), disk(0, 0.0)]);
+    feed.send(
+        &mut store,
+        10,
+        vec![cpu(4.0, 6.0), disk(200, 4.0), memory, root],
+    );
+    // Too few requests to say anything about the disk.
+    feed.send(&mut store, 20, vec![cpu(8.0, 12.0), disk(205, 9.0)]);
+    let close = |value: Option<f64>, expected: f64| (value.unwrap() - expected).abs() < 1e-6;
+    assert!(close(latest(&store, Metric::CpuRatio, "", 20), 0.4));
+    assert!(close(
+        latest(&store, Metric::MemoryAvailableRatio, "", 20),
+        0.5
+    ));
+    assert!(close(
+        latest(&store, Metric::DiskLatencySeconds, "sda", 20),
+        0.02
+    ));
+    assert!(close(latest(&store, Metric::UsedRatio, "/", 20), 0.3));
+}
+
+#[test]
+fn guests_are_recorded_once_per_computation() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let list = guest_list(&[(100, "pve1")]);
+    let mut status = pve_status(0, &[(100, "running")]);
+    feed.send(
+        &mut store,
+        1,
+        vec![list, Payload::PveStatus(status.clone())],
+    );
+    // The same computation, read again.
+    status.guests[0].cpu_ratio = Some(0.9);
+    feed.send(&mut store, 11, vec![Payload::PveStatus(status)]);
+    let view = view(&store, 11);
+    let window = |metric| {
+        store
+            .history()
+            .window(view.guests[0].key, metric, at(11), TEN_MINUTES)
+    };
+    assert_eq!(window(Metric::CpuRatio).latest(), Some(0.5));
+    // No balloon: the figure is the host's and says nothing about need.
+    assert_eq!(window(Metric::MemoryUsedRatio).latest(), None);
+}
+
+#[test]
+fn a_node_without_an_agent_has_series_from_what_it_broadcasts() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve2");
+    for second in [0, 10, 10] {
+        let told = broadcast(second, &["pve1"], &[]);
+        let known = members("pve2", true, &[("pve1", true), ("pve2", true)]);
+        feed.send(
+            &mut store,
+            second,
+            vec![known, Payload::ClusterBroadcast(told)],
+        );
+    }
+    assert_eq!(latest(&store, Metric::CpuRatio, "", 12), Some(0.25));
+    let share = latest(&store, Metric::MemoryAvailableRatio, "", 12).unwrap();
+    assert!((share - 0.4).abs() < 1e-6);
+}
+
+#[test]
+fn oversized_and_impossible_payloads_are_refused_visibly() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    feed.send(&mut store, 0, vec![cpu(1.0, 9.0)]);
+    let guests = (0..60_000).map(|vmid| (vmid, "pve1")).collect::<Vec<_>>();
+    feed.send(
+        &mut store,
+        10,
+        vec![cpu(f64::NAN, 9.0), guest_list(&guests)],
+    );
+    let view = view(&store, 10);
+    assert_eq!(view.nodes[0].facts.cpu.as_ref().unwrap().at, at(0));
+    assert_eq!(view.guests.len(), 0);
+    assert_eq!(view.nodes[0].failures.len(), 2);
+}
+
+#[test]
+fn what_is_not_heard_of_any_more_is_forgotten() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let status = Payload::PveStatus(pve_status(0, &[(100, "running")]));
+    let told = Payload::ClusterBroadcast(broadcast(0, &["pve9"], &[100]));
+    feed.send(&mut store, 0, vec![status, told]);
+    assert!(store.history().series_count() > 0);
+    feed.send(&mut store, 8_000, vec![guest_list(&[(100, "pve1")])]);
+    assert_eq!(store.history().series_count(), 0);
+    assert_eq!(store.clusters["c"].keys.guest(100, 1), keys::NO_SERIES);
+    assert!(store.clusters["c"].broadcasts.guests.is_empty());
+}
