@@ -8,7 +8,11 @@
 //! A clone shares the series and is cheap: checks read one while new samples are
 //! recorded in the original.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -17,6 +21,9 @@ pub const SLOT_SECONDS: i64 = 30;
 /// Slots kept: 32 minutes.
 const SLOTS: usize = 64;
 const SLOTS_I64: i64 = 64;
+/// Disks and mount points of one object. A node can name others in every
+/// sample; what is beyond this has no series.
+const PARTS: u32 = 4096;
 
 /// An object that has series; given out by the store, stable while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +72,8 @@ struct Series {
 #[derive(Debug, Clone, Default)]
 pub struct History {
     series: HashMap<SeriesKey, Arc<Series>>,
+    /// Number of series of parts, by object.
+    parts: HashMap<ObjectKey, u32>,
     whole: Arc<str>,
 }
 
@@ -100,13 +109,23 @@ impl History {
             metric,
             part: Arc::clone(part),
         };
-        let series = self.series.entry(key).or_insert_with(|| {
-            Arc::new(Series {
-                newest: slot,
-                sums: [0.0; SLOTS],
-                counts: [0; SLOTS],
-            })
-        });
+        let series = match self.series.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                if !part.is_empty() {
+                    let parts = self.parts.entry(object).or_default();
+                    if *parts >= PARTS {
+                        return;
+                    }
+                    *parts += 1;
+                }
+                new.insert(Arc::new(Series {
+                    newest: slot,
+                    sums: [0.0; SLOTS],
+                    counts: [0; SLOTS],
+                }))
+            }
+        };
         Arc::make_mut(series).record(slot, value);
     }
 
@@ -156,6 +175,10 @@ impl History {
     pub fn forget_before(&mut self, at: Timestamp) {
         let oldest = at.as_second().div_euclid(SLOT_SECONDS) - SLOTS_I64;
         self.series.retain(|_, series| series.newest > oldest);
+        self.parts.clear();
+        for key in self.series.keys().filter(|key| !key.part.is_empty()) {
+            *self.parts.entry(key.object).or_default() += 1;
+        }
     }
 
     /// Number of series held.
@@ -369,6 +392,22 @@ mod tests {
         assert_eq!(of_node.values.len(), 0);
         history.forget_before(at(4000));
         assert_eq!(history.series_count(), 0);
+    }
+
+    #[test]
+    fn an_object_cannot_have_parts_without_end() {
+        let mut history = History::default();
+        for second in 0..3 {
+            for part in 0..2 * PARTS {
+                let part = format!("{second}/{part}").into();
+                history.record_part(NODE, Metric::UsedRatio, &part, at(second), 0.5);
+            }
+        }
+        history.record(NODE, Metric::UsedRatio, at(0), 0.5);
+        assert_eq!(history.series_count(), 4097);
+        history.forget_before(at(4000));
+        history.record_part(NODE, Metric::UsedRatio, &"new".into(), at(4000), 0.5);
+        assert_eq!(history.series_count(), 1);
     }
 
     #[test]

@@ -254,6 +254,9 @@ impl ClusterStore {
         if place == Place::Kept {
             return Appended::Duplicate;
         }
+        if place == Place::Aside && !update.baseline {
+            agent.doubled_at = agent.doubled_at.max(Some(received));
+        }
         if place == Place::Next {
             let newest = update
                 .samples

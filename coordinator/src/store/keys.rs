@@ -14,8 +14,11 @@ use crate::{
 
 /// Key of an object that has no series. Never given out.
 pub(crate) const NO_SERIES: ObjectKey = ObjectKey(u32::MAX);
-/// Objects of one cluster that may have series.
-const OBJECTS: usize = 200_000;
+/// What may have series in one cluster: somewhat more than there can be at one
+/// time.
+const NODES: usize = 512;
+const GUESTS: usize = 60_000;
+const STORAGES_PER_NODE: usize = 2_000;
 /// Seconds for which an object without new values keeps its key: longer than
 /// its values are kept.
 const KEPT_SECONDS: i64 = 3_600;
@@ -69,7 +72,7 @@ impl Keys {
         recorder: &mut Recorder,
         at: Timestamp,
     ) -> ObjectKey {
-        let full = self.nodes.len() >= OBJECTS;
+        let full = self.nodes.len() >= NODES;
         touch(&mut self.nodes, name, Name::clone, full, recorder, at)
     }
 
@@ -80,7 +83,7 @@ impl Keys {
         recorder: &mut Recorder,
         at: Timestamp,
     ) -> ObjectKey {
-        let full = self.guests.len() >= OBJECTS;
+        let full = self.guests.len() >= GUESTS;
         touch(
             &mut self.guests,
             &(vmid, kind),
@@ -98,11 +101,11 @@ impl Keys {
         recorder: &mut Recorder,
         at: Timestamp,
     ) -> ObjectKey {
-        if self.storages.len() >= OBJECTS && !self.storages.contains_key(node) {
+        if self.storages.len() >= NODES && !self.storages.contains_key(node) {
             return NO_SERIES;
         }
         let storages = self.storages.entry(Name::clone(node)).or_default();
-        let full = storages.len() >= OBJECTS;
+        let full = storages.len() >= STORAGES_PER_NODE;
         touch(storages, storage, |name| name.into(), full, recorder, at)
     }
 
