@@ -388,7 +388,7 @@ fn not_assessed(coverage: &Coverage, limits: Limits) -> Section {
         .collect();
     let more = coverage.not_assessed.len().saturating_sub(lines.len());
     if more > 0 {
-        lines.push(format!("and {more} more: `pvelens health --depth full`"));
+        lines.push(format!("and {more} more, in the full report"));
     }
     section("Not assessed", lines)
 }

@@ -139,18 +139,19 @@ fn node(view: &View, node: &Node, width: usize) -> String {
     let figures = summary::node(view, node);
     let mut parts = vec![format!("{:width$}  {:7}", figures.name, figures.status)];
     if let Some(ratio) = figures.cpu_ratio {
-        parts.push(format!("CPU {:>5}", figure::percent(ratio)));
+        parts.push(format!("CPU {:5}", figure::percent(ratio)));
     }
     let memory = share(figures.memory_used_bytes, figures.memory_total_bytes);
     if let (Some(ratio), Some(total)) = (memory, figures.memory_total_bytes) {
-        parts.push(format!(
-            "memory {:>5} of {}",
+        let text = format!(
+            "memory {} of {}",
             figure::percent(ratio),
             figure::bytes(total)
-        ));
+        );
+        parts.push(format!("{text:25}"));
     }
     if let Some(ratio) = share(figures.root_used_bytes, figures.root_total_bytes) {
-        parts.push(format!("root {:>5}", figure::percent(ratio)));
+        parts.push(format!("root {:5}", figure::percent(ratio)));
     }
     if figures.guests_total > 0 {
         parts.push(format!(
@@ -166,11 +167,11 @@ fn node(view: &View, node: &Node, width: usize) -> String {
     if let Some(age) = figures.figures_at.and_then(|at| coverage::age(view.at, at)) {
         parts.push(format!("data from {age}"));
     }
-    parts.join("  ")
+    parts.join("  ").trim_end().to_owned()
 }
 
 fn share(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
-    crate::figure::share(part?, whole?)
+    figure::share(part?, whole?)
 }
 
 /// How much a node deserves to be shown, before how busy it is.

@@ -147,6 +147,7 @@ impl<'c> Selected<'c> {
             (Part::Node { index, .. }, _) => format!("node {}", name(&view.node(*index).name)),
             (Part::Guests { label, .. }, _) => label.clone(),
             (Part::All, [cluster]) => name(&view.cluster(*cluster).name).into_owned(),
+            (Part::All, []) => "the datacenter".to_owned(),
             (Part::All, clusters) => format!("{} clusters", clusters.len()),
         }
     }

@@ -59,7 +59,7 @@ fn nothing_seen_is_unknown_and_never_healthy() {
     };
     assert_eq!(
         report_of(&Current::default()),
-        "0 clusters cannot be judged; no agent has reported yet."
+        "the datacenter cannot be judged; no agent has reported yet."
     );
     let unchecked = Current {
         view: fixture::healthy(),

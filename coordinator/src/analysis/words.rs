@@ -210,7 +210,7 @@ impl Words<'_> {
             Risk::Medium => " (medium risk)",
             Risk::High => " (HIGH RISK)",
         };
-        Some(format!("{}: {fix}{risk}", upper(&place)))
+        Some(format!("{}{risk}: {fix}", upper(&place)))
     }
 
     /// Everything about one finding, below its own line.

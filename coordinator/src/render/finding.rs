@@ -28,7 +28,7 @@ impl Describe for Findings {
                     Risk::Medium => " (medium risk)",
                     Risk::High => " (HIGH RISK)",
                 };
-                document.line(Mark::Below, format!("fix: {}{risk}", fix.fix));
+                document.line(Mark::Below, format!("fix{risk}: {}", fix.fix));
             }
         }
         let shown = self.findings.len();

@@ -159,7 +159,11 @@ pub(super) fn escape(text: &str) -> String {
                 out.push('\\');
                 out.push(character);
             }
-            '.' | ')' if at_start && previous.is_some() => {
+            '.' | ')'
+                if at_start
+                    && previous.is_some()
+                    && matches!(next(text, position), None | Some(' ')) =>
+            {
                 out.push('\\');
                 out.push(character);
             }
@@ -170,6 +174,11 @@ pub(super) fn escape(text: &str) -> String {
         previous = Some(character);
     }
     out
+}
+
+/// What follows the one-byte character at `position`.
+fn next(text: &str, position: usize) -> Option<char> {
+    text.get(position + 1..)?.chars().next()
 }
 
 fn ends_with_www(text: Option<&str>) -> bool {
@@ -199,6 +208,8 @@ mod tests {
             ("- item", "\\- item"),
             ("1. item", "1\\. item"),
             ("2026-11-25 09:46", "2026-11-25 09:46"),
+            ("5.0 %", "5.0 %"),
+            ("1.ä", "1.ä"),
             ("&lt;", "&amp;lt;"),
             ("\\|", "\\\\\\|"),
         ] {

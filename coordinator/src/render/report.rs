@@ -30,11 +30,9 @@ impl Describe for Report {
             word: word.to_owned(),
             text: self.headline.clone(),
         });
-        document.note(format!(
-            "{} UTC; {}",
-            moment(self.at),
-            self.profiles.join("; ")
-        ));
+        let mut about = vec![format!("{} UTC", moment(self.at))];
+        about.extend(self.profiles.iter().cloned());
+        document.note(about.join("; "));
         for section in &self.sections {
             document.gap();
             document.heading(&section.title);

@@ -49,25 +49,31 @@ pub(super) fn write(document: &Document, style: &Style) -> String {
     out
 }
 
-/// How many rows each paragraph may take. With a page, every line gets one row
-/// and what is left goes to the long lines, from the top, where the most
-/// important ones stand.
+/// How many rows each paragraph may take. With a page, every line gets one row;
+/// what is left goes round from the top, where the most important lines stand.
 fn rows(document: &Document, paragraphs: &[Option<Paragraph<'_>>], width: u16) -> Vec<usize> {
     let Some(page) = document.page else {
         return vec![usize::MAX; paragraphs.len()];
     };
-    let mut spare = page.saturating_sub(paragraphs.len());
-    paragraphs
+    let wanted: Vec<usize> = paragraphs
         .iter()
         .map(|paragraph| {
-            let wanted = paragraph
+            paragraph
                 .as_ref()
-                .map_or(1, |paragraph| paragraph.lines(width, ROWS_OF_LINE).len());
-            let extra = wanted.saturating_sub(1).min(spare);
-            spare -= extra;
-            1 + extra
+                .map_or(1, |paragraph| paragraph.lines(width, ROWS_OF_LINE).len())
         })
-        .collect()
+        .collect();
+    let mut rows = vec![1; paragraphs.len()];
+    let mut spare = page.saturating_sub(paragraphs.len());
+    for round in 2..=ROWS_OF_LINE {
+        for (rows, wanted) in rows.iter_mut().zip(&wanted) {
+            if spare > 0 && *wanted >= round {
+                *rows = round;
+                spare -= 1;
+            }
+        }
+    }
+    rows
 }
 
 /// Text that wraps behind a prefix.
@@ -255,18 +261,19 @@ fn lay_out(table: &Table, columns: &[usize]) -> ComfyTable {
     laid_out
 }
 
-/// With the indent of tables and the gaps behind the columns.
+/// With the indent of tables and the gaps between the columns.
 fn natural_width(table: &ComfyTable) -> u16 {
     table
         .column_max_content_widths()
         .iter()
         .map(|width| width.saturating_add(COLUMN_GAP))
-        .fold(2, u16::saturating_add)
+        .fold(2_u16, u16::saturating_add)
+        .saturating_sub(COLUMN_GAP)
 }
 
 /// Takes what is too much from the elastic columns, the widest first.
 fn fit(laid_out: &mut ComfyTable, table: &Table, columns: &[usize], width: u16) {
-    const LEAST: u16 = 8;
+    const LEAST: u16 = 6;
     let mut widths = laid_out.column_max_content_widths();
     let mut excess = natural_width(laid_out).saturating_sub(width);
     while excess > 0 {
