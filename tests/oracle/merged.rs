@@ -23,8 +23,13 @@ use crate::{
     config::text,
     figures::rates_of_files,
     recordings::{MOMENTS, State},
+    replay::Replay,
     table::Table,
 };
+
+/// A node's fast collectors run each 10 s; each slot of the history is 30 s.
+const STEP_SECONDS: f64 = 15.0;
+const HALF_AN_HOUR_OF_STEPS: u32 = 128;
 
 /// Feeds both moments of every node of a state to a coordinator.
 pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinator, Arc<Current>)> {
@@ -50,6 +55,40 @@ pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinato
             coordinator.append(&agent, update, at);
         }
         current = coordinator.evaluate(newest);
+    }
+    Ok((coordinator, current))
+}
+
+/// Feeds half an hour in which every node goes on as between t0 and t1, and
+/// evaluates each 30 s of it.
+pub(crate) fn feed_half_an_hour(
+    state: &State,
+    nodes: &[NodeFacts<'_>],
+) -> Result<(Coordinator, Arc<Current>)> {
+    let coordinator = Coordinator::new(Params::default());
+    let mut current = coordinator.current();
+    for step in 0..=HALF_AN_HOUR_OF_STEPS {
+        let after = f64::from(step) * STEP_SECONDS;
+        let mut now = Timestamp::UNIX_EPOCH;
+        for (node, recorded) in nodes.iter().zip(&state.nodes) {
+            let [first, second] = &recorded.trees;
+            let replay = Replay::new(second.meta.start - first.meta.start)?;
+            let [earlier, later] = &node.moments;
+            let at = seconds(first.meta.start + after + 1.0)?;
+            now = now.max(at);
+            let agent = describe(node, at);
+            let update = NodeUpdate {
+                cursor: Some(Cursor {
+                    epoch: agent.epoch.clone(),
+                    sequence: u64::from(step) + 1,
+                }),
+                samples: replay.at(&earlier.samples, &later.samples, after)?,
+                ..NodeUpdate::default()
+            };
+            coordinator.connected(&agent, node.node, at);
+            coordinator.append(&agent, update, at);
+        }
+        current = coordinator.evaluate(now);
     }
     Ok((coordinator, current))
 }
