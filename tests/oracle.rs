@@ -13,6 +13,8 @@ mod compare;
 mod config;
 #[path = "oracle/context.rs"]
 mod context;
+#[path = "oracle/expected.rs"]
+mod expected;
 #[path = "oracle/facts.rs"]
 mod facts;
 #[path = "oracle/figures.rs"]
@@ -51,7 +53,7 @@ mod tests {
 
     use crate::{
         compare::{self, Account},
-        figures, inventory, merged,
+        expected, figures, inventory, merged,
         recordings::{self, STATES},
         table::Table,
     };
@@ -265,14 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn a_healthy_cluster_has_only_findings_that_are_true_there() {
+    fn what_fails_in_half_an_hour_is_what_is_wrong_there() {
         let Some(archives) = archives() else { return };
-        let state = recordings::unpack(&archives, "a-healthy").unwrap();
-        let nodes = compare::collect(&state, &mut Account::default()).unwrap();
-        let (_, current) = merged::feed_half_an_hour(&state, &nodes).unwrap();
-        say(&health(&current));
-        for finding in &current.findings {
-            say(&format!("{finding:?}"));
+        for name in ["a-healthy", "c-quorum-lost"] {
+            let state = recordings::unpack(&archives, name).unwrap();
+            let nodes = compare::collect(&state, &mut Account::default()).unwrap();
+            let half_an_hour = merged::feed_half_an_hour(&state, &nodes).unwrap();
+            say(&health(&half_an_hour.current));
+            let expected = expected::findings(name).unwrap();
+            let failed = &half_an_hour.failed;
+            assert_eq!(failed, &expected, "{name}");
         }
     }
 }

@@ -1,15 +1,19 @@
 //! What a coordinator makes of the samples of t0 and t1, against the API at t1
 //! and against rates taken from the node's files.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use prost::Message;
 use pvelens::{
-    check::Params,
+    check::{Input, Outcome, Params, run_all},
     coordinator::{Coordinator, Current},
-    view::{Guest, GuestStatus, Node, NodeStatus, Storage, StorageStatus, View},
+    store::Store,
+    view::{self, Guest, GuestStatus, Node, NodeStatus, Storage, StorageStatus, View},
 };
 use pvelens_agent::collector::COLLECTORS;
 use pvelens_proto::{
@@ -59,13 +63,19 @@ pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinato
     Ok((coordinator, current))
 }
 
-/// Feeds half an hour in which every node goes on as between t0 and t1, and
-/// evaluates each 30 s of it.
-pub(crate) fn feed_half_an_hour(
-    state: &State,
-    nodes: &[NodeFacts<'_>],
-) -> Result<(Coordinator, Arc<Current>)> {
+/// What half an hour gives in which every node goes on as between t0 and t1.
+#[derive(Debug)]
+pub(crate) struct HalfAnHour {
+    /// Published at its end.
+    pub(crate) current: Arc<Current>,
+    /// Check and subject of every failure at its end, by the checks alone.
+    pub(crate) failed: BTreeSet<(String, String)>,
+}
+
+/// Feeds that half an hour to a coordinator, and evaluates at each step.
+pub(crate) fn feed_half_an_hour(state: &State, nodes: &[NodeFacts<'_>]) -> Result<HalfAnHour> {
     let coordinator = Coordinator::new(Params::default());
+    let mut store = Store::default();
     let mut current = coordinator.current();
     for step in 0..=HALF_AN_HOUR_OF_STEPS {
         let after = f64::from(step) * STEP_SECONDS;
@@ -85,12 +95,35 @@ pub(crate) fn feed_half_an_hour(
                 samples: replay.at(&earlier.samples, &later.samples, after)?,
                 ..NodeUpdate::default()
             };
+            store.append(&agent, update.clone(), at);
+            store.heartbeat(&agent, at, at);
             coordinator.connected(&agent, node.node, at);
             coordinator.append(&agent, update, at);
+            coordinator.heartbeat(&agent, at, at);
         }
         current = coordinator.evaluate(now);
     }
-    Ok((coordinator, current))
+    let failed = failures(&store, current.view.at);
+    Ok(HalfAnHour { current, failed })
+}
+
+fn failures(store: &Store, at: Timestamp) -> BTreeSet<(String, String)> {
+    let view = view::build(store, at);
+    let input = Input {
+        view: &view,
+        history: store.history(),
+        params: &Params::default(),
+        at,
+    };
+    let mut failed = BTreeSet::new();
+    for result in run_all(&input) {
+        for verdict in &result.verdicts {
+            if matches!(verdict.outcome, Outcome::Fail(_)) {
+                failed.insert((result.check.id.to_owned(), verdict.subject.key(&view)));
+            }
+        }
+    }
+    failed
 }
 
 fn describe(node: &NodeFacts<'_>, at: Timestamp) -> DescribeResponse {
