@@ -101,10 +101,10 @@ impl Coordinator {
         let results = check::run_all(&input);
         let findings = lifecycle.update(&input, &results);
         let current = Arc::new(Current {
+            verdicts: check::count(&results),
+            not_assessed: check::not_assessed(&view, &results),
             view,
             findings,
-            verdicts: VerdictCounts::default(),
-            not_assessed: Vec::new(),
             params: self.params.clone(),
             agents,
         });
