@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CheckVerdicts, Outcome, Unknown};
 use crate::{
-    check::words,
+    check::{Limits, words},
     figure, untrusted,
-    view::{NodeIndex, Subject, View},
+    view::{AgentState, NodeIndex, Subject, View},
 };
 
 /// Lines at most.
@@ -87,7 +87,7 @@ fn reason(view: &View, subject: Subject, why: &Unknown) -> Reason {
     let agent = node.map(|node| (node, view.node(node).agent.as_ref()));
     match (agent, why) {
         (Some((_, None)), _) => Reason::NoAgent,
-        (Some((node, Some(agent))), Unknown::Stale { since }) if *since >= agent.last_update_at => {
+        (Some((node, Some(agent))), Unknown::Stale { .. }) if is_silent(view, agent) => {
             Reason::Silent(node, agent.last_update_at.as_second())
         }
         (Some((node, Some(_))), Unknown::Failed(detail)) => Reason::Failed(node, detail.clone()),
@@ -99,6 +99,11 @@ fn reason(view: &View, subject: Subject, why: &Unknown) -> Reason {
             _ => Reason::Missing(node),
         },
     }
+}
+
+fn is_silent(view: &View, agent: &AgentState) -> bool {
+    let silence = view.at.duration_since(agent.last_update_at);
+    silence.unsigned_abs() > Limits::default().agent_silent && silence.is_positive()
 }
 
 fn line(view: &View, reason: &Reason, group: &Group<'_>) -> String {
