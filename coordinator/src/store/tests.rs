@@ -248,6 +248,12 @@ fn connections_are_shown_as_they_are() {
         (agent.connected, agent.last_error.as_str()),
         (false, "reset")
     );
+    // The node was renamed: the same socket, another agent.
+    store.connected(&feed.described, "/run/a.sock", at(3));
+    let renamed = Feed::new("c", "pve2");
+    store.connected(&renamed.described, "/run/a.sock", at(4));
+    let connected: Vec<bool> = store.agents().iter().map(|agent| agent.connected).collect();
+    assert_eq!(connected, [false, true]);
 }
 
 #[test]

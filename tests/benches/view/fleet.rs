@@ -12,17 +12,17 @@ use pvelens_proto::{
     timestamp_from_millis,
 };
 
-pub const SMALL: Fleet = Fleet {
+pub(crate) const SMALL: Fleet = Fleet {
     clusters: 1,
     nodes_per_cluster: 3,
     guests_per_cluster: 100,
 };
-pub const ONE_LARGE_CLUSTER: Fleet = Fleet {
+pub(crate) const ONE_LARGE_CLUSTER: Fleet = Fleet {
     clusters: 1,
     nodes_per_cluster: 32,
     guests_per_cluster: 10_000,
 };
-pub const MANY_CLUSTERS: Fleet = Fleet {
+pub(crate) const MANY_CLUSTERS: Fleet = Fleet {
     clusters: 63,
     nodes_per_cluster: 16,
     guests_per_cluster: 794,
@@ -35,7 +35,7 @@ const GIB: u64 = 1 << 30;
 
 /// Every node has an agent; guests are spread evenly.
 #[derive(Debug, Clone, Copy)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     clusters: u32,
     nodes_per_cluster: u32,
     guests_per_cluster: u32,
@@ -52,9 +52,12 @@ impl fmt::Display for Fleet {
     }
 }
 
+/// A payload of one node that does not change.
+type Configured = fn(&Fleet, u32) -> Payload;
+
 /// Time of a round.
-pub fn at(round: u32) -> Timestamp {
-    Timestamp::from_second(START + i64::from(round) * 10).unwrap()
+pub(crate) fn at(round: u32) -> Timestamp {
+    Timestamp::from_second(START + i64::from(round) * 10).unwrap_or_default()
 }
 
 fn wire_at(round: u32) -> WireTime {
@@ -62,16 +65,16 @@ fn wire_at(round: u32) -> WireTime {
 }
 
 impl Fleet {
-    pub fn nodes(&self) -> u32 {
+    pub(crate) fn nodes(&self) -> u32 {
         self.clusters * self.nodes_per_cluster
     }
 
-    pub fn guests(&self) -> u32 {
+    pub(crate) fn guests(&self) -> u32 {
         self.clusters * self.guests_per_cluster
     }
 
     /// A store that has heard all rounds up to this one.
-    pub fn store(&self, rounds: u32) -> Store {
+    pub(crate) fn store(&self, rounds: u32) -> Store {
         let mut store = Store::default();
         for round in 0..=rounds {
             for (agent, update) in self.round(round) {
@@ -82,7 +85,7 @@ impl Fleet {
     }
 
     /// One update of every agent. Configuration is in full in round 0 only.
-    pub fn round(&self, round: u32) -> Vec<(DescribeResponse, NodeUpdate)> {
+    pub(crate) fn round(&self, round: u32) -> Vec<(DescribeResponse, NodeUpdate)> {
         (0..self.clusters)
             .flat_map(|cluster| {
                 (0..self.nodes_per_cluster).map(move |node| self.update(cluster, node, round))
@@ -112,7 +115,7 @@ impl Fleet {
             sample("broadcast", round, self.broadcast(round)),
             sample("pve_status", round, self.pve_status(node, round)),
         ];
-        let configured: [(&str, fn(&Self, u32) -> Payload); 6] = [
+        let configured: [(&str, Configured); 6] = [
             ("members", Self::members),
             ("guest_list", Self::guest_list),
             ("guest_config", Self::guest_configs),
