@@ -35,6 +35,7 @@ mod table;
 #[cfg(test)]
 mod tests {
     use std::{
+        collections::BTreeSet,
         fmt::Write as _,
         path::{Path, PathBuf},
         process::Command,
@@ -44,7 +45,9 @@ mod tests {
     use jiff::SignedDuration;
     use pvelens::{
         analysis::{Depth, Scope, cluster_health},
+        check::CHECKS,
         coordinator::{Coordinator, Current},
+        finding::FindingState,
         render::{Style, render},
         view::NodeStatus,
     };
@@ -233,12 +236,11 @@ mod tests {
         let headline = text.lines().next().unwrap_or_default();
         assert!(headline.contains("CRITICAL"), "{text}");
         assert!(headline.to_lowercase().contains("lost quorum"), "{text}");
-        // What stands about a node, whatever way the lines are broken.
+        // What the list of nodes says of one, whatever way the lines are broken.
+        let (_, list) = text.split_once("Cluster and nodes").unwrap();
         let line = |node: &str| {
-            let about = text.split("\n  pve").map(|about| format!("pve{about}"));
-            let about = about
-                .into_iter()
-                .find(|about| about.starts_with(&format!("{node} ")));
+            let mut about = list.split("\n  pve").map(|about| format!("pve{about}"));
+            let about = about.find(|about| about.starts_with(&format!("{node} ")));
             let about = about.unwrap();
             about.split_whitespace().collect::<Vec<_>>().join(" ")
         };
@@ -275,8 +277,16 @@ mod tests {
             let half_an_hour = merged::feed_half_an_hour(&state, &nodes).unwrap();
             say(&health(&half_an_hour.current));
             let expected = expected::findings(name).unwrap();
-            let failed = &half_an_hour.failed;
-            assert_eq!(failed, &expected, "{name}");
+            assert_eq!(half_an_hour.failed, expected, "{name}");
+            let findings = &half_an_hour.current.findings;
+            let open = findings
+                .iter()
+                .filter(|finding| finding.state == FindingState::Open)
+                .map(|finding| (finding.check.clone(), finding.subject.clone()));
+            assert_eq!(open.collect::<BTreeSet<_>>(), expected, "{name}");
+            let verdicts = half_an_hour.current.verdicts;
+            assert_eq!(usize::try_from(verdicts.checks), Ok(CHECKS.len()));
+            assert!(verdicts.passed > 50, "{verdicts:?}");
         }
     }
 }

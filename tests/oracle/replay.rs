@@ -1,16 +1,13 @@
 //! Half an hour of a node that goes on as it did between t0 and t1.
 //!
 //! Checks judge over windows of up to half an hour, and a recording has two
-//! moments. Counters go on as they grew between them, times move along, and
-//! everything else stays as at t1.
+//! moments. Counters go on as they grew between them, times move along unless
+//! they stood still, and everything else stays as at t1.
 
 use anyhow::{Context, Result};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value};
-use pvelens_proto::{FILE_DESCRIPTOR_SET, agent::v1::Sample};
-
-/// Times that belong to a thing and not to its observation.
-const FIXED_TIMES: &[&str] = &["boot_time", "created_at", "taken_at", "started_at"];
+use pvelens_proto::{FILE_DESCRIPTOR_SET, agent::v1::Sample, timestamp_from_millis};
 
 /// What a collector would have read some time after t0.
 #[derive(Debug)]
@@ -65,11 +62,9 @@ impl Replay {
             }
             let before = first.get_field(&field).into_owned();
             let value = second.get_field_mut(&field);
-            if field.name().ends_with("_total") {
+            if field.name().ends_with("_total") || field.name() == "uptime_seconds" {
                 grow(&before, value, seconds / self.span_seconds);
-            } else if field.name() == "uptime_seconds" {
-                later(value, seconds - self.span_seconds);
-            } else if !FIXED_TIMES.contains(&field.name()) {
+            } else {
                 self.carry_on_value(&before, value, seconds);
             }
         }
@@ -77,11 +72,13 @@ impl Replay {
 
     fn carry_on_value(&self, first: &Value, second: &mut Value, seconds: f64) {
         match (first, second) {
-            (_, Value::Message(time))
-                if time.descriptor().full_name() == "google.protobuf.Timestamp" =>
+            (Value::Message(first), Value::Message(second))
+                if second.descriptor().full_name() == "google.protobuf.Timestamp" =>
             {
-                if let Some(value) = time.get_field_by_name_mut("seconds") {
-                    later(value, seconds - self.span_seconds);
+                let (before, after) = (millis(first), millis(second));
+                // What was not renewed between t0 and t1 is not renewed later.
+                if (after - before).abs() > 0.0 {
+                    set_millis(second, after + (seconds - self.span_seconds) * 1e3);
                 }
             }
             (Value::Message(first), Value::Message(second)) => {
@@ -116,11 +113,20 @@ fn grow(first: &Value, second: &mut Value, share: f64) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "seconds of this century")]
-fn later(value: &mut Value, seconds: f64) {
-    match value {
-        Value::F64(value) if *value > 0.0 => *value += seconds,
-        Value::I64(value) => *value += seconds as i64,
-        _ => {}
-    }
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this century")]
+fn millis(time: &DynamicMessage) -> f64 {
+    let field = |name: &str| time.get_field_by_name(name);
+    let seconds = field("seconds").and_then(|value| value.as_i64());
+    let nanos = field("nanos").and_then(|value| value.as_i32());
+    seconds.unwrap_or(0) as f64 * 1e3 + f64::from(nanos.unwrap_or(0)) / 1e6
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "milliseconds of this century"
+)]
+fn set_millis(time: &mut DynamicMessage, millis: f64) {
+    let whole = timestamp_from_millis(millis.round() as i64);
+    time.set_field_by_name("seconds", Value::I64(whole.seconds));
+    time.set_field_by_name("nanos", Value::I32(whole.nanos));
 }
