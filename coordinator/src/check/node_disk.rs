@@ -74,7 +74,7 @@ fn latency(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeIndex, nod
             .percentile(0.95)
             .filter(|slow| last.is_covered() && *slow > held::stored(limit));
         if let Some(slow) = slow {
-            let severity = if slow > limit * input.params.limits.latency_critical_factor {
+            let severity = if slow > held::stored(limit * input.params.limits.latency_critical_factor) {
                 Severity::Critical
             } else {
                 Severity::Warning
