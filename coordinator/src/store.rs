@@ -246,6 +246,15 @@ impl Store {
 }
 
 impl ClusterStore {
+    /// About how many guests there are, for making room.
+    pub(crate) fn guests(&self) -> usize {
+        let lists = self
+            .agents
+            .values()
+            .filter_map(|agent| agent.facts.guest_list.as_ref());
+        lists.map(|list| list.value.guests.len()).max().unwrap_or(0)
+    }
+
     fn append(
         &mut self,
         node: &Name,

@@ -1,7 +1,7 @@
 //! Which object has which series.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Keys {
     nodes: HashMap<Name, Known>,
     /// By VMID and kind: a VMID that was given to another kind of guest is
     /// another object.
-    guests: HashMap<(u32, i32), Known>,
+    guests: BTreeMap<(u32, i32), Known>,
     /// By node, then storage.
     storages: HashMap<Name, HashMap<Name, Known>>,
 }
@@ -53,10 +53,9 @@ impl Keys {
         self.nodes.get(name).map_or(NO_SERIES, |known| known.key)
     }
 
-    pub(crate) fn guest(&self, vmid: u32, kind: i32) -> ObjectKey {
-        self.guests
-            .get(&(vmid, kind))
-            .map_or(NO_SERIES, |known| known.key)
+    /// Sorted by VMID and kind.
+    pub(crate) fn guests(&self) -> impl Iterator<Item = ((u32, i32), ObjectKey)> {
+        self.guests.iter().map(|(id, known)| (*id, known.key))
     }
 
     pub(crate) fn storage(&self, node: &str, storage: &str) -> ObjectKey {
@@ -83,15 +82,16 @@ impl Keys {
         recorder: &mut Recorder,
         at: Timestamp,
     ) -> ObjectKey {
-        let full = self.guests.len() >= GUESTS;
-        touch(
-            &mut self.guests,
-            &(vmid, kind),
-            |id| *id,
-            full,
-            recorder,
-            at,
-        )
+        if let Some(known) = self.guests.get_mut(&(vmid, kind)) {
+            known.used = known.used.max(at);
+            return known.key;
+        }
+        if self.guests.len() >= GUESTS {
+            return NO_SERIES;
+        }
+        let key = recorder.allocate();
+        self.guests.insert((vmid, kind), Known { key, used: at });
+        key
     }
 
     pub(super) fn touch_storage(

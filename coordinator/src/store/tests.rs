@@ -380,6 +380,6 @@ fn what_is_not_heard_of_any_more_is_forgotten() {
     assert!(store.history().series_count() > 0);
     feed.send(&mut store, 8_000, vec![guest_list(&[(100, "pve1")])]);
     assert_eq!(store.history().series_count(), 0);
-    assert_eq!(store.clusters["c"].keys.guest(100, 1), keys::NO_SERIES);
+    assert_eq!(store.clusters["c"].keys.guests().count(), 0);
     assert!(store.clusters["c"].broadcasts.guests.is_empty());
 }
