@@ -17,6 +17,8 @@ mod context;
 mod expected;
 #[path = "oracle/facts.rs"]
 mod facts;
+#[path = "oracle/feed.rs"]
+mod feed;
 #[path = "oracle/figures.rs"]
 mod figures;
 #[path = "oracle/files.rs"]
@@ -56,7 +58,7 @@ mod tests {
 
     use crate::{
         compare::{self, Account},
-        expected, figures, inventory, merged,
+        expected, feed, figures, inventory, merged,
         recordings::{self, STATES},
         table::Table,
     };
@@ -217,7 +219,7 @@ mod tests {
     fn fed(name: &str) -> Option<(Coordinator, Arc<Current>)> {
         let state = recordings::unpack(&archives()?, name).unwrap();
         let nodes = compare::collect(&state, &mut Account::default()).unwrap();
-        Some(merged::feed(&state, &nodes).unwrap())
+        Some(feed::feed(&state, &nodes).unwrap())
     }
 
     /// The health report as text, on one line for each line of the report.
@@ -274,7 +276,7 @@ mod tests {
         for name in ["a-healthy", "c-quorum-lost"] {
             let state = recordings::unpack(&archives, name).unwrap();
             let nodes = compare::collect(&state, &mut Account::default()).unwrap();
-            let half_an_hour = merged::feed_half_an_hour(&state, &nodes).unwrap();
+            let half_an_hour = feed::feed_half_an_hour(&state, &nodes).unwrap();
             say(&health(&half_an_hour.current));
             let expected = expected::findings(name).unwrap();
             assert_eq!(half_an_hour.failed, expected, "{name}");
