@@ -10,6 +10,7 @@ mod group;
 mod health;
 mod inventory;
 mod scope;
+mod state;
 #[cfg(test)]
 mod tests;
 mod words;

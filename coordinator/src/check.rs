@@ -40,6 +40,8 @@ pub mod registry;
 mod storage;
 mod storage_mount;
 mod storage_space;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod verdicts;
 mod words;
 
@@ -49,7 +51,7 @@ pub use verdicts::{CheckVerdicts, VerdictCounts, Verdicts, count, not_assessed, 
 
 /// One deterministic check. Ids, thresholds and timing are those of the
 /// published catalogue.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Check {
     /// Stable: `storage.pool.space`.
     pub id: &'static str,

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub mod cause;
+mod cause;
 pub mod lifecycle;
+mod order;
 
 /// What is true and worth acting on. This is the one JSON form of a finding:
 /// reports, the command line and MCP all show it.

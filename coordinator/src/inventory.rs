@@ -11,6 +11,7 @@ use serde::Serialize;
 pub mod coverage;
 pub mod detail;
 pub mod summary;
+pub mod word;
 
 /// What an answer covers. Data that was not seen is never silently missing.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

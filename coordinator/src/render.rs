@@ -7,11 +7,14 @@
 use serde::Serialize;
 
 mod block;
+mod cell;
+mod cluster;
 mod finding;
 mod guest;
-mod inventory;
 mod markdown;
+mod node;
 mod report;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -79,10 +79,7 @@ fn starts_with(components: &[&str], pattern: &[&str]) -> bool {
 }
 
 /// `/proc/PID/io`, `/proc/PID/task/TID/io`, and everything below such a name.
-/// `/proc/pressure/io` only looks like one.
 fn is_process_secret(components: &[&str]) -> bool {
-    let is_process =
-        |name: &str| name.ends_with("self") || name.bytes().all(|byte| byte.is_ascii_digit());
     match components {
         ["proc", process, "task", _, file, ..] | ["proc", process, file, ..] => {
             is_process(process) && PROCESS_FILES.contains(file)

@@ -7,19 +7,19 @@ use super::{
     group::{self, Group},
     inventory,
     scope::Selected,
-    words::{self, Words},
+    state::{Found, doubt, headline, state},
+    words::Words,
 };
 use crate::{
     answer::{
         AnswerError,
-        finding::{Key, is_open, shown},
+        finding::{Key, shown},
     },
     coordinator::Current,
-    finding::{Finding, FindingState, Lane, Severity},
-    inventory::{Coverage, coverage, summary},
-    report::{AnalysisKind, HealthState, Report, Section},
-    untrusted::name,
-    view::{CoverageLevel, NodeStatus},
+    finding::{Finding, Severity},
+    inventory::{Coverage, summary},
+    report::{AnalysisKind, Report, Section},
+    untrusted::{line, name},
 };
 
 /// How much of everything a depth shows.
@@ -117,169 +117,9 @@ pub fn cluster_health(
     })
 }
 
-/// The findings inside the scope.
-#[derive(Debug)]
-struct Found<'f> {
-    /// Open: broken or about to be.
-    health: Vec<&'f Finding>,
-    /// Health findings that have not held for long enough.
-    beginning: usize,
-    /// Open: hardening and hygiene.
-    advice: Vec<&'f Finding>,
-}
-
-impl<'f> Found<'f> {
-    fn new(selected: &Selected<'f>) -> Self {
-        let mut found = Self {
-            health: Vec::new(),
-            beginning: 0,
-            advice: Vec::new(),
-        };
-        for finding in &selected.current.findings {
-            if !selected.covers(finding) {
-                continue;
-            }
-            match (finding.lane, is_open(finding)) {
-                (Lane::Health, true) => found.health.push(finding),
-                (Lane::Health, false) if finding.state == FindingState::Pending => {
-                    found.beginning += 1;
-                }
-                (Lane::Posture, true) => found.advice.push(finding),
-                _ => {}
-            }
-        }
-        found
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        let alike = self.health.iter();
-        alike.filter(|finding| finding.severity == severity).count()
-    }
-}
-
 fn worst(mut findings: Vec<&Finding>, limit: usize) -> Vec<Finding> {
     findings.sort_unstable_by(|one, other| Key::of(one).cmp(&Key::of(other)));
     findings.into_iter().take(limit).map(shown).collect()
-}
-
-/// Why nothing can be called healthy, in words.
-fn doubt(selected: &Selected<'_>) -> Option<String> {
-    let view = selected.view();
-    let nodes = selected.nodes();
-    if nodes.is_empty() {
-        return Some("no agent has reported yet".to_owned());
-    }
-    let verdicts = selected.current.verdicts;
-    if verdicts.passed + verdicts.failed == 0 {
-        return Some("no check could be evaluated".to_owned());
-    }
-    for cluster in &selected.clusters {
-        let cluster = view.cluster(*cluster);
-        let newest = view
-            .nodes_of(cluster)
-            .filter_map(|(_, node)| coverage::newest(node))
-            .max();
-        match newest {
-            Some(at) if coverage::is_fresh(view.at, at) => {}
-            Some(at) => {
-                let age = coverage::age(view.at, at).unwrap_or_default();
-                return Some(format!(
-                    "the newest data of {} was read {age}",
-                    name(&cluster.name)
-                ));
-            }
-            None => return Some(format!("nothing is known about {}", name(&cluster.name))),
-        }
-    }
-    // A node that is known to be down is not in doubt, it is down.
-    let unseen = nodes
-        .iter()
-        .filter(|node| {
-            node.status != NodeStatus::Offline
-                && (node.coverage == CoverageLevel::None || coverage::is_silent(view.at, node))
-        })
-        .count();
-    (unseen * 2 > nodes.len()).then(|| format!("{unseen} of {} nodes send nothing", nodes.len()))
-}
-
-fn state(selected: &Selected<'_>, found: &Found<'_>, in_doubt: bool) -> HealthState {
-    if found.count(Severity::Critical) > 0 {
-        HealthState::Critical
-    } else if selected.is_everything() && !without_quorum(selected).is_empty() {
-        // Never healthy, also in the half minute before its finding opens.
-        HealthState::Critical
-    } else if found.count(Severity::Warning) > 0 {
-        HealthState::Warning
-    } else if in_doubt {
-        HealthState::Unknown
-    } else {
-        HealthState::Healthy
-    }
-}
-
-/// Names of clusters that have lost quorum.
-fn without_quorum(selected: &Selected<'_>) -> Vec<String> {
-    let view = selected.view();
-    selected
-        .clusters
-        .iter()
-        .map(|index| view.cluster(*index))
-        .filter(|cluster| summary::quorate(view, cluster) == Some(false))
-        .map(|cluster| name(&cluster.name).into_owned())
-        .collect()
-}
-
-fn headline(
-    selected: &Selected<'_>,
-    found: &Found<'_>,
-    groups: &[Group<'_>],
-    state: HealthState,
-    doubt: Option<String>,
-) -> String {
-    let label = selected.label();
-    let mut parts = Vec::new();
-    match without_quorum(selected).as_slice() {
-        [] => {}
-        [one] => parts.push(format!("{one} has LOST QUORUM")),
-        several => parts.push(format!("{} clusters have LOST QUORUM", several.len())),
-    }
-    let (critical, warning) = (
-        found.count(Severity::Critical),
-        found.count(Severity::Warning),
-    );
-    match state {
-        HealthState::Critical | HealthState::Warning => {
-            let counts = [(critical, "critical"), (warning, "warning")]
-                .into_iter()
-                .filter(|(count, _)| *count > 0)
-                .map(|(count, word)| format!("{count} {word}"))
-                .collect::<Vec<_>>()
-                .join(" and ");
-            if !counts.is_empty() {
-                let plural = if critical + warning == 1 { "" } else { "s" };
-                let has = if parts.is_empty() {
-                    format!("{label} has ")
-                } else {
-                    String::new()
-                };
-                parts.push(format!("{has}{counts} finding{plural}"));
-            }
-            let first = groups.first().and_then(Group::first);
-            if let (Some(first), true) = (first, parts.len() == 1) {
-                parts.push(format!("first: {}", words::lower(&first.title)));
-            }
-            parts.extend(doubt);
-        }
-        HealthState::Healthy => {
-            parts.push(format!("{label} is healthy"));
-            parts.extend(inventory::in_short(selected));
-        }
-        HealthState::Unknown => {
-            parts.push(format!("{label} cannot be judged"));
-            parts.extend(doubt);
-        }
-    }
-    parts.join("; ") + "."
 }
 
 fn profiles(selected: &Selected<'_>, limit: usize) -> Vec<String> {
@@ -367,7 +207,7 @@ fn details(words: Words<'_>, group: &Group<'_>, limit: usize) -> Vec<String> {
             lines.push(format!(
                 "  {}: {}",
                 words.label(finding),
-                crate::untrusted::line(&finding.summary, 240)
+                line(&finding.summary, 240)
             ));
         }
         lines.extend(words.details(finding));

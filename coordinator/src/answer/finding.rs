@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     coordinator::Current,
-    finding::{Evidence, EvidenceValue, Finding, FindingState, Lane, Severity},
+    finding::{Evidence, EvidenceValue, Finding, FindingState, Lane, Remediation, Severity},
     inventory::coverage,
     untrusted::line,
 };
@@ -22,6 +22,8 @@ const LIST: List = List {
 
 /// Characters of a sentence or a value that are shown.
 const TEXT_LIMIT: usize = 500;
+/// Characters of a fix, which may be a paragraph.
+const FIX_LIMIT: usize = 2000;
 
 /// # Errors
 /// When the cluster is not known or the page is malformed.
@@ -175,6 +177,16 @@ pub(crate) fn shown(finding: &Finding) -> Finding {
                 ..evidence.clone()
             })
             .collect(),
+        remediation: Remediation {
+            diagnose: finding
+                .remediation
+                .diagnose
+                .iter()
+                .map(|command| plain(command))
+                .collect(),
+            fix: line(&finding.remediation.fix, FIX_LIMIT).into_owned(),
+            ..finding.remediation.clone()
+        },
         ..finding.clone()
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     coordinator::Current,
-    inventory::{coverage, detail, summary},
+    inventory::{coverage, detail, summary, word},
     view::{self, ClusterIndex, NodeIndex, View},
 };
 
@@ -84,7 +84,7 @@ fn matches(guest: &view::Guest, filter: &GuestFilter, nodes: Option<&[NodeIndex]
     nodes.is_none_or(|nodes| nodes.contains(&guest.node))
         && filter.kind.is_none_or(|kind| guest.kind == kind)
         && (filter.status.is_empty()
-            || summary::guest_status(&guest.status).eq_ignore_ascii_case(&filter.status))
+            || word::guest_status(&guest.status).eq_ignore_ascii_case(&filter.status))
         && (filter.tag.is_empty() || has_tag(guest, &filter.tag))
 }
 

@@ -68,7 +68,11 @@ fn offline(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
                             .seen(&input.view.node(report.reporter).name, report.at)
                     });
                     let heartbeat = node.agent.as_ref().map(|agent| {
-                        Evidence::new("last word of its agent", agent.last_update_at.to_string(), "agent")
+                        Evidence::new(
+                            "last word of its agent",
+                            agent.last_update_at.to_string(),
+                            "agent",
+                        )
                     });
                     let failure =
                         Failure::new(Severity::Critical, summary).proof(seen.chain(heartbeat));

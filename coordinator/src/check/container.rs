@@ -55,9 +55,15 @@ fn privileged(guest: &Guest, settings: &GuestSettings) -> Option<Failure> {
         volume.kind() == VolumeKind::Device || container_mount::is_system(&volume.host_path)
     });
     let reasons: Vec<&str> = [
-        (gate::has_tag(guest, "internet-facing"), "it is reachable from the internet"),
+        (
+            gate::has_tag(guest, "internet-facing"),
+            "it is reachable from the internet",
+        ),
         (has_nesting(settings), "it may nest containers"),
-        (gives_host, "it gets devices or system directories of the node"),
+        (
+            gives_host,
+            "it gets devices or system directories of the node",
+        ),
     ]
     .into_iter()
     .filter_map(|(applies, reason)| applies.then_some(reason))

@@ -197,9 +197,9 @@ fn data_not_backed_up(guest: &Guest, settings: &GuestSettings, minimum: u64) -> 
             None => place.into_owned(),
         })
     }));
-    let evidence = left_out.iter().map(|volume| {
-        Evidence::new(&volume.key, volume.mount_point.as_str(), CONFIG)
-    });
+    let evidence = left_out
+        .iter()
+        .map(|volume| Evidence::new(&volume.key, volume.mount_point.as_str(), CONFIG));
     Some(
         Failure::new(
             lowered(guest, Severity::Warning),

@@ -136,7 +136,7 @@ fn configured(
             verdicts.not_applicable(subject, gate::STANDALONE);
             continue;
         }
-        match gate::config(input, &cluster.corosync) {
+        match gate::config(input, cluster.corosync.as_ref()) {
             Ok(config) => match judge(&config.value) {
                 Some(failure) => verdicts.fail(subject, failure),
                 None => verdicts.pass(subject),

@@ -11,7 +11,7 @@ use pvelens_proto::agent::v1 as wire;
 use super::{Input, Outcome, Unknown};
 use crate::{
     untrusted,
-    view::{AgentState, Cluster, Dated, Fact, Guest, GuestStatus, Membership, Node, NodeStatus},
+    view::{AgentState, Cluster, Dated, Guest, GuestStatus, Membership, Node, NodeStatus},
 };
 
 pub(super) const NOT_PVE: &str = "the machine does not run Proxmox VE";
@@ -40,15 +40,14 @@ pub(super) fn agent<'a>(input: &Input<'_>, node: &'a Node) -> Result<&'a AgentSt
 pub(super) fn node_fact<'a, T>(
     input: &Input<'_>,
     node: &'a Node,
-    fact: &'a Fact<T>,
+    fact: Option<&'a Dated<Arc<T>>>,
     collector: &str,
 ) -> Result<&'a Dated<Arc<T>>, Unknown> {
     agent(input, node)?;
-    match input.recent(fact.as_ref(), input.params.limits.state_age) {
-        // `recent` has just found it.
-        Ok(_) => fact.as_ref().ok_or(Unknown::NotReported),
-        Err(why) => Err(failed(node, collector).unwrap_or(why)),
-    }
+    let recent = input
+        .recent(fact, input.params.limits.state_age)
+        .and(fact.ok_or(Unknown::NotReported));
+    recent.map_err(|why| failed(node, collector).unwrap_or(why))
 }
 
 /// Why the collector gave nothing, if it said so.
@@ -81,9 +80,9 @@ pub(super) fn warm_node(input: &Input<'_>, node: &Node) -> Result<(), Unknown> {
 /// A configuration file of the cluster.
 pub(super) fn config<'a, T>(
     input: &Input<'_>,
-    fact: &'a Fact<T>,
+    fact: Option<&'a Dated<Arc<T>>>,
 ) -> Result<&'a Dated<Arc<T>>, Unknown> {
-    let fact = fact.as_ref().ok_or(Unknown::NotReported)?;
+    let fact = fact.ok_or(Unknown::NotReported)?;
     config_at(input, Some(fact.at)).map(|_| fact)
 }
 
@@ -151,7 +150,12 @@ pub(super) fn running(input: &Input<'_>, guest: &Guest) -> Result<(), Outcome> {
         return Err(Outcome::NotApplicable(TEMPLATE));
     }
     let Some(at) = guest.figures.at else {
-        return Err(Outcome::Unknown(Unknown::NotReported));
+        // A guest that does not run may have no figures.
+        return Err(if guest.status == GuestStatus::Stopped {
+            Outcome::NotApplicable(NOT_RUNNING)
+        } else {
+            Outcome::Unknown(Unknown::NotReported)
+        });
     };
     if !input.is_recent(at, input.params.limits.state_age) {
         return Err(Outcome::Unknown(Unknown::Stale { since: at }));

@@ -51,14 +51,25 @@ fn cache_unsafe(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
         let mut volumes: Vec<&GuestVolume> = settings.volumes.iter().collect();
         volumes.sort_by(|a, b| a.key.cmp(&b.key));
         for volume in volumes {
-            if !matches!(volume.kind(), VolumeKind::Disk | VolumeKind::Efi | VolumeKind::Tpm) {
+            if !matches!(
+                volume.kind(),
+                VolumeKind::Disk | VolumeKind::Efi | VolumeKind::Tpm
+            ) {
                 continue;
             }
             let failure = match volume.cache.as_str() {
-                "unsafe" => failure(guest, volume, Severity::Critical, "tells the VM that data is written when it is not"),
-                "writeback" if is_database && is_unprotected(input, guest, volume) => {
-                    failure(guest, volume, Severity::Warning, "keeps written data of a database in memory")
-                }
+                "unsafe" => failure(
+                    guest,
+                    volume,
+                    Severity::Critical,
+                    "tells the VM that data is written when it is not",
+                ),
+                "writeback" if is_database && is_unprotected(input, guest, volume) => failure(
+                    guest,
+                    volume,
+                    Severity::Warning,
+                    "keeps written data of a database in memory",
+                ),
                 _ => continue,
             };
             has_failed = true;

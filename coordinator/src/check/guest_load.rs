@@ -41,12 +41,7 @@ pub(super) const CPU_SATURATED: Check = Check {
 
 /// The branch of the catalogue that needs a day of history does not fire; the
 /// window that clears is cut to the half hour that is kept.
-fn cpu_saturated(
-    input: &Input<'_>,
-    verdicts: &mut Verdicts<'_>,
-    subject: Subject,
-    guest: &Guest,
-) {
+fn cpu_saturated(input: &Input<'_>, verdicts: &mut Verdicts<'_>, subject: Subject, guest: &Guest) {
     let limits = &input.params.limits;
     if gate::has_tag(guest, "batch") {
         verdicts.not_applicable(subject, gate::TAGGED);
@@ -150,7 +145,7 @@ fn container_memory(
     let share = stalled.mean().unwrap_or_default();
     let is_saturated = used.above(limits.container_memory, 15)
         && stalled.is_covered()
-        && share > limits.container_memory_pressure;
+        && share > held::stored(limits.container_memory_pressure);
     let failure = is_saturated.then(|| {
         let used = used.mean(15);
         let node = &input.view.node(guest.node).name;
@@ -164,9 +159,13 @@ fn container_memory(
             ),
         )
         .proof([
-            Evidence::new("memory used without cache", used, "memory.current, memory.stat")
-                .unit("ratio")
-                .seen(node, input.at),
+            Evidence::new(
+                "memory used without cache",
+                used,
+                "memory.current, memory.stat",
+            )
+            .unit("ratio")
+            .seen(node, input.at),
             Evidence::new("time waiting for memory", share, "memory.pressure")
                 .unit("ratio")
                 .seen(node, input.at),

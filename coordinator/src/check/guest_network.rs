@@ -20,9 +20,7 @@ pub(super) const MAC_DUPLICATE: Check = Check {
     timing: Timing::T0 { evaluations: 2 },
     mappings: &["INV"],
     remediation: Remedy {
-        diagnose: &[
-            "grep -Ri {part} /etc/pve/nodes/*/qemu-server /etc/pve/nodes/*/lxc",
-        ],
+        diagnose: &["grep -Ri {part} /etc/pve/nodes/*/qemu-server /etc/pve/nodes/*/lxc"],
         fix: "Give one of the guests a new MAC address in its network settings.",
         impact: "DHCP reservations and licences that are tied to the address change.",
         risk: Risk::Medium,
@@ -129,7 +127,9 @@ fn failure(input: &Input<'_>, cards: &[Card<'_>]) -> Failure {
     let evidence = cards.iter().map(|card| {
         let guest = input.view.guest(card.guest);
         let nic = card.nic;
-        let tag = nic.vlan_tag.map_or_else(String::new, |tag| format!(" VLAN {tag}"));
+        let tag = nic
+            .vlan_tag
+            .map_or_else(String::new, |tag| format!(" VLAN {tag}"));
         Evidence::new(
             &format!("guest {} {}", guest.vmid, untrusted::name(&nic.key)),
             format!("{}{tag}", nic.bridge),
@@ -138,7 +138,10 @@ fn failure(input: &Input<'_>, cards: &[Card<'_>]) -> Failure {
     });
     Failure::new(
         severity,
-        format!("{who} have the same MAC address {}{rest}.", untrusted::name(&mac)),
+        format!(
+            "{who} have the same MAC address {}{rest}.",
+            untrusted::name(&mac)
+        ),
     )
     .about(&mac)
     .proof(evidence)
@@ -150,8 +153,7 @@ fn severity(view: &View, cards: &[Card<'_>]) -> (Severity, &'static str) {
     for (position, a) in cards.iter().enumerate() {
         // Groups are small: an address is given by hand or by a clone.
         for b in cards.iter().skip(position + 1).take(64) {
-            let is_same_network =
-                a.nic.bridge == b.nic.bridge && a.nic.vlan_tag == b.nic.vlan_tag;
+            let is_same_network = a.nic.bridge == b.nic.bridge && a.nic.vlan_tag == b.nic.vlan_tag;
             if !is_same_network {
                 continue;
             }

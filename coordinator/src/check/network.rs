@@ -20,10 +20,7 @@ pub(super) const BRIDGE_MISSING: Check = Check {
     timing: Timing::T0 { evaluations: 2 },
     mappings: &["RESIL"],
     remediation: Remedy {
-        diagnose: &[
-            "ip -d link show type bridge",
-            "cat /etc/network/interfaces",
-        ],
+        diagnose: &["ip -d link show type bridge", "cat /etc/network/interfaces"],
         fix: "Create the bridge on that node and apply it: ifreload -a.",
         impact: "None for what runs there, if the bridge is new.",
         risk: Risk::Low,
@@ -46,7 +43,7 @@ fn bridge_missing(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
                 continue;
             }
             let facts = gate::config_at(input, cluster.guest_configs_at)
-                .and_then(|_| gate::node_fact(input, node, &node.facts.network, "network"));
+                .and_then(|_| gate::node_fact(input, node, node.facts.network.as_ref(), "network"));
             let network = match facts {
                 Ok(network) => network,
                 Err(why) => {
@@ -81,9 +78,12 @@ fn bridge_missing(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
                 )
                 .about(bridge)
                 .proof([
-                    Evidence::new("guests that use it", users.len() as u64, "guest configuration"),
-                    Evidence::new("present", false, "/sys/class/net")
-                        .seen(&node.name, network.at),
+                    Evidence::new(
+                        "guests that use it",
+                        users.len() as u64,
+                        "guest configuration",
+                    ),
+                    Evidence::new("present", false, "/sys/class/net").seen(&node.name, network.at),
                 ]);
                 verdicts.fail(subject, failure);
             }
@@ -105,9 +105,10 @@ fn used_bridges<'a>(view: &'a View, cluster: &Cluster) -> BTreeMap<&'a str, Vec<
         else {
             continue;
         };
-        let is_bound = settings.host_devices.iter().any(|device| {
-            device.kind() == HostDeviceKind::Pci && device.mapping.is_empty()
-        });
+        let is_bound = settings
+            .host_devices
+            .iter()
+            .any(|device| device.kind() == HostDeviceKind::Pci && device.mapping.is_empty());
         if is_bound {
             continue;
         }

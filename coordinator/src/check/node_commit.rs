@@ -61,7 +61,7 @@ fn overcommit(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
         }
         let cluster = input.view.cluster(node.cluster);
         let memory = gate::config_at(input, cluster.guest_configs_at)
-            .and_then(|_| gate::node_fact(input, node, &node.facts.memory, "memory"));
+            .and_then(|_| gate::node_fact(input, node, node.facts.memory.as_ref(), "memory"));
         let memory = match memory {
             Ok(memory) => memory,
             Err(why) => {
@@ -130,8 +130,16 @@ fn failure(
         ),
     )
     .proof([
-        bytes("guests at their maximum", need.maximum, "guest configuration"),
-        bytes("guests at their minimum", need.minimum, "guest configuration"),
+        bytes(
+            "guests at their maximum",
+            need.maximum,
+            "guest configuration",
+        ),
+        bytes(
+            "guests at their minimum",
+            need.minimum,
+            "guest configuration",
+        ),
         bytes("reserve", reserve, "2 GiB and the floor of the ZFS cache"),
         bytes("memory", total, "/proc/meminfo"),
     ])
@@ -149,7 +157,10 @@ fn needs(view: &View) -> Vec<Need> {
             GuestStatus::Stopped => {}
             GuestStatus::Unknown => need.unknown += 1,
             GuestStatus::Running | GuestStatus::Other(_) => {
-                let settings = guest.config.as_ref().and_then(|config| config.settings.as_ref());
+                let settings = guest
+                    .config
+                    .as_ref()
+                    .and_then(|config| config.settings.as_ref());
                 match settings {
                     Some(settings) => need.add(guest.kind, settings),
                     None => need.unknown += 1,

@@ -66,7 +66,13 @@ fn pressure(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeIndex, no
         ])
     });
     let is_clear = some.below(limits.cpu_pressure_clear, 15);
-    held::decide(verdicts, Subject::Node(index), failure, some.is_covered(10), is_clear);
+    held::decide(
+        verdicts,
+        Subject::Node(index),
+        failure,
+        some.is_covered(10),
+        is_clear,
+    );
 }
 
 /// Whether the node is short of CPU: more virtual CPUs would not help a guest.
@@ -131,7 +137,13 @@ fn iowait(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeIndex, node
     let is_covered = iowait.is_covered(10) && (!has_pressure || some.is_covered(10));
     let is_clear = iowait.below(limits.iowait_clear, 15)
         && (!has_pressure || some.below(limits.io_some_clear, 15));
-    held::decide(verdicts, Subject::Node(index), failure, is_covered, is_clear);
+    held::decide(
+        verdicts,
+        Subject::Node(index),
+        failure,
+        is_covered,
+        is_clear,
+    );
 }
 
 /// Judges every node whose agent reports and that has been up for a while.

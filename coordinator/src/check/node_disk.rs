@@ -40,7 +40,7 @@ const QUARTER: Duration = Duration::from_secs(900);
 /// into them. The history holds values at 10 requests a second or more only.
 fn latency(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeIndex, node: &Node) {
     let subject = Subject::Node(index);
-    let disks = match gate::node_fact(input, node, &node.facts.disks, "disk") {
+    let disks = match gate::node_fact(input, node, node.facts.disks.as_ref(), "disk") {
         Ok(disks) => disks,
         Err(why) => {
             verdicts.unknown(subject, why);
@@ -54,7 +54,9 @@ fn latency(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeIndex, nod
     }
     let mut is_clear = true;
     let mut has_failed = false;
-    for disk in &disks.value.disks {
+    let mut by_name: Vec<&Disk> = disks.value.disks.iter().collect();
+    by_name.sort_by(|a, b| a.name.cmp(&b.name));
+    for disk in by_name {
         let Some(limit) = limit(input, disk) else {
             continue;
         };
@@ -72,11 +74,12 @@ fn latency(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeIndex, nod
             .percentile(0.95)
             .filter(|slow| last.is_covered() && *slow > held::stored(limit));
         if let Some(slow) = slow {
-            let severity = if slow > limit * input.params.limits.latency_critical_factor {
-                Severity::Critical
-            } else {
-                Severity::Warning
-            };
+            let severity =
+                if slow > held::stored(limit * input.params.limits.latency_critical_factor) {
+                    Severity::Critical
+                } else {
+                    Severity::Warning
+                };
             has_failed = true;
             verdicts.fail(subject, failure(input, node, disk, severity, slow, limit));
         } else if window(QUARTER).share_above(limit / 2.0) > 0.0 {
@@ -128,7 +131,9 @@ fn failure(
     )
     .about(&disk.name)
     .proof([seen("time per request", slow), seen("limit", limit)])
-    .proof((!disk.model.is_empty()).then(|| Evidence::new("model", disk.model.as_str(), "/sys/block")))
+    .proof(
+        (!disk.model.is_empty()).then(|| Evidence::new("model", disk.model.as_str(), "/sys/block")),
+    )
 }
 
 #[cfg(test)]

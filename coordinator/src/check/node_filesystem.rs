@@ -74,7 +74,10 @@ fn space(
                 Severity::Warning
             };
             has_failed = true;
-            verdicts.fail(subject, space_failure(node, mount, free, share, severity, mounts.at));
+            verdicts.fail(
+                subject,
+                space_failure(node, mount, free, share, severity, mounts.at),
+            );
         } else if share < warning.max(critical) + input.params.limits.filesystem_free_margin {
             is_clear = false;
         }
@@ -258,7 +261,7 @@ fn each(
     ),
 ) {
     for (index, node) in input.view.nodes() {
-        match gate::node_fact(input, node, &node.facts.filesystems, "filesystem") {
+        match gate::node_fact(input, node, node.facts.filesystems.as_ref(), "filesystem") {
             Ok(mounts) => judge(input, verdicts, index, node, mounts),
             Err(why) => verdicts.unknown(Subject::Node(index), why),
         }

@@ -69,7 +69,13 @@ fn pressure(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeIndex, no
     });
     let is_clear =
         some.below(limits.memory_some_clear, 15) && full.below(limits.memory_full_clear, 15);
-    held::decide(verdicts, Subject::Node(index), failure, some.is_covered(5), is_clear);
+    held::decide(
+        verdicts,
+        Subject::Node(index),
+        failure,
+        some.is_covered(5),
+        is_clear,
+    );
 }
 
 pub(super) const AVAILABLE_LOW: Check = Check {
@@ -129,7 +135,13 @@ fn available_low(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeInde
     });
     // A critical finding that is only a warning any more is judged as such.
     let is_clear = held::all_above(&share.last(15), limits.memory_available_clear);
-    held::decide(verdicts, Subject::Node(index), failure, share.is_covered(5), is_clear);
+    held::decide(
+        verdicts,
+        Subject::Node(index),
+        failure,
+        share.is_covered(5),
+        is_clear,
+    );
 }
 
 /// What the kernel and ZFS hold.
@@ -204,7 +216,13 @@ fn swap_thrashing(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeInd
     });
     let is_clear =
         inward.below(limits.swapped_clear, 30) && outward.below(limits.swapped_clear, 30);
-    held::decide(verdicts, Subject::Node(index), failure, inward.is_covered(5), is_clear);
+    held::decide(
+        verdicts,
+        Subject::Node(index),
+        failure,
+        inward.is_covered(5),
+        is_clear,
+    );
 }
 
 pub(super) const OOM_KILL: Check = Check {

@@ -40,7 +40,7 @@ pub(super) const LINK_DOWN: Check = Check {
 fn link_down(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
     for (index, node) in input.view.nodes() {
         let subject = Subject::Node(index);
-        let network = match gate::node_fact(input, node, &node.facts.network, "network") {
+        let network = match gate::node_fact(input, node, node.facts.network.as_ref(), "network") {
             Ok(network) => network,
             Err(why) => {
                 verdicts.unknown(subject, why);
@@ -48,8 +48,10 @@ fn link_down(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
             }
         };
         let ports = &network.value.interfaces;
-        let mut down: Vec<&NetworkInterface> =
-            ports.iter().filter(|port| is_used(port) && has_no_link(port)).collect();
+        let mut down: Vec<&NetworkInterface> = ports
+            .iter()
+            .filter(|port| is_used(port) && has_no_link(port))
+            .collect();
         down.sort_by(|a, b| a.name.cmp(&b.name));
         if down.is_empty() {
             verdicts.pass(subject);

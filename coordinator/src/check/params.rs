@@ -85,11 +85,7 @@ impl Params {
 
 /// At most three nodes, no subscription and no HA make a homelab; what is not
 /// known proposes `production`. `strict` and `hosting` are never proposed.
-fn propose(
-    nodes: usize,
-    subscribed: Option<bool>,
-    ha_in_use: Option<bool>,
-) -> (Profile, String) {
+fn propose(nodes: usize, subscribed: Option<bool>, ha_in_use: Option<bool>) -> (Profile, String) {
     let profile = if nodes <= HOMELAB_NODES && subscribed == Some(false) && ha_in_use == Some(false)
     {
         Profile::Homelab

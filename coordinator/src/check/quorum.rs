@@ -94,10 +94,12 @@ fn lost_failure(
             Evidence::new("members in sight", online, MEMBERS).seen(name, report.at),
         ]
     });
-    let votes = gate::config(input, &cluster.corosync).ok().map(|config| {
-        let votes = Votes::of(&config.value);
-        Evidence::new("votes needed", votes.quorum, COROSYNC)
-    });
+    let votes = gate::config(input, cluster.corosync.as_ref())
+        .ok()
+        .map(|config| {
+            let votes = Votes::of(&config.value);
+            Evidence::new("votes needed", votes.quorum, COROSYNC)
+        });
     Failure::new(Severity::Critical, summary).proof(said.chain(votes))
 }
 
@@ -127,7 +129,7 @@ fn fragile(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
             verdicts.not_applicable(subject, gate::STANDALONE);
             continue;
         }
-        let facts = gate::config(input, &cluster.corosync)
+        let facts = gate::config(input, cluster.corosync.as_ref())
             .and_then(|config| Ok((config, gate::memberships(input, cluster)?)));
         let (config, reports) = match facts {
             Ok(facts) => facts,
@@ -138,7 +140,10 @@ fn fragile(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
         };
         let votes = Votes::of(&config.value);
         if votes.voters.len() == 2 && votes.device.is_none() {
-            verdicts.not_applicable(subject, "two nodes without a QDevice are a check of their own");
+            verdicts.not_applicable(
+                subject,
+                "two nodes without a QDevice are a check of their own",
+            );
             continue;
         }
         // The best informed member that has quorum; without quorum the other
@@ -176,8 +181,12 @@ fn fragile_failure(
         Evidence::new("votes expected", votes.expected, COROSYNC),
         Evidence::new("votes needed", votes.quorum, COROSYNC),
         Evidence::new("voter that must not fail", voter, COROSYNC),
-        Evidence::new("members online", words::nodes(input.view, &report.online), MEMBERS)
-            .seen(&input.view.node(report.reporter).name, report.at),
+        Evidence::new(
+            "members online",
+            words::nodes(input.view, &report.online),
+            MEMBERS,
+        )
+        .seen(&input.view.node(report.reporter).name, report.at),
     ];
     let failure = if missing.is_empty() {
         let summary = format!(
@@ -283,7 +292,7 @@ fn configured(
             verdicts.not_applicable(subject, gate::STANDALONE);
             continue;
         }
-        match gate::config(input, &cluster.corosync) {
+        match gate::config(input, cluster.corosync.as_ref()) {
             Ok(config) => match judge(&Votes::of(&config.value)) {
                 Some(failure) => verdicts.fail(subject, failure),
                 None => verdicts.pass(subject),

@@ -56,10 +56,11 @@ fn not_mountpoint(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
             } else if !entry.required_mount_point.is_empty() {
                 verdicts.pass(subject);
             } else {
-                let checked = gate::config_at(input, input.view.cluster(storage.cluster).storage_config_at);
+                let checked =
+                    gate::config_at(input, input.view.cluster(storage.cluster).storage_config_at);
                 let node = input.view.node(on.node);
                 let mounts = checked.and_then(|_| {
-                    gate::node_fact(input, node, &node.facts.filesystems, "filesystem")
+                    gate::node_fact(input, node, node.facts.filesystems.as_ref(), "filesystem")
                 });
                 match mounts {
                     Ok(mounts) => {
@@ -67,7 +68,15 @@ fn not_mountpoint(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
                             value: mounts.value.filesystems.as_slice(),
                             at: mounts.at,
                         };
-                        judge(input, verdicts, subject, storage, on.node, mounts, is_mount_somewhere);
+                        judge(
+                            input,
+                            verdicts,
+                            subject,
+                            storage,
+                            on.node,
+                            mounts,
+                            is_mount_somewhere,
+                        );
                     }
                     Err(why) => verdicts.unknown(subject, why),
                 }
@@ -97,16 +106,27 @@ fn judge(
     let failure = if mount.mount_point != "/" {
         Failure::new(
             Severity::Warning,
-            format!("Storage {name} of {on} needs {path} to be mounted, and nothing stops writes to the root file system when it is not."),
+            format!(
+                "Storage {name} of {on} needs {path} to be mounted, and nothing stops writes to the root file system when it is not."
+            ),
         )
-    } else if is_mount_somewhere || MOUNT_PLACES.iter().any(|place| is_below(&entry.path, place)) {
+    } else if is_mount_somewhere
+        || MOUNT_PLACES
+            .iter()
+            .any(|place| is_below(&entry.path, place))
+    {
         Failure::new(
             Severity::Critical,
-            format!("Storage {name} of {on} writes to the root file system: {path} is not mounted."),
+            format!(
+                "Storage {name} of {on} writes to the root file system: {path} is not mounted."
+            ),
         )
         .lane(Lane::Health)
         .confidence(if is_mount_somewhere { 1.0 } else { 0.7 })
-    } else if MAYBE_PLACES.iter().any(|place| is_below(&entry.path, place)) {
+    } else if MAYBE_PLACES
+        .iter()
+        .any(|place| is_below(&entry.path, place))
+    {
         Failure::new(
             Severity::Warning,
             format!("Storage {name} of {on} lies on the root file system; if {path} is meant to be a disk, it is not mounted."),

@@ -64,9 +64,8 @@ mod tests {
 
     #[test]
     fn long_lists_are_cut_and_counted() {
-        let names = |names: &'static [&'static str]| {
-            list(names.iter().map(|name| Cow::Borrowed(*name)))
-        };
+        let names =
+            |names: &'static [&'static str]| list(names.iter().map(|name| Cow::Borrowed(*name)));
         assert_eq!(names(&[]), "none");
         assert_eq!(names(&["a"]), "a");
         assert_eq!(names(&["a", "b"]), "a and b");

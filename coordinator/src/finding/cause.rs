@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Finding;
 use crate::{
     check::{self, Timing},
-    view::{ClusterIndex, GuestIndex, NodeIndex, Subject, View},
+    view::{ClusterIndex, GuestIndex, NodeIndex, StorageIndex, Subject, View},
 };
 
 /// One check explains another.
@@ -32,11 +32,17 @@ const EDGES: &[Edge] = &[
     edge("cluster.node.offline", "cluster.quorum.fragile"),
     edge("cluster.node.offline", "cluster.quorum.lost"),
     edge("cluster.node.offline", "storage.pool.inactive"),
-    edge("cluster.node.offline", "storage.pool.inactive_on_some_nodes"),
+    edge(
+        "cluster.node.offline",
+        "storage.pool.inactive_on_some_nodes",
+    ),
     edge("cluster.node.offline", "guest.state.io_error"),
     edge("storage.pool.inactive", "guest.state.io_error"),
     edge("storage.pool.inactive", "node.pvestatd.stale"),
-    edge("storage.pool.inactive_on_some_nodes", "guest.state.io_error"),
+    edge(
+        "storage.pool.inactive_on_some_nodes",
+        "guest.state.io_error",
+    ),
     edge("storage.pool.space", "guest.state.io_error"),
     edge("storage.pool.space", "node.pvestatd.stale"),
     edge("node.rootfs.space", "guest.state.io_error"),
@@ -84,7 +90,10 @@ pub(super) fn link(view: &View, findings: &mut [Finding]) {
         let (Some(cause), Some(subject)) = (cause, subjects[position]) else {
             continue;
         };
-        causes.entry((cause.cause, subject)).or_default().push(position);
+        causes
+            .entry((cause.cause, subject))
+            .or_default()
+            .push(position);
         in_cluster
             .entry((cause.cause, subject.cluster(view)))
             .or_default()
@@ -102,7 +111,7 @@ pub(super) fn link(view: &View, findings: &mut [Finding]) {
         if edges.peek().is_none() {
             continue;
         }
-        let reach = Reach::of(view, subject);
+        let reach = Reach::of(view, subject, &finding.check);
         for edge in edges {
             let mut found: Vec<usize> = Vec::new();
             if reach.cluster {
@@ -142,7 +151,7 @@ pub(super) fn link(view: &View, findings: &mut [Finding]) {
 
 impl Reach {
     /// What a finding about this subject may be a consequence of.
-    fn of(view: &View, subject: Subject) -> Self {
+    fn of(view: &View, subject: Subject, check: &str) -> Self {
         match subject {
             Subject::Cluster(_) => Self {
                 cluster: true,
@@ -154,7 +163,11 @@ impl Reach {
                 ..Self::default()
             },
             Subject::Storage(index) => Self {
-                nodes: view.storage(index).nodes.iter().map(|on| on.node).collect(),
+                nodes: if check == "storage.pool.inactive_on_some_nodes" {
+                    view.storage(index).nodes.iter().map(|on| on.node).collect()
+                } else {
+                    servers(view, index)
+                },
                 storages: vec![subject],
                 ..Self::default()
             },
@@ -194,11 +207,29 @@ impl Reach {
     }
 }
 
+/// Members of the cluster that serve a shared storage themselves.
+fn servers(view: &View, index: StorageIndex) -> Vec<NodeIndex> {
+    let storage = view.storage(index);
+    let server = storage.entry.server.as_str();
+    if server.is_empty() {
+        return Vec::new();
+    }
+    view.nodes_of(view.cluster(storage.cluster))
+        .filter(|(_, node)| *node.name == *server || *node.ip_address == *server)
+        .map(|(index, _)| index)
+        .collect()
+}
+
 /// Storages a node may use.
 fn on_node(view: &View, node: NodeIndex) -> Vec<Subject> {
     let cluster = view.cluster(view.node(node).cluster);
     view.storages_of(cluster)
-        .filter(|(_, storage)| storage.nodes.iter().any(|on| on.node == node))
+        .filter(|(_, storage)| {
+            storage
+                .nodes
+                .binary_search_by_key(&node, |on| on.node)
+                .is_ok()
+        })
         .flat_map(|(index, _)| [Subject::Storage(index), Subject::StorageOnNode(index, node)])
         .collect()
 }

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use pvelens_proto::agent::v1 as wire;
 
-use super::{Coverage, FailureSummary, NodeCoverage, summary};
+use super::{Coverage, FailureSummary, NodeCoverage, word};
 use crate::{
     figure,
     untrusted::{line, name},
@@ -96,7 +96,7 @@ fn of_one(view: &View, node: &Node) -> NodeCoverage {
     NodeCoverage {
         cluster: name(&view.cluster(node.cluster).id).into_owned(),
         node: name(&node.name).into_owned(),
-        level: summary::coverage_word(node.coverage),
+        level: word::coverage_word(node.coverage),
         newest: newest(node),
         stale: is_silent(view.at, node),
         failures,

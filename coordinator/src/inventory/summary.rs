@@ -4,17 +4,14 @@ use jiff::Timestamp;
 use pvelens_proto::agent::v1 as wire;
 
 use super::{
-    AgentSummary, ClusterSummary, CoverageWord, GuestSummary, NodeSummary, StorageOnNodeSummary,
-    StorageSummary, coverage,
+    AgentSummary, ClusterSummary, GuestSummary, NodeSummary, StorageOnNodeSummary, StorageSummary,
+    coverage, word,
 };
 use crate::{
-    check::{Params, Profile},
+    check::Params,
     store::AgentRecord,
     untrusted::{line, name},
-    view::{
-        Cluster, ClusterIndex, CoverageLevel, Guest, GuestStatus, MemorySource, Node, NodeStatus,
-        Storage, StorageStatus, View,
-    },
+    view::{Cluster, ClusterIndex, Guest, GuestStatus, Node, NodeStatus, Storage, View},
 };
 
 /// Characters of an error message that are shown.
@@ -85,27 +82,15 @@ pub fn quorate(view: &View, cluster: &Cluster) -> Option<bool> {
 /// The profile the checks use for this cluster.
 #[must_use]
 pub fn profile(view: &View, params: &Params, index: ClusterIndex) -> ProfileText {
-    let cluster = view.cluster(index);
-    let declared = params
-        .profiles
-        .get(&*cluster.id)
-        .or_else(|| params.profiles.get(&*cluster.name));
-    let (profile, hosting, origin) = match declared {
-        Some(declared) => (declared.profile, declared.hosting, "declared"),
-        None => (Profile::Production, false, "proposed"),
-    };
-    let word = match profile {
-        Profile::Homelab => "homelab",
-        Profile::Production => "production",
-        Profile::Strict => "strict",
-    };
+    let (profile, hosting, origin) = params.profile_of(view, index);
+    let word = profile.as_str();
     ProfileText {
         profile: if hosting {
             format!("{word} + hosting")
         } else {
             word.to_owned()
         },
-        origin: line(origin, ERROR_LIMIT).into_owned(),
+        origin: line(&origin, ERROR_LIMIT).into_owned(),
     }
 }
 
@@ -128,8 +113,8 @@ pub fn node(view: &View, node: &Node) -> NodeSummary {
     NodeSummary {
         cluster: name(&view.cluster(node.cluster).id).into_owned(),
         name: name(&node.name).into_owned(),
-        status: node_status(node.status).to_owned(),
-        coverage: coverage_word(node.coverage),
+        status: word::node_status(node.status).to_owned(),
+        coverage: word::coverage_word(node.coverage),
         figures_at: figures_at(node),
         uptime_seconds: load
             .map(|load| load.uptime_seconds)
@@ -235,10 +220,10 @@ pub fn guest(view: &View, guest: &Guest) -> GuestSummary {
     GuestSummary {
         cluster: name(&view.cluster(guest.cluster).id).into_owned(),
         vmid: guest.vmid,
-        kind: guest_kind(guest.kind).to_owned(),
+        kind: word::guest_kind(guest.kind).to_owned(),
         name: name(&guest.name).into_owned(),
         node: name(&view.node(guest.node).name).into_owned(),
-        status: guest_status(&guest.status),
+        status: word::guest_status(&guest.status),
         template: guest.template,
         tags: settings
             .map(|settings| {
@@ -259,7 +244,10 @@ pub fn guest(view: &View, guest: &Guest) -> GuestSummary {
         }),
         memory_maximum_bytes: figures.memory_maximum_bytes,
         memory_used_bytes: figures.memory_used_bytes,
-        memory_source: figures.memory_source.map_or("", memory_source).to_owned(),
+        memory_source: figures
+            .memory_source
+            .map_or("", word::memory_source)
+            .to_owned(),
         memory_host_bytes: figures.memory_host_bytes,
         disk_maximum_bytes: figures.disk_maximum_bytes,
         disk_used_bytes: figures.disk_used_bytes,
@@ -292,7 +280,7 @@ pub fn storage(view: &View, storage: &Storage) -> StorageSummary {
             .iter()
             .map(|on_node| StorageOnNodeSummary {
                 node: name(&view.node(on_node.node).name).into_owned(),
-                status: storage_status(on_node.status).to_owned(),
+                status: word::storage_status(on_node.status).to_owned(),
                 figures_at: on_node.at,
                 total_bytes: on_node.total_bytes,
                 used_bytes: on_node.used_bytes,
@@ -315,62 +303,6 @@ pub fn agent(agent: &AgentRecord) -> AgentSummary {
         skipped_updates_total: agent.skipped_updates_total,
         last_error: line(&agent.last_error, ERROR_LIMIT).into_owned(),
         address: line(&agent.address, ERROR_LIMIT).into_owned(),
-    }
-}
-
-/// Word of the JSON for a guest's run state.
-#[must_use]
-pub fn guest_status(status: &GuestStatus) -> String {
-    match status {
-        GuestStatus::Running => "running".to_owned(),
-        GuestStatus::Stopped => "stopped".to_owned(),
-        GuestStatus::Other(word) => name(word).into_owned(),
-        GuestStatus::Unknown => "unknown".to_owned(),
-    }
-}
-
-#[must_use]
-pub fn node_status(status: NodeStatus) -> &'static str {
-    match status {
-        NodeStatus::Online => "online",
-        NodeStatus::Offline => "offline",
-        NodeStatus::Unknown => "unknown",
-    }
-}
-
-#[must_use]
-pub fn guest_kind(kind: wire::GuestKind) -> &'static str {
-    match kind {
-        wire::GuestKind::Qemu => "qemu",
-        wire::GuestKind::Lxc => "lxc",
-        wire::GuestKind::Unspecified => "unknown",
-    }
-}
-
-#[must_use]
-pub fn coverage_word(level: CoverageLevel) -> CoverageWord {
-    match level {
-        CoverageLevel::None => CoverageWord::None,
-        CoverageLevel::Basic => CoverageWord::Basic,
-        CoverageLevel::Full => CoverageWord::Full,
-    }
-}
-
-fn storage_status(status: StorageStatus) -> &'static str {
-    match status {
-        StorageStatus::Active => "active",
-        StorageStatus::Inactive => "inactive",
-        StorageStatus::Disabled => "disabled",
-        StorageStatus::Unknown => "unknown",
-    }
-}
-
-fn memory_source(source: MemorySource) -> &'static str {
-    match source {
-        MemorySource::Balloon => "balloon",
-        MemorySource::Cgroup => "cgroup",
-        MemorySource::Host => "host",
-        MemorySource::Broadcast => "broadcast",
     }
 }
 

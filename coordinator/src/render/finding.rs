@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     block::{Describe, Document, Mark},
-    inventory::{missing, seen},
+    cell::{missing, seen},
 };
 use crate::{
     answer::Findings,

@@ -2,10 +2,8 @@
 
 use super::{
     block::{Describe, Document, Mark, Table, Tone, figures, names, words},
+    cell::{both, cluster_cell, known, missing, moment, part, rate, seen, several, share, uptime},
     finding,
-    inventory::{
-        both, cluster_cell, known, missing, moment, part, rate, seen, several, share, uptime,
-    },
 };
 use crate::{
     answer::{Guest, Guests},

@@ -2,7 +2,7 @@
 
 use super::{
     block::{Block, Describe, Document, Mark, Tone},
-    inventory::moment,
+    cell::moment,
 };
 use crate::{
     analysis::Depth,

@@ -1,0 +1,121 @@
+//! Clusters and agents.
+
+use super::{
+    block::{Describe, Document, Mark, Table, Tone, figures, names, words},
+    cell::{cluster_cell, known, missing, moment, several},
+};
+use crate::{
+    answer::{Agents, ClusterStatus},
+    inventory::ClusterSummary,
+};
+
+impl Describe for ClusterStatus {
+    fn describe(&self) -> Document {
+        let mut document = Document::default();
+        if self.clusters.is_empty() {
+            document.line(
+                Mark::None,
+                "No cluster is known: no agent has reported yet.",
+            );
+        }
+        let mut table = Table::new(&[
+            names("CLUSTER"),
+            words("QUORUM"),
+            figures("NODES"),
+            figures("GUESTS"),
+            figures("STORAGES").spare(3),
+            figures("CRITICAL"),
+            figures("WARNING"),
+            words("PROFILE").spare(2),
+            words("ID").spare(4),
+        ]);
+        for cluster in &self.clusters {
+            table.row(
+                cluster_tone(cluster),
+                vec![
+                    Some(cluster.name.clone()),
+                    match (cluster.standalone, cluster.quorate) {
+                        (true, _) => Some("single node".to_owned()),
+                        (false, Some(true)) => Some("yes".to_owned()),
+                        (false, Some(false)) => Some("LOST".to_owned()),
+                        (false, None) => None,
+                    },
+                    Some(format!("{}/{}", cluster.nodes_online, cluster.nodes_total)),
+                    Some(format!(
+                        "{}/{}",
+                        cluster.guests_running, cluster.guests_total
+                    )),
+                    Some(cluster.storages_total.to_string()),
+                    Some(cluster.critical_findings.to_string()),
+                    Some(cluster.warning_findings.to_string()),
+                    Some(cluster.profile.clone()),
+                    Some(cluster.id.chars().take(12).collect()),
+                ],
+            );
+        }
+        if !table.rows.is_empty() {
+            document.table(table);
+            document.note("NODES are online/all, GUESTS are running/all");
+        }
+        missing(&mut document, &self.coverage);
+        document
+    }
+}
+
+fn cluster_tone(cluster: &ClusterSummary) -> Tone {
+    if cluster.quorate == Some(false) || cluster.critical_findings > 0 {
+        Tone::Critical
+    } else if cluster.warning_findings > 0 {
+        Tone::Warning
+    } else {
+        Tone::Plain
+    }
+}
+
+impl Describe for Agents {
+    fn describe(&self) -> Document {
+        let mut document = Document::default();
+        if self.agents.is_empty() {
+            document.line(Mark::None, "No agent has reported yet.");
+            return document;
+        }
+        let several = several(self.agents.iter().map(|agent| &*agent.cluster));
+        let mut table = Table::new(&[
+            words("CLUSTER"),
+            names("NODE"),
+            words("STATE"),
+            words("LAST UPDATE (UTC)"),
+            figures("CLOCK").spare(2),
+            figures("UPDATES").spare(3),
+            figures("MISSED"),
+            words("VERSION").spare(4),
+            names("ADDRESS").spare(5),
+            names("ERROR"),
+        ]);
+        for agent in &self.agents {
+            table.row(
+                if agent.connected {
+                    Tone::Plain
+                } else {
+                    Tone::Critical
+                },
+                vec![
+                    cluster_cell(several, &agent.cluster),
+                    Some(agent.node.clone()),
+                    Some(if agent.connected { "connected" } else { "GONE" }.to_owned()),
+                    agent.last_update.map(moment),
+                    agent
+                        .clock_offset_seconds
+                        .map(|offset| format!("{offset:+.1} s")),
+                    Some(agent.updates_total.to_string()),
+                    Some(agent.skipped_updates_total.to_string()),
+                    known(&agent.version),
+                    known(&agent.address),
+                    Some(agent.last_error.clone()),
+                ],
+            );
+        }
+        document.table(table);
+        document
+    }
+}
