@@ -1,78 +1,19 @@
 //! What a coordinator makes of the samples of t0 and t1, against the API at t1
 //! and against rates taken from the node's files.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
-use prost::Message;
-use pvelens::{
-    check::Params,
-    coordinator::{Coordinator, Current},
-    view::{Guest, GuestStatus, Node, NodeStatus, Storage, StorageStatus, View},
-};
-use pvelens_agent::collector::COLLECTORS;
-use pvelens_proto::{
-    agent::v1::{CollectorDescription, Cursor, DescribeResponse, NodeUpdate},
-    timestamp_from_millis,
-};
+use pvelens::view::{Guest, GuestStatus, Node, NodeStatus, Storage, StorageStatus, View};
 
 use crate::{
     api::{self, Record},
     compare::{Account, NodeFacts},
-    config::text,
+    feed::feed,
     figures::rates_of_files,
     recordings::{MOMENTS, State},
     table::Table,
 };
-
-/// Feeds both moments of every node of a state to a coordinator.
-pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinator, Arc<Current>)> {
-    let coordinator = Coordinator::new(Params::default());
-    let mut current = coordinator.current();
-    for moment in 0..MOMENTS.len() {
-        let mut newest = Timestamp::UNIX_EPOCH;
-        for (node, recorded) in nodes.iter().zip(&state.nodes) {
-            let at = seconds(recorded.trees[moment].meta.start + 1.0)?;
-            newest = newest.max(at);
-            let agent = describe(node, at);
-            let update = NodeUpdate {
-                cursor: Some(Cursor {
-                    epoch: agent.epoch.clone(),
-                    sequence: u64::try_from(moment)? + 1,
-                }),
-                samples: node.moments[moment].samples.clone(),
-                ..NodeUpdate::default()
-            };
-            // As it would come over the wire.
-            let update = NodeUpdate::decode(update.encode_to_vec().as_slice())?;
-            coordinator.connected(&agent, node.node, at);
-            coordinator.append(&agent, update, at);
-        }
-        current = coordinator.evaluate(newest);
-    }
-    Ok((coordinator, current))
-}
-
-fn describe(node: &NodeFacts<'_>, at: Timestamp) -> DescribeResponse {
-    let host = node.moments[0].values.get("host_identity");
-    let collectors = COLLECTORS.iter().map(|collector| CollectorDescription {
-        name: collector.name.to_owned(),
-        interval_seconds: u32::try_from(collector.interval.as_secs()).unwrap_or(u32::MAX),
-        ..CollectorDescription::default()
-    });
-    DescribeResponse {
-        agent_version: "0.1.0".to_owned(),
-        node_name: node.node.to_owned(),
-        cluster_id: host
-            .map(|host| text(host, "root_ca_sha256"))
-            .unwrap_or_default(),
-        is_pve_node: true,
-        epoch: "recording".to_owned(),
-        started_at: Some(timestamp_from_millis(at.as_millisecond())),
-        collectors: collectors.collect(),
-    }
-}
 
 /// Compares the view with the API's answers at t1.
 pub(crate) fn compare(
@@ -282,7 +223,7 @@ impl Merged<'_> {
             let on_node = storage
                 .nodes
                 .iter()
-                .find(|on| &*self.view.node(on.node).name == node)
+                .find(|on| *self.view.node(on.node).name == node)
                 .copied();
             let theirs = match (field(record, "enabled"), field(record, "active")) {
                 ("1", "1") => "active",
@@ -426,12 +367,4 @@ fn number(record: &Record, name: &str) -> Option<f64> {
 )]
 fn precise(bytes: u64) -> f64 {
     bytes as f64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "milliseconds of this century"
-)]
-fn seconds(seconds: f64) -> Result<Timestamp> {
-    Ok(Timestamp::from_millisecond((seconds * 1000.0) as i64)?)
 }

@@ -1,6 +1,11 @@
 //! `run`: sample this node and serve the samples until told to stop.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use pvelens_agent::{
@@ -34,7 +39,8 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     }
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.log.level))
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .init();
     let runtime = tokio::runtime::Builder::new_current_thread()

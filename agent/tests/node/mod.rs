@@ -2,6 +2,10 @@
 //! of two. It has at least one file for every path of every collector.
 
 #![allow(dead_code, reason = "each test that includes this uses a part of it")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where its node cannot be made"
+)]
 
 use std::{
     fs,

@@ -145,7 +145,7 @@ fn container_memory(
     let share = stalled.mean().unwrap_or_default();
     let is_saturated = used.above(limits.container_memory, 15)
         && stalled.is_covered()
-        && share > limits.container_memory_pressure;
+        && share > held::stored(limits.container_memory_pressure);
     let failure = is_saturated.then(|| {
         let used = used.mean(15);
         let node = &input.view.node(guest.node).name;

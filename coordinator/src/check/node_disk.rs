@@ -74,11 +74,12 @@ fn latency(input: &Input<'_>, verdicts: &mut Verdicts<'_>, index: NodeIndex, nod
             .percentile(0.95)
             .filter(|slow| last.is_covered() && *slow > held::stored(limit));
         if let Some(slow) = slow {
-            let severity = if slow > limit * input.params.limits.latency_critical_factor {
-                Severity::Critical
-            } else {
-                Severity::Warning
-            };
+            let severity =
+                if slow > held::stored(limit * input.params.limits.latency_critical_factor) {
+                    Severity::Critical
+                } else {
+                    Severity::Warning
+                };
             has_failed = true;
             verdicts.fail(subject, failure(input, node, disk, severity, slow, limit));
         } else if window(QUARTER).share_above(limit / 2.0) > 0.0 {

@@ -138,7 +138,7 @@ fn judge(
     let clear = limits.storage_used - limits.storage_used_margin;
     let is_clear = window
         .as_ref()
-        .is_some_and(|window| held::all_below(window, clear));
+        .is_some_and(|window| used < clear && held::all_below(window, clear));
     held::decide(verdicts, subject, failure, window.is_some(), is_clear);
 }
 

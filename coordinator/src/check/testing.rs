@@ -54,6 +54,7 @@ impl Scene {
         for node in &mut scene.view.nodes {
             complete(node);
         }
+        scene.storage(0).path = "/var/lib/vz".to_owned();
         scene.remember(|_| None);
         scene
     }
@@ -95,7 +96,7 @@ impl Scene {
                 Some(f64::NAN)
             } else {
                 let all = std::time::Duration::from_secs(1920);
-                before.window(key, of, at, all).mean()
+                Some(before.window(key, of, at, all).mean().unwrap_or(f64::NAN))
             }
         });
         self.record(object, metric, "", minutes, value);
@@ -179,6 +180,10 @@ impl Scene {
     pub(crate) fn mounts(&mut self, node: usize) -> &mut Vec<wire::Filesystem> {
         let mounts = self.view.nodes[node].facts.filesystems.as_mut().unwrap();
         &mut Arc::make_mut(&mut mounts.value).filesystems
+    }
+
+    pub(crate) fn storage(&mut self, storage: usize) -> &mut wire::StorageEntry {
+        Arc::make_mut(&mut self.view.storages[storage].entry)
     }
 
     pub(crate) fn corosync(&mut self) -> &mut wire::CorosyncConfig {

@@ -82,7 +82,8 @@ fn reason(view: &View, subject: Subject, why: &Unknown) -> Reason {
     let node = match subject {
         Subject::Node(node) | Subject::StorageOnNode(_, node) => Some(node),
         Subject::Guest(guest) => Some(view.guest(guest).node),
-        Subject::Cluster(_) | Subject::Storage(_) => None,
+        // The member that keeps the whole from being judged, if one does.
+        Subject::Cluster(_) | Subject::Storage(_) => blocking(view, subject, why),
     };
     let agent = node.map(|node| (node, view.node(node).agent.as_ref()));
     match (agent, why) {
@@ -99,6 +100,21 @@ fn reason(view: &View, subject: Subject, why: &Unknown) -> Reason {
             _ => Reason::Missing(node),
         },
     }
+}
+
+/// The first member whose silence, or lack of an agent, makes something of the
+/// whole cluster unknown.
+fn blocking(view: &View, subject: Subject, why: &Unknown) -> Option<NodeIndex> {
+    let cluster = view.cluster(subject.cluster(view));
+    view.nodes_of(cluster)
+        .find(|(_, node)| match (&node.agent, why) {
+            (Some(agent), Unknown::Stale { since }) => {
+                agent.last_update_at == *since && is_silent(view, agent)
+            }
+            (None, Unknown::NotReported) => true,
+            _ => false,
+        })
+        .map(|(index, _)| index)
 }
 
 fn is_silent(view: &View, agent: &AgentState) -> bool {
@@ -158,12 +174,11 @@ fn line(view: &View, reason: &Reason, group: &Group<'_>) -> String {
             )
         }
         Reason::NoAgent => {
-            let mut nodes = group.nodes.clone();
-            nodes.extend(group.guests.iter().filter_map(|subject| match subject {
-                Subject::Guest(guest) => Some(view.guest(*guest).node),
-                _ => None,
-            }));
-            let nodes: Vec<NodeIndex> = nodes.into_iter().collect();
+            let nodes: Vec<NodeIndex> = view
+                .nodes()
+                .filter(|(_, node)| node.agent.is_none())
+                .map(|(index, _)| index)
+                .collect();
             let verb = if nodes.len() == 1 { "has" } else { "have" };
             format!(
                 "{} {verb} no agent: only basic figures are known",

@@ -1,0 +1,189 @@
+//! Our own state as Prometheus text.
+//!
+//! Written by hand: a dozen gauges that are read off the published state need
+//! neither a registry nor a recorder. Labels have few values; nothing that a
+//! guest chose is one. Ages are exported as the time they count from, as
+//! Prometheus advises, so that nothing here needs a clock.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use pvelens_proto::agent::v1::GuestKind;
+
+use crate::{
+    answer::finding::is_open,
+    coordinator::Current,
+    finding::{Lane, Severity},
+    view::{CoverageLevel, GuestStatus},
+};
+
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) fn exposition(current: &Current) -> String {
+    let mut text = String::new();
+    gauge(
+        &mut text,
+        "pvelens_build_info",
+        "Version of the coordinator.",
+    );
+    value(
+        &mut text,
+        "pvelens_build_info",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1,
+    );
+    if crate::mcp::is_evaluated(current) {
+        let name = "pvelens_evaluated_timestamp_seconds";
+        gauge(&mut text, name, "When the checks ran last.");
+        value(&mut text, name, &[], current.view.at.as_second());
+    }
+    findings(&mut text, current);
+    verdicts(&mut text, current);
+    agents(&mut text, current);
+    inventory(&mut text, current);
+    text
+}
+
+/// Every combination is exported, so that an alert sees a zero and not a gap.
+fn findings(text: &mut String, current: &Current) {
+    let name = "pvelens_findings";
+    gauge(text, name, "Open findings.");
+    for (lane, lane_word) in [(Lane::Health, "health"), (Lane::Posture, "posture")] {
+        for (severity, word) in [
+            (Severity::Critical, "critical"),
+            (Severity::Warning, "warning"),
+            (Severity::Info, "info"),
+        ] {
+            let open = current.findings.iter().filter(|finding| {
+                finding.lane == lane && finding.severity == severity && is_open(finding)
+            });
+            value(
+                text,
+                name,
+                &[("lane", lane_word), ("severity", word)],
+                open.count(),
+            );
+        }
+    }
+}
+
+fn verdicts(text: &mut String, current: &Current) {
+    let name = "pvelens_verdicts";
+    gauge(text, name, "Verdicts of the last run of all checks.");
+    let counts = &current.verdicts;
+    for (word, count) in [
+        ("passed", counts.passed),
+        ("failed", counts.failed),
+        ("unknown", counts.unknown),
+        ("not_applicable", counts.not_applicable),
+    ] {
+        value(text, name, &[("verdict", word)], count);
+    }
+}
+
+fn agents(text: &mut String, current: &Current) {
+    let name = "pvelens_agents";
+    gauge(text, name, "Agents by connection.");
+    let connected = current
+        .agents
+        .iter()
+        .filter(|agent| agent.connected)
+        .count();
+    let gone = current.agents.len() - connected;
+    value(text, name, &[("state", "connected")], connected);
+    value(text, name, &[("state", "disconnected")], gone);
+
+    let name = "pvelens_agent_updates_total";
+    counter(text, name, "Updates received from all agents.");
+    let updates: u64 = current.agents.iter().map(|agent| agent.updates_total).sum();
+    value(text, name, &[], updates);
+
+    let name = "pvelens_agent_updates_skipped_total";
+    counter(
+        text,
+        name,
+        "Updates that agents dropped before they were read.",
+    );
+    let skipped = current
+        .agents
+        .iter()
+        .map(|agent| agent.skipped_updates_total);
+    value(text, name, &[], skipped.sum::<u64>());
+}
+
+fn inventory(text: &mut String, current: &Current) {
+    let view = &current.view;
+    let name = "pvelens_clusters";
+    gauge(text, name, "Clusters and single nodes that are known.");
+    value(text, name, &[], view.clusters.len());
+
+    let name = "pvelens_nodes";
+    gauge(text, name, "Nodes by how much is known of them.");
+    for (level, word) in [
+        (CoverageLevel::Full, "full"),
+        (CoverageLevel::Basic, "basic"),
+        (CoverageLevel::None, "none"),
+    ] {
+        let nodes = view.nodes.iter().filter(|node| node.coverage == level);
+        value(text, name, &[("coverage", word)], nodes.count());
+    }
+
+    let name = "pvelens_guests";
+    gauge(text, name, "VMs and containers by status.");
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for kind in ["lxc", "qemu"] {
+        for status in ["other", "running", "stopped", "unknown"] {
+            counts.insert((kind, status), 0);
+        }
+    }
+    for guest in &view.guests {
+        let kind = match guest.kind {
+            GuestKind::Lxc => "lxc",
+            GuestKind::Qemu | GuestKind::Unspecified => "qemu",
+        };
+        let status = match guest.status {
+            GuestStatus::Running => "running",
+            GuestStatus::Stopped => "stopped",
+            GuestStatus::Other(_) => "other",
+            GuestStatus::Unknown => "unknown",
+        };
+        *counts.entry((kind, status)).or_default() += 1;
+    }
+    for ((kind, status), count) in counts {
+        value(text, name, &[("kind", kind), ("status", status)], count);
+    }
+
+    let name = "pvelens_storages";
+    gauge(text, name, "Entries of storage.cfg that are known.");
+    value(text, name, &[], view.storages.len());
+}
+
+fn gauge(text: &mut String, name: &str, help: &str) {
+    head(text, name, help, "gauge");
+}
+
+fn counter(text: &mut String, name: &str, help: &str) {
+    head(text, name, help, "counter");
+}
+
+fn head(text: &mut String, name: &str, help: &str, kind: &str) {
+    line(text, format_args!("# HELP {name} {help}"));
+    line(text, format_args!("# TYPE {name} {kind}"));
+}
+
+fn value(text: &mut String, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+    let labels: Vec<String> = labels
+        .iter()
+        // Values are words of this file, so nothing needs escaping.
+        .map(|(label, value)| format!("{label}=\"{value}\""))
+        .collect();
+    if labels.is_empty() {
+        line(text, format_args!("{name} {value}"));
+    } else {
+        line(text, format_args!("{name}{{{}}} {value}", labels.join(",")));
+    }
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string does not fail.
+    drop(writeln!(text, "{line}"));
+}

@@ -1,0 +1,207 @@
+//! Arguments of the tools.
+//!
+//! Unknown arguments are refused, since a misspelt filter that is ignored gives
+//! a wrong answer. Values are `Option` because clients send `null` for what they
+//! leave out.
+
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
+
+use crate::{
+    analysis::Depth,
+    answer::{AnswerError, Page},
+    finding::{Category, Lane, Severity},
+};
+
+/// Entries of a page unless asked otherwise.
+const PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 200;
+
+/// How much an answer tells about each object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Detail {
+    #[default]
+    Summary,
+    Full,
+}
+
+impl Detail {
+    pub(super) fn depth(self) -> Depth {
+        match self {
+            Self::Summary => Depth::Summary,
+            Self::Full => Depth::Full,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClusterStatusArguments {
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodesArguments {
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+    /// Entries of a page. Default: 50.
+    #[schemars(range(min = 1, max = 200))]
+    pub(super) page_size: Option<u32>,
+    /// `next_page_token` of the page before, with otherwise the same arguments.
+    pub(super) page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodeArguments {
+    /// Node name, as `get_nodes` lists it.
+    pub(super) node: String,
+    /// Only needed when several clusters have a node of this name.
+    pub(super) cluster: Option<String>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StorageArguments {
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// Only the storages that this node may use.
+    pub(super) node: Option<String>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+    /// Entries of a page. Default: 50.
+    #[schemars(range(min = 1, max = 200))]
+    pub(super) page_size: Option<u32>,
+    /// `next_page_token` of the page before, with otherwise the same arguments.
+    pub(super) page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GuestsArguments {
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// Only guests on this node.
+    pub(super) node: Option<String>,
+    /// Only guests in this state: `running`, `stopped`, `paused`, `io-error`, ...
+    pub(super) status: Option<String>,
+    /// Only guests with this tag.
+    pub(super) tag: Option<String>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+    /// Entries of a page. Default: 50.
+    #[schemars(range(min = 1, max = 200))]
+    pub(super) page_size: Option<u32>,
+    /// `next_page_token` of the page before, with otherwise the same arguments.
+    pub(super) page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GuestArguments {
+    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
+    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
+    pub(super) guest: String,
+    /// Only needed when several clusters have this guest.
+    pub(super) cluster: Option<String>,
+    /// Not needed: a guest is found wherever it runs.
+    #[serde(rename = "node")]
+    pub(super) _node: Option<String>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FindingsArguments {
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// Only findings at least this severe.
+    pub(super) severity: Option<Severity>,
+    /// `health`: broken or about to be. `posture`: hygiene, hardening, policy.
+    pub(super) lane: Option<Lane>,
+    pub(super) category: Option<Category>,
+    /// Only findings about this object: `cluster`, `node/pve1`, `guest/104`,
+    /// `storage/nas`, `storage/local@pve1`.
+    pub(super) subject: Option<String>,
+    /// Also what fails, but not yet for long enough to count. Default: false.
+    pub(super) include_pending: Option<bool>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+    /// Entries of a page. Default: 50.
+    #[schemars(range(min = 1, max = 200))]
+    pub(super) page_size: Option<u32>,
+    /// `next_page_token` of the page before, with otherwise the same arguments.
+    pub(super) page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HealthArguments {
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// Only this node and what is on it.
+    pub(super) node: Option<String>,
+    /// Only this guest: VMID, or the exact name if it is unique.
+    #[serde(default, deserialize_with = "optional_vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
+    pub(super) guest: Option<String>,
+    /// Only guests with this tag.
+    pub(super) tag: Option<String>,
+    /// `summary` (default) is one page, `full` lists everything.
+    pub(super) detail: Option<Detail>,
+}
+
+/// The part of a list that is asked for.
+///
+/// # Errors
+/// When the size is out of range.
+pub(super) fn page(size: Option<u32>, token: Option<&String>) -> Result<Page, AnswerError> {
+    let size = size.unwrap_or(PAGE);
+    if !(1..=LARGEST_PAGE).contains(&size) {
+        return Err(AnswerError::Invalid(format!(
+            "page_size {size} is out of range: 1 to {LARGEST_PAGE}; leave it out for {PAGE}"
+        )));
+    }
+    Ok(Page {
+        size,
+        token: token.cloned().unwrap_or_default(),
+    })
+}
+
+/// Absent and empty are the same: not asked for.
+pub(super) fn text(argument: Option<String>) -> String {
+    argument.unwrap_or_default()
+}
+
+fn vmid_or_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    optional_vmid_or_name(deserializer)?
+        .ok_or_else(|| Error::custom("`guest` is a VMID or a name, not null"))
+}
+
+fn optional_vmid_or_name<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        _ => Err(Error::custom("`guest` is a VMID or a name")),
+    }
+}
+
+fn vmid_or_name_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string" }] })
+}
