@@ -90,7 +90,7 @@ fn how_to_use(server: &Server, directory: &Path) -> String {
         String::new(),
         format!("Serving gRPC on {}", socket.display()),
         format!(
-            "  cargo run -q -p pvelens -- --socket {} guests",
+            "  cargo run -q -p pvelens -- guests --socket {}",
             socket.display()
         ),
     ];
