@@ -117,13 +117,16 @@ async fn warn_if_not_pve(host: &Arc<Host>) {
     let host = Arc::clone(host);
     std::thread::spawn(move || {
         // Nobody waits any more after the deadline.
-        sender.send(is_pve_node(&host)).ok();
+        sender
+            .send((is_pve_node(&host), host.exists("/etc/pve")))
+            .ok();
     });
     match timeout(Duration::from_secs(2), receiver).await {
-        Ok(Ok(true)) => {}
-        Ok(_) => warn!(
-            "this is not a Proxmox VE node: there is no /etc/pve/local; only facts of the host are read"
-        ),
+        Ok(Ok((true, _))) => {}
+        Ok(Ok((false, true))) => {
+            warn!("/etc/pve is there, but the cluster file system is not: pve-cluster does not run")
+        }
+        Ok(_) => warn!("this is not a Proxmox VE node; only facts of the host are read"),
         Err(_) => warn!("/etc/pve does not answer; its sources will be named as hanging"),
     }
 }
