@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use pvelens_agent::{
     collector::{COLLECTORS, Runner},
     host::Host,
@@ -17,11 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{CollectArguments, INCOMPLETE, Output, json::Writer, plain, print, summary};
 
 pub(super) fn collect(arguments: &CollectArguments) -> anyhow::Result<ExitCode> {
-    if !arguments.once {
-        bail!("collect reads once only: add --once");
-    }
-    let host = Host::open(&arguments.root)
-        .with_context(|| format!("opening the root {}", arguments.root.display()))?;
+    let host = Host::open(&arguments.root).context("opening the root")?;
     let samples = sampled(host)?;
     match arguments.output.output {
         Output::Text => print(&text(&samples)?)?,

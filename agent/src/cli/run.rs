@@ -54,10 +54,7 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serving(config: &Config) -> anyhow::Result<()> {
-    let host = Arc::new(
-        Host::open(&config.agent.root)
-            .with_context(|| format!("opening the root {}", config.agent.root.display()))?,
-    );
+    let host = Arc::new(Host::open(&config.agent.root).context("opening the root")?);
     let stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [terminate, interrupt] = stop;
     let mut signals = Signals {
@@ -78,11 +75,12 @@ async fn serving(config: &Config) -> anyhow::Result<()> {
     warn_if_not_pve(&host).await;
 
     let shutdown = CancellationToken::new();
-    let sampling = tokio::spawn(Sampler::new(host, spool).run(shutdown.clone()));
+    let mut sampling = tokio::spawn(Sampler::new(host, spool).run(shutdown.clone()));
     let mut served = Box::pin(serve(listener, agent, shutdown.clone()));
     tokio::select! {
-        // The service ends by itself only when it cannot go on.
+        // Both end by themselves only when they cannot go on.
         result = &mut served => return result.context("the service ended"),
+        result = &mut sampling => return result.context("the sampling ended"),
         name = signals.next() => info!(signal = name, "stopping"),
     }
     shutdown.cancel();
@@ -90,8 +88,10 @@ async fn serving(config: &Config) -> anyhow::Result<()> {
         Ok(result) => result.context("the service ended")?,
         Err(_) => warn!("a reader did not let go in time"),
     }
-    // Cancelled like the service; a panic there would have been logged.
-    drop(timeout(GRACE, sampling).await);
+    match timeout(GRACE, sampling).await {
+        Ok(result) => result.context("the sampling ended")?,
+        Err(_) => warn!("the sampling did not end in time"),
+    }
     info!("agent stopped");
     Ok(())
 }
