@@ -21,6 +21,7 @@ mod findings;
 mod guests;
 mod health;
 mod inventory;
+mod mcp;
 mod output;
 mod serve;
 #[cfg(test)]
@@ -50,6 +51,8 @@ struct Arguments {
 enum Command {
     /// Run the coordinator
     Serve(serve::Serve),
+    /// Connect an MCP client on standard input and output
+    Mcp(mcp::Mcp),
     /// Clusters at a glance
     Status(inventory::Status),
     /// Nodes and how loaded they are
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(arguments) => arguments.run(),
+        Command::Mcp(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
         Command::Status(arguments) => client::run(arguments.run()),
         Command::Nodes(arguments) => client::run(arguments.run()),

@@ -124,12 +124,6 @@ impl Coordinator {
         Arc::clone(&self.current.borrow())
     }
 
-    /// Shows a state as if it had been evaluated.
-    #[cfg(test)]
-    pub(crate) fn publish(&self, current: Current) {
-        self.current.send_replace(Arc::new(current));
-    }
-
     /// Follows the published states.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Arc<Current>> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use tokio::{net::UnixStream, time::timeout};
+use tokio::{net::UnixStream, runtime::Runtime, time::timeout};
 use tonic::{Code, Status, transport::Channel};
 
 use super::{Failure, output::OutputArguments};
@@ -65,11 +65,7 @@ impl Connection {
 
 /// Runs a reading command to its end.
 pub(super) fn run(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::NotAssessed(format!("starting: {error}")))?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         timeout(DEADLINE, command).await.unwrap_or_else(|_| {
             Err(Failure::NotAssessed(format!(
                 "the coordinator gave no answer within {} s; its log may say why",
@@ -77,6 +73,14 @@ pub(super) fn run(command: impl Future<Output = Result<u8, Failure>>) -> Result<
             )))
         })
     })
+}
+
+/// One thread is enough for a client.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::NotAssessed(format!("starting: {error}")))
 }
 
 fn unreachable(socket: &Path, error: &io::Error) -> Failure {

@@ -12,6 +12,7 @@ fn the_definition_of_the_command_line_is_sound() {
 fn commands_are_understood() {
     for line in [
         "serve --config /etc/pvelens/pvelens.toml",
+        "mcp --socket /run/x.sock",
         "status --output json --cluster lab",
         "nodes --socket /run/x.sock",
         "node pve1 --output markdown",

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{ServeError, socket::Socket};
-use crate::{config::Config, coordinator::Coordinator, grpc};
+use crate::{config::Config, coordinator::Coordinator, grpc, http, mcp};
 
 /// The role reader: command line and other clients of the gRPC API.
 pub const READ_SOCKET: &str = "read.sock";
@@ -60,12 +60,12 @@ impl Surfaces {
         ));
         surfaces.spawn(named(
             "MCP",
-            serve_mcp(Arc::clone(coordinator), mcp, shutdown.clone()),
+            mcp::serve_unix(Arc::clone(coordinator), mcp, shutdown.clone()),
         ));
         if let Some(listener) = self.http {
             surfaces.spawn(named(
                 "HTTP",
-                serve_http(Arc::clone(coordinator), listener, shutdown.clone()),
+                http::serve(Arc::clone(coordinator), listener, shutdown.clone()),
             ));
         }
         let mut result = Ok(());
@@ -94,24 +94,4 @@ async fn named(
     serving
         .await
         .map_err(|source| ServeError::Surface { surface, source })
-}
-
-async fn serve_mcp(
-    _coordinator: Arc<Coordinator>,
-    listener: UnixListener,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    shutdown.cancelled().await;
-    drop(listener);
-    Ok(())
-}
-
-async fn serve_http(
-    _coordinator: Arc<Coordinator>,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    shutdown.cancelled().await;
-    drop(listener);
-    Ok(())
 }
