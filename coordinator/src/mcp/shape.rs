@@ -309,9 +309,6 @@ mod tests {
     fn figures_are_rounded_to_three_digits() {
         let mut value = json!([0.051_234, 512_345.678, 12.345, 0.0, 7, -0.000_012_345]);
         round(&mut value);
-        assert_eq!(
-            value.to_string(),
-            "[0.0512,512346,12.3,0,7,-0.0000123]"
-        );
+        assert_eq!(value.to_string(), "[0.0512,512346,12.3,0,7,-0.0000123]");
     }
 }

@@ -588,6 +588,30 @@ async fn garbage_and_endless_lines_do_not_end_a_connection() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_disturbs_no_other() {
+    let (directory, path) = socket();
+    let listener = UnixListener::bind(&path).unwrap();
+    let shutdown = CancellationToken::new();
+    tokio::spawn(serve_unix(coordinator(current()), listener, shutdown));
+    let connect = async |era| {
+        let stream = UnixStream::connect(&path).await.unwrap();
+        Client::on(era, stream, tempfile::tempdir().unwrap()).await
+    };
+    let mut stays = connect(Era::Modern).await;
+    stays.call("get_nodes", json!({})).await;
+    for era in ERAS {
+        let mut leaves = connect(era).await;
+        leaves.call("get_nodes", json!({})).await;
+        leaves.write.shutdown().await.unwrap();
+        // The server closes its side once it has noticed.
+        assert!(leaves.read.next_line().await.unwrap().is_none());
+    }
+    stays.call("get_nodes", json!({})).await;
+    connect(Era::Legacy).await.call("get_nodes", json!({})).await;
+    drop(directory);
+}
+
+#[tokio::test]
 async fn clients_beyond_the_limit_are_told_and_shutdown_ends_the_others() {
     let (_directory, path) = socket();
     let listener = UnixListener::bind(&path).unwrap();
