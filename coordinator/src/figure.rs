@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use jiff::{SignedDuration, Timestamp};
 
 /// `1.5 GiB`.
 #[must_use]
@@ -42,6 +43,19 @@ pub fn duration(duration: Duration) -> String {
         (_, 0, _) => format!("{days} d"),
         _ => format!("{days} d {hours} h"),
     }
+}
+
+/// When something began, as of `at`: `since 02:26`, with the date when that is
+/// not of the last hours. Both in UTC.
+#[must_use]
+pub fn since(began: Timestamp, at: Timestamp) -> String {
+    let recent = at.duration_since(began) < SignedDuration::from_hours(20);
+    let pattern = if recent {
+        "since %H:%M"
+    } else {
+        "since %Y-%m-%d %H:%M"
+    };
+    began.strftime(pattern).to_string()
 }
 
 /// `18 ms`, `2.4 s`.
@@ -102,6 +116,19 @@ mod tests {
         );
         assert_eq!(latency(0.018), "18 ms");
         assert_eq!(latency(2.42), "2.4 s");
+    }
+
+    #[test]
+    fn beginnings_carry_a_date_when_they_are_old() {
+        let at: Timestamp = "2026-11-25T03:00:00Z".parse().unwrap();
+        assert_eq!(
+            since("2026-11-24T23:05:00Z".parse().unwrap(), at),
+            "since 23:05"
+        );
+        assert_eq!(
+            since("2026-11-20T02:26:00Z".parse().unwrap(), at),
+            "since 2026-11-20 02:26"
+        );
         assert_eq!(number(0.97, "ratio"), "97 %");
         assert_eq!(number(1_610_612_736.0, "bytes"), "1.5 GiB");
         assert_eq!(number(3.0, ""), "3");

@@ -39,12 +39,7 @@ impl Words<'_> {
         if self.several {
             text = format!("{}: {text}", self.cluster(finding));
         }
-        let age = self.at.duration_since(finding.first_seen);
-        if let Ok(age) = std::time::Duration::try_from(age)
-            && age.as_secs() >= 60
-        {
-            text = format!("{text}, for {}", figure::duration(age));
-        }
+        text = format!("{text} ({})", figure::since(finding.first_seen, self.at));
         text + unverified(finding.unverified)
     }
 

@@ -129,10 +129,9 @@ fn stale_report(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
         }
         let silence = input.at.duration_since(agent.last_update_at).unsigned_abs();
         let name = words::node(input.view, index);
-        let since = figure::duration(silence);
         // Without a word of its peers the node itself may be down as well.
         let (rest, confidence) = if gate::is_online(node) {
-            ("while the node is up", 1.0)
+            ("although the node is up", 1.0)
         } else {
             ("and nobody can tell whether the node is up", 0.7)
         };
@@ -140,7 +139,7 @@ fn stale_report(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
             .then(|| Evidence::new("last error", &*agent.last_error, "link"));
         let failure = Failure::new(
             Severity::Warning,
-            format!("The agent of {name} has been silent for {since}, {rest}."),
+            format!("The agent of {name} is silent {rest}."),
         )
         .confidence(confidence)
         .proof([

@@ -52,8 +52,7 @@ fn space(
         .value
         .filesystems
         .iter()
-        // Data sets share their pool's space: the pool is judged.
-        .filter(|mount| is_system(mount) && !mount.read_only && mount.filesystem_type != "zfs")
+        .filter(|mount| is_judged(mount))
         .collect();
     judged.sort_by(|a, b| a.mount_point.cmp(&b.mount_point));
     for mount in judged {
@@ -95,6 +94,12 @@ fn space(
 
 fn is_system(mount: &Filesystem) -> bool {
     SYSTEM.contains(&mount.mount_point.as_str())
+}
+
+/// Whether `node.rootfs.space` judges this file system. Data sets share their
+/// pool's space: the pool is judged.
+pub(super) fn is_judged(mount: &Filesystem) -> bool {
+    is_system(mount) && !mount.read_only && mount.filesystem_type != "zfs"
 }
 
 /// Free shares below which to warn. Free space must be short in share and in

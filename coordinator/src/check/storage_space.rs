@@ -2,7 +2,11 @@
 
 use std::{borrow::Cow, collections::HashSet, time::Duration};
 
-use super::{Check, Failure, Input, Remedy, Scope, Unknown, Verdicts, gate, held, words};
+use pvelens_proto::agent::v1::Filesystem;
+
+use super::{
+    Check, Failure, Input, Remedy, Scope, Unknown, Verdicts, gate, held, node_filesystem, words,
+};
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
@@ -31,6 +35,7 @@ pub(super) const SPACE: Check = Check {
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 const ALIAS: &str = "another storage shows the same backing store";
+const SYSTEM: &str = "it lies on a system file system, which is judged with its node";
 
 fn space(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
     let mut stores: HashSet<Store<'_>> = HashSet::new();
@@ -60,6 +65,10 @@ fn space(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
                 verdicts.not_applicable(subject, ALIAS);
                 continue;
             }
+            if is_on_system(input, storage, subject) {
+                verdicts.not_applicable(subject, SYSTEM);
+                continue;
+            }
             judge(input, verdicts, subject, storage, seen_by);
         }
     }
@@ -79,12 +88,7 @@ impl<'a> Store<'a> {
         let entry = &storage.entry;
         if let Subject::StorageOnNode(_, node) = subject {
             // Directories on one file system share its space.
-            let mounts = input.view.node(node).facts.filesystems.as_ref()?;
-            if entry.storage_type != "dir" || entry.path.is_empty() {
-                return None;
-            }
-            let mounts = &mounts.value.filesystems;
-            let mount = super::node_filesystem::mount_of(mounts, &entry.path)?;
+            let mount = mount(input, storage, node)?;
             return Some(Self::Mount(node, &mount.mount_point));
         }
         (!entry.server.is_empty() && !entry.target.is_empty()).then_some(Self::Remote(
@@ -94,6 +98,25 @@ impl<'a> Store<'a> {
             &entry.target,
         ))
     }
+}
+
+/// Where a directory of a node lies.
+fn mount<'a>(input: &Input<'a>, storage: &Storage, node: NodeIndex) -> Option<&'a Filesystem> {
+    let entry = &storage.entry;
+    let mounts = input.view.node(node).facts.filesystems.as_ref()?;
+    if entry.storage_type != "dir" || entry.path.is_empty() {
+        return None;
+    }
+    node_filesystem::mount_of(&mounts.value.filesystems, &entry.path)
+}
+
+/// One defect, one finding (rule G6): the usual storage `local` is a part of
+/// the root file system.
+fn is_on_system(input: &Input<'_>, storage: &Storage, subject: Subject) -> bool {
+    let Subject::StorageOnNode(_, node) = subject else {
+        return false;
+    };
+    mount(input, storage, node).is_some_and(node_filesystem::is_judged)
 }
 
 fn judge(

@@ -51,7 +51,7 @@ fn about(finding: &Finding) -> String {
     if let Ok(age) = Duration::try_from(finding.last_seen.duration_since(finding.first_seen))
         && age.as_secs() >= 60
     {
-        parts.push(format!("for {}", figure::duration(age)));
+        parts.push(figure::since(finding.first_seen, finding.last_seen));
     }
     if finding.lane == Lane::Posture {
         parts.push("advice".to_owned());

@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let evaluation = Evaluation::of(&scenarios, arguments.seeds, repeat)?;
     let text = match arguments.output {
         Output::Json => serde_json::to_string_pretty(&evaluation)? + "\n",
-        Output::Text => text(&evaluation),
+        Output::Text => text(&evaluation, arguments.once),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(if evaluation.agrees() {
@@ -77,7 +77,7 @@ fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
     }
 }
 
-fn text(evaluation: &Evaluation) -> String {
+fn text(evaluation: &Evaluation, once: bool) -> String {
     let mut lines = Vec::new();
     for case in &evaluation.cases {
         let word = if case.disagreements.is_empty() {
@@ -102,10 +102,10 @@ fn text(evaluation: &Evaluation) -> String {
         evaluation.precision,
         evaluation.root_first,
         evaluation.false_alarms,
-        if evaluation.deterministic {
-            "the same every time"
-        } else {
-            "NOT the same every time"
+        match (evaluation.deterministic, once) {
+            (_, true) => "each run once",
+            (true, false) => "the same every time",
+            (false, false) => "NOT the same every time",
         },
     ));
     lines.join("\n") + "\n"

@@ -119,9 +119,8 @@ impl ClusterFault {
                 }
             }
             Self::Partition { node } => {
-                // Lost on that node, because it is alone; or both follow from
-                // the same cut cable.
-                labels.either("cluster.quorum.lost", "cluster", Critical);
+                // Lost on that node only, because it is alone.
+                labels.consequence("cluster.quorum.lost", "cluster", Critical);
                 labels.root("cluster.node.offline", format!("node/{node}"), Critical);
                 if is_fragile(state, 1) {
                     labels.consequence("cluster.quorum.fragile", "cluster", Critical);

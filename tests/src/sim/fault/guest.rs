@@ -157,9 +157,7 @@ impl GuestFault {
                 labels.root("ct.privileged_nesting", subject, Critical);
             }
             Self::BindMountSystem { .. } => {
-                labels.root("ct.bind_mount_system", subject.clone(), Critical);
-                // A bind mount is never in a backup either.
-                labels.allow("ct.data_not_backed_up", subject);
+                labels.root("ct.bind_mount_system", subject, Critical);
             }
             Self::Unconfined { .. } => labels.root("ct.confinement_off", subject, Critical),
             Self::NotBackedUp { .. } => labels.root("ct.data_not_backed_up", subject, Warning),

@@ -216,11 +216,6 @@ impl NodeFault {
                     Warning
                 };
                 labels.root("node.rootfs.space", subject, severity);
-                // The storage `local` lies on the same file system.
-                labels.allow(
-                    "storage.pool.space",
-                    format!("storage/local@{}", self.node()),
-                );
             }
             Self::RootReadOnly { .. } => {
                 labels.root("node.fs.readonly_or_errors", subject, Critical)
