@@ -607,7 +607,10 @@ async fn a_client_that_leaves_disturbs_no_other() {
         assert!(leaves.read.next_line().await.unwrap().is_none());
     }
     stays.call("get_nodes", json!({})).await;
-    connect(Era::Legacy).await.call("get_nodes", json!({})).await;
+    connect(Era::Legacy)
+        .await
+        .call("get_nodes", json!({}))
+        .await;
     drop(directory);
 }
 
