@@ -13,8 +13,12 @@ mod compare;
 mod config;
 #[path = "oracle/context.rs"]
 mod context;
+#[path = "oracle/expected.rs"]
+mod expected;
 #[path = "oracle/facts.rs"]
 mod facts;
+#[path = "oracle/feed.rs"]
+mod feed;
 #[path = "oracle/figures.rs"]
 mod figures;
 #[path = "oracle/files.rs"]
@@ -25,16 +29,36 @@ mod inventory;
 mod merged;
 #[path = "oracle/recordings.rs"]
 mod recordings;
+#[path = "oracle/replay.rs"]
+mod replay;
 #[path = "oracle/table.rs"]
 mod table;
 
 #[cfg(test)]
 mod tests {
-    use std::{fmt::Write as _, path::PathBuf};
+    use std::{
+        collections::BTreeSet,
+        fmt::Write as _,
+        path::{Path, PathBuf},
+        process::Command,
+        sync::{Arc, Once},
+    };
+
+    use jiff::SignedDuration;
+    use pvelens::{
+        analysis::{Depth, Scope, cluster_health},
+        check::CHECKS,
+        coordinator::{Coordinator, Current},
+        finding::FindingState,
+        render::{Style, render},
+        view::NodeStatus,
+    };
+    use pvelens_agent::collector::COLLECTORS;
+    use serde_json::{Value, json};
 
     use crate::{
         compare::{self, Account},
-        figures, inventory, merged,
+        expected, feed, figures, inventory, merged,
         recordings::{self, STATES},
         table::Table,
     };
@@ -47,10 +71,13 @@ mod tests {
         }
         let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
         assert!(!in_ci, "no recordings at {}", folder.display());
-        say(&format!(
-            "SKIPPED oracle: no recordings at {}",
-            folder.display()
-        ));
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            say(&format!(
+                "SKIPPED oracle: no recordings at {}",
+                folder.display()
+            ))
+        });
         None
     }
 
@@ -118,5 +145,153 @@ mod tests {
             "rows of the table without use:\n{}",
             idle.join("\n")
         );
+    }
+
+    /// A comparison that could not fail would prove nothing.
+    #[test]
+    fn a_wrong_value_is_noticed() {
+        let Some(archives) = archives() else { return };
+        let table = Table::load().unwrap();
+        let state = recordings::unpack(&archives, "g-backup-snapshot").unwrap();
+        let mut nodes = compare::collect(&state, &mut Account::default()).unwrap();
+        for (pointer, wrong) in [
+            ("/guest_configs/guests/1/settings/memory_bytes", json!(1)),
+            ("/guest_configs/guests/0/pending/changed_keys", json!([])),
+            ("/memory/total_bytes", json!(25_276_502_017_u64)),
+            ("/cluster_members/cluster/quorate", json!(false)),
+            ("/cluster_broadcast/guests", json!([])),
+        ] {
+            let mut values = Value::Object(nodes[0].moments[0].values.clone());
+            let before = values.pointer_mut(pointer).unwrap();
+            let right = std::mem::replace(before, wrong);
+            nodes[0].moments[0].values = values.as_object().unwrap().clone();
+            let mut account = Account::default();
+            compare::compare(&state, &nodes, &table, &mut account).unwrap();
+            assert!(!account.wrong.is_empty(), "{pointer}");
+            *values.pointer_mut(pointer).unwrap() = right;
+            nodes[0].moments[0].values = values.as_object().unwrap().clone();
+        }
+        let mut account = Account::default();
+        compare::compare(&state, &nodes, &table, &mut account).unwrap();
+        assert_eq!(account.wrong, Vec::<String>::new());
+    }
+
+    /// `target/debug/pvelens-agent`, built if it is not there yet.
+    fn agent_binary() -> PathBuf {
+        let target = std::env::current_exe().unwrap();
+        let folder = target.parent().and_then(Path::parent).unwrap();
+        let binary = folder.join("pvelens-agent");
+        if !binary.exists() {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let built = Command::new(cargo)
+                .args(["build", "--quiet", "--package", "pvelens-agent"])
+                .status()
+                .unwrap();
+            assert!(built.success(), "building pvelens-agent");
+        }
+        binary
+    }
+
+    #[test]
+    fn the_agent_program_reads_every_recorded_node_without_failure() {
+        let Some(archives) = archives() else { return };
+        let binary = agent_binary();
+        let mut trees = 0;
+        for name in STATES {
+            let state = recordings::unpack(&archives, name).unwrap();
+            for tree in state.nodes.iter().flat_map(|node| &node.trees) {
+                let output = Command::new(&binary)
+                    .args(["collect", "--once", "--output", "json", "--root"])
+                    .arg(&tree.root)
+                    .output()
+                    .unwrap();
+                let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+                let root = tree.root.display();
+                assert!(output.status.success(), "{root}: {}", printed["failures"]);
+                assert_eq!(printed["failures"], json!([]), "{root}");
+                let samples = printed["samples"].as_object().unwrap();
+                assert_eq!(samples.len(), COLLECTORS.len(), "{root}");
+                trees += 1;
+            }
+        }
+        say(&format!("pvelens-agent collect --once: {trees} trees"));
+        assert_eq!(trees, 18);
+    }
+
+    /// A coordinator that was fed both moments of a state, and the state at t1.
+    fn fed(name: &str) -> Option<(Coordinator, Arc<Current>)> {
+        let state = recordings::unpack(&archives()?, name).unwrap();
+        let nodes = compare::collect(&state, &mut Account::default()).unwrap();
+        Some(feed::feed(&state, &nodes).unwrap())
+    }
+
+    /// The health report as text, on one line for each line of the report.
+    fn health(current: &Current) -> String {
+        let report = cluster_health(current, &Scope::default(), Depth::Full).unwrap();
+        render(&report, &Style::default())
+    }
+
+    #[test]
+    fn lost_quorum_is_said_and_the_data_is_still_shown_with_its_age() {
+        let Some((coordinator, current)) = fed("c-quorum-lost") else {
+            return;
+        };
+        let text = health(&current);
+        say(&text);
+        let headline = text.lines().next().unwrap_or_default();
+        assert!(headline.contains("CRITICAL"), "{text}");
+        assert!(headline.to_lowercase().contains("lost quorum"), "{text}");
+        // What the list of nodes says of one, whatever way the lines are broken.
+        let (_, list) = text.split_once("Cluster and nodes").unwrap();
+        let line = |node: &str| {
+            let mut about = list.split("\n  pve").map(|about| format!("pve{about}"));
+            let about = about.find(|about| about.starts_with(&format!("{node} ")));
+            let about = about.unwrap();
+            about.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(line("pve1").contains("online"), "{text}");
+        for node in ["pve2", "pve3"] {
+            assert!(!line(node).contains("online"), "{text}");
+            assert!(line(node).contains("memory 22 %"), "{text}");
+        }
+        // The last broadcast of pve3 came 126 s before t1.
+        assert!(line("pve3").contains("2 min ago"), "{text}");
+
+        // Ten minutes later nothing new has come: nothing counts as known.
+        let later = coordinator.evaluate(current.view.at + SignedDuration::from_mins(10));
+        let text = health(&later);
+        say(&text);
+        assert!(!text.to_lowercase().contains("healthy"), "{text}");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains("data from 10 min ago"), "{text}");
+        assert!(
+            later
+                .view
+                .nodes
+                .iter()
+                .all(|node| node.status == NodeStatus::Unknown)
+        );
+    }
+
+    #[test]
+    fn what_fails_in_half_an_hour_is_what_is_wrong_there() {
+        let Some(archives) = archives() else { return };
+        for name in ["a-healthy", "c-quorum-lost"] {
+            let state = recordings::unpack(&archives, name).unwrap();
+            let nodes = compare::collect(&state, &mut Account::default()).unwrap();
+            let half_an_hour = feed::feed_half_an_hour(&state, &nodes).unwrap();
+            say(&health(&half_an_hour.current));
+            let expected = expected::findings(name).unwrap();
+            assert_eq!(half_an_hour.failed, expected, "{name}");
+            let findings = &half_an_hour.current.findings;
+            let open = findings
+                .iter()
+                .filter(|finding| finding.state == FindingState::Open)
+                .map(|finding| (finding.check.clone(), finding.subject.clone()));
+            assert_eq!(open.collect::<BTreeSet<_>>(), expected, "{name}");
+            let verdicts = half_an_hour.current.verdicts;
+            assert_eq!(usize::try_from(verdicts.checks), Ok(CHECKS.len()));
+            assert!(verdicts.passed > 50, "{verdicts:?}");
+        }
     }
 }

@@ -13,7 +13,10 @@ use pvelens_proto::{
 
 pub use pvelens_proto::agent::v1::sample::Payload;
 
-use crate::host::{FilesystemSize, Host, SourceError};
+use crate::{
+    format::{FormatError, whole_lines},
+    host::{FilesystemSize, Host, SourceError},
+};
 
 mod broadcast;
 mod config_versions;
@@ -81,6 +84,9 @@ pub(crate) const FILE_DEADLINE: Duration = Duration::from_secs(2);
 pub(crate) const PMXCFS_FILE_LIMIT: u64 = 1 << 20;
 /// Limit of a file in `/proc` or `/sys`.
 pub(crate) const KERNEL_FILE_LIMIT: u64 = 4 << 20;
+
+/// Limit of a file that holds one word or number.
+const WORD_LIMIT: u64 = 256;
 
 /// How one source is read.
 #[derive(Debug, Clone, Copy)]
@@ -174,6 +180,20 @@ impl Reading<'_> {
                 None
             }
         }
+    }
+
+    /// The line in a small file that may be absent, trimmed. The kernel ends its
+    /// lines, so one that does not end is named.
+    pub fn read_word(&mut self, path: &str) -> Option<String> {
+        let text = self.read_optional(path, WORD_LIMIT)?;
+        let word = whole_lines(&text).map(|line| line.trim().to_owned());
+        self.keep(word.map_err(|error| error.at(path)))
+    }
+
+    /// The number in a small file that may be absent.
+    pub fn read_number(&mut self, path: &str) -> Option<u64> {
+        let number = self.read_word(path)?.parse();
+        self.keep(number.map_err(|_| FormatError::malformed("not a number").at(path)))
     }
 
     /// As [`Host::list`].

@@ -240,6 +240,11 @@ impl Host {
     /// When there is no link, or it cannot be read.
     pub fn link_target(&self, path: &str) -> Result<String, SourceError> {
         let link = self.resolve(path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let kind = file_type(path, &link)?;
+        if kind != FileType::Symlink {
+            let detail = format!("a {} where a link is expected", kind_word(kind));
+            return Err(SourceError::new(path, FailureKind::NotAFile, detail));
+        }
         let target = rustix::fs::readlinkat(link, "", Vec::new()).map_err(|e| errno(path, e))?;
         Ok(target.to_string_lossy().into_owned())
     }
@@ -252,9 +257,7 @@ impl Host {
     /// Opens a regular file for reading; never blocks on a FIFO.
     fn open_file(&self, path: &str) -> Result<OwnedFd, SourceError> {
         let file = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
-        let kind = rustix::fs::fstat(&file)
-            .map(|stat| FileType::from_raw_mode(stat.st_mode))
-            .map_err(|error| errno(path, error))?;
+        let kind = file_type(path, &file)?;
         if kind == FileType::RegularFile {
             Ok(file)
         } else {
@@ -349,11 +352,21 @@ fn errno(path: &str, error: Errno) -> SourceError {
         Errno::ISDIR => FailureKind::NotAFile,
         _ => FailureKind::Io,
     };
-    SourceError::new(path, kind, error.to_string())
+    let text = error.to_string();
+    // The number says nothing that the words do not.
+    let words = text.split(" (os error").next().unwrap_or_default();
+    SourceError::new(path, kind, words)
+}
+
+fn file_type(path: &str, file: &OwnedFd) -> Result<FileType, SourceError> {
+    rustix::fs::fstat(file)
+        .map(|stat| FileType::from_raw_mode(stat.st_mode))
+        .map_err(|error| errno(path, error))
 }
 
 fn kind_word(kind: FileType) -> &'static str {
     match kind {
+        FileType::RegularFile => "file",
         FileType::Directory => "directory",
         FileType::Fifo => "FIFO",
         FileType::Socket => "socket",

@@ -1,1 +1,162 @@
-//! The command line, a client of the gRPC API.
+//! The command line, and the only place that prints.
+//!
+//! Reading commands are clients of the gRPC API: the coordinator renders, so
+//! they show the same as every other surface. Exit status: 0 fine, 1 health
+//! findings at or above `--fail-on` (or `serve` failed), 2 usage or settings, 3
+//! could not be assessed.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::untrusted;
+
+mod agents;
+mod client;
+mod config;
+mod findings;
+mod guests;
+mod health;
+mod inventory;
+mod mcp;
+mod output;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+/// Something was found that was asked to be reported.
+const FOUND: u8 = 1;
+/// clap uses the same number.
+const USAGE: u8 = 2;
+const NOT_ASSESSED: u8 = 3;
+/// Longest message of an error.
+const MESSAGE_LIMIT: usize = 2000;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "pvelens",
+    version,
+    about = "Read-only advisor for Proxmox VE clusters: what is wrong, why, and what to do",
+    after_help = "Exit status: 0 fine, 1 findings at or above --fail-on, 2 usage, 3 could not be assessed"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the coordinator
+    Serve(serve::Serve),
+    /// Connect an MCP client on standard input and output
+    Mcp(mcp::Mcp),
+    /// Clusters at a glance
+    Status(inventory::Status),
+    /// Nodes and how loaded they are
+    Nodes(inventory::Nodes),
+    /// One node with its disks, interfaces and file systems
+    Node(inventory::Node),
+    /// VMs and containers
+    Guests(guests::Guests),
+    /// One VM or container with its configuration and findings
+    Guest(guests::Guest),
+    /// Storages and how full they are on each node
+    Storage(inventory::Storage),
+    /// What is wrong or could be better, worst first
+    Findings(findings::Findings),
+    /// Report on what is broken or about to be
+    Health(health::Health),
+    /// The agents and what they deliver
+    Agents(agents::Agents),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(config::Config),
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The caller can do something about it.
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing can be said about the cluster.
+    #[error("{0}")]
+    NotAssessed(String),
+    /// The coordinator cannot run.
+    #[error("{0}")]
+    Failed(String),
+    #[error("writing the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    fn status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::Failed(_) => FOUND,
+            Self::NotAssessed(_) | Self::Output(_) => NOT_ASSESSED,
+        }
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too. A closed pipe has its reason.
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
+    match run(arguments.command) {
+        Ok(status) => ExitCode::from(status),
+        // The reader of a pipe has seen enough.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            complain(&failure.to_string());
+            ExitCode::from(failure.status())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Serve(arguments) => arguments.run(),
+        Command::Mcp(arguments) => arguments.run(),
+        Command::Config(arguments) => arguments.run(),
+        Command::Status(arguments) => client::run(arguments.run()),
+        Command::Nodes(arguments) => client::run(arguments.run()),
+        Command::Node(arguments) => client::run(arguments.run()),
+        Command::Guests(arguments) => client::run(arguments.run()),
+        Command::Guest(arguments) => client::run(arguments.run()),
+        Command::Storage(arguments) => client::run(arguments.run()),
+        Command::Findings(arguments) => client::run(arguments.run()),
+        Command::Health(arguments) => client::run(arguments.run()),
+        Command::Agents(arguments) => client::run(arguments.run()),
+    }
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Says something beside the output. The text may come from a coordinator
+/// elsewhere, so nothing in it reaches the terminal as a command.
+fn complain(text: &str) {
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| untrusted::line(line, MESSAGE_LIMIT))
+        .collect();
+    // If even this cannot be written, there is nobody to tell.
+    drop(writeln!(io::stderr(), "pvelens: {}", lines.join("\n")));
+}

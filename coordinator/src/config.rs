@@ -262,10 +262,7 @@ impl Config {
             );
         }
         if !(1..=60).contains(&self.evaluation.maximum_interval_seconds) {
-            return problem(
-                "evaluation.maximum_interval_seconds",
-                "is not from 1 to 60",
-            );
+            return problem("evaluation.maximum_interval_seconds", "is not from 1 to 60");
         }
         if !LEVELS.contains(&self.log.level.as_str()) {
             return problem("log.level", format!("is not one of {}", LEVELS.join(", ")));

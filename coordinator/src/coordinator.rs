@@ -135,3 +135,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic in a check or a merge leaves the samples intact.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixture::{Feed, at, cpu, sample};
+
+    #[test]
+    fn readers_see_whole_states_in_order() {
+        let coordinator = Coordinator::new(Params::default());
+        let mut published = coordinator.subscribe();
+        assert!(coordinator.current().view.nodes.is_empty());
+        let mut feed = Feed::new("c", "pve1");
+        for second in [0, 10] {
+            let update = feed.update(vec![sample(second, cpu(1.0, 9.0))]);
+            coordinator.append(&feed.described, update, at(second));
+        }
+        // What was appended is not shown before it was judged.
+        assert!(coordinator.current().view.nodes.is_empty());
+        let current = coordinator.evaluate(at(11));
+        assert!(published.has_changed().unwrap());
+        assert!(Arc::ptr_eq(&current, &published.borrow_and_update()));
+        assert_eq!(current.view.nodes.len(), 1);
+        assert_eq!(current.agents[0].updates_total, 2);
+        let cursor = coordinator.cursor(&feed.described);
+        assert_eq!(cursor.map(|cursor| cursor.sequence), Some(2));
+    }
+
+    #[test]
+    fn a_reader_does_not_wait_for_an_update_or_an_evaluation() {
+        let coordinator = Coordinator::new(Params::default());
+        coordinator.evaluate(at(0));
+        let _ingest = lock(&coordinator.store);
+        let _evaluation = lock(&coordinator.lifecycle);
+        assert_eq!(coordinator.current().view.at, at(0));
+    }
+}

@@ -1,1 +1,162 @@
 //! The services of `pvelens.v1`.
+//!
+//! Each method is one call of [`answer`](crate::answer) or
+//! [`analysis`](crate::analysis) on the newest published state; `grpc/convert`
+//! turns what it gives into messages. Questions run outside the tasks that serve
+//! connections: a listing of many guests delays nobody, and a defect in one
+//! fails one call.
+
+use std::{io, sync::Arc, time::Duration};
+
+use pvelens_proto::v1 as message;
+use tokio::{net::UnixListener, task};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Response, Status, server::NamedService, transport::Server};
+use tonic_health::ServingStatus;
+use tracing::{error, warn};
+
+use crate::{
+    coordinator::{Coordinator, Current},
+    render::{self, Render},
+};
+
+mod analysis;
+mod convert;
+mod finding;
+mod fleet;
+mod inventory;
+mod request;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use convert::Carries;
+use message::{
+    analysis_service_server::AnalysisServiceServer, finding_service_server::FindingServiceServer,
+    fleet_service_server::FleetServiceServer, inventory_service_server::InventoryServiceServer,
+};
+
+/// Calls that one client may have in flight; more of them wait.
+const CALLS_PER_CONNECTION: usize = 16;
+const STREAMS_PER_CONNECTION: u32 = 128;
+/// The largest listings take well below a second.
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// Open streams, such as those that watch our health, are cut then.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(3);
+
+type Api = Arc<Coordinator>;
+
+/// Serves all services, health and reflection until `shutdown`.
+///
+/// # Errors
+/// When the services cannot be described, or the socket fails.
+pub async fn serve(
+    coordinator: Arc<Coordinator>,
+    listener: UnixListener,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let inventory = InventoryServiceServer::new(inventory::Service(Arc::clone(&coordinator)));
+    let findings = FindingServiceServer::new(finding::Service(Arc::clone(&coordinator)));
+    let analysis = AnalysisServiceServer::new(analysis::Service(Arc::clone(&coordinator)));
+    let fleet = FleetServiceServer::new(fleet::Service(coordinator));
+    let names = [
+        name(&inventory),
+        name(&findings),
+        name(&analysis),
+        name(&fleet),
+    ];
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for name in names {
+        health
+            .set_service_status(name, ServingStatus::Serving)
+            .await;
+    }
+    let reflection = || reflection(&names);
+    let server = Server::builder()
+        .timeout(CALL_DEADLINE)
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .add_service(inventory)
+        .add_service(findings)
+        .add_service(analysis)
+        .add_service(fleet)
+        .add_service(health_service)
+        .add_service(reflection().build_v1().map_err(io::Error::other)?)
+        .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
+        .serve_with_incoming_shutdown(
+            UnixListenerStream::new(listener),
+            shutdown.clone().cancelled_owned(),
+        );
+    let end = async {
+        shutdown.cancelled().await;
+        for name in names.into_iter().chain([""]) {
+            health
+                .set_service_status(name, ServingStatus::NotServing)
+                .await;
+        }
+        tokio::time::sleep(SHUTDOWN_DEADLINE).await;
+    };
+    tokio::select! {
+        result = server => result.map_err(io::Error::other),
+        () = end => {
+            warn!("cut calls that were still open at shutdown");
+            Ok(())
+        }
+    }
+}
+
+/// Shows what this socket serves. The agent's services are in the same
+/// description, but not here.
+fn reflection(names: &[&str]) -> tonic_reflection::server::Builder<'static> {
+    names
+        .iter()
+        .fold(
+            tonic_reflection::server::Builder::configure(),
+            |builder, name| builder.with_service_name(*name),
+        )
+        .with_service_name("grpc.health.v1.Health")
+        .register_encoded_file_descriptor_set(pvelens_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+fn name<S: NamedService>(_: &S) -> &'static str {
+    S::NAME
+}
+
+/// Answers a question from the newest state, as a structure or as text.
+async fn respond<A, M>(
+    api: &Api,
+    render: Option<message::RenderOptions>,
+    question: impl FnOnce(&Current) -> Result<A, Status> + Send + 'static,
+) -> Result<Response<M>, Status>
+where
+    A: Render,
+    M: Carries<A>,
+{
+    ask(api, render, question).await.map(Response::new)
+}
+
+async fn ask<A, M>(
+    api: &Api,
+    render: Option<message::RenderOptions>,
+    question: impl FnOnce(&Current) -> Result<A, Status> + Send + 'static,
+) -> Result<M, Status>
+where
+    A: Render,
+    M: Carries<A>,
+{
+    let style = render.as_ref().map(request::style).transpose()?;
+    let current = api.current();
+    let answered = task::spawn_blocking(move || {
+        let answer = question(&current)?;
+        Ok(match style {
+            Some(style) => M::rendered(render::render(&answer, &style), answer),
+            None => M::structured(answer),
+        })
+    });
+    answered.await.unwrap_or_else(|defect| {
+        error!(error = %defect, "a question was not answered");
+        Err(status::internal())
+    })
+}

@@ -8,7 +8,11 @@
 //! A clone shares the series and is cheap: checks read one while new samples are
 //! recorded in the original.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -17,6 +21,9 @@ pub const SLOT_SECONDS: i64 = 30;
 /// Slots kept: 32 minutes.
 const SLOTS: usize = 64;
 const SLOTS_I64: i64 = 64;
+/// Disks and mount points of one object. A node can name others in every
+/// sample; what is beyond this has no series.
+const PARTS: u32 = 4096;
 
 /// An object that has series; given out by the store, stable while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +72,8 @@ struct Series {
 #[derive(Debug, Clone, Default)]
 pub struct History {
     series: HashMap<SeriesKey, Arc<Series>>,
+    /// Number of series of parts, by object.
+    parts: HashMap<ObjectKey, u32>,
     whole: Arc<str>,
 }
 
@@ -100,13 +109,23 @@ impl History {
             metric,
             part: Arc::clone(part),
         };
-        let series = self.series.entry(key).or_insert_with(|| {
-            Arc::new(Series {
-                newest: slot,
-                sums: [0.0; SLOTS],
-                counts: [0; SLOTS],
-            })
-        });
+        let series = match self.series.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                if !part.is_empty() {
+                    let parts = self.parts.entry(object).or_default();
+                    if *parts >= PARTS {
+                        return;
+                    }
+                    *parts += 1;
+                }
+                new.insert(Arc::new(Series {
+                    newest: slot,
+                    sums: [0.0; SLOTS],
+                    counts: [0; SLOTS],
+                }))
+            }
+        };
         Arc::make_mut(series).record(slot, value);
     }
 
@@ -156,6 +175,10 @@ impl History {
     pub fn forget_before(&mut self, at: Timestamp) {
         let oldest = at.as_second().div_euclid(SLOT_SECONDS) - SLOTS_I64;
         self.series.retain(|_, series| series.newest > oldest);
+        self.parts.clear();
+        for key in self.series.keys().filter(|key| !key.part.is_empty()) {
+            *self.parts.entry(key.object).or_default() += 1;
+        }
     }
 
     /// Number of series held.
@@ -284,101 +307,4 @@ fn ratio(part: usize, whole: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NODE: ObjectKey = ObjectKey(1);
-    const TEN_MINUTES: Duration = Duration::from_secs(600);
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[test]
-    fn a_window_holds_the_mean_of_each_slot() {
-        let mut history = History::default();
-        for second in (0..600).step_by(10) {
-            let value = if second % 30 == 0 { 0.3 } else { 0.0 };
-            history.record(NODE, Metric::CpuRatio, at(second), value);
-        }
-        let window = history.window(NODE, Metric::CpuRatio, at(599), TEN_MINUTES);
-        assert!(window.is_covered());
-        assert!((window.mean().unwrap() - 0.1).abs() < 1e-6);
-        assert!((window.share_above(0.09) - 1.0).abs() < f64::EPSILON);
-    }
-
-    #[test]
-    fn missing_slots_lower_the_coverage_and_are_not_interpolated() {
-        let mut history = History::default();
-        for second in (0..300).step_by(10) {
-            history.record(NODE, Metric::CpuRatio, at(second), 1.0);
-        }
-        let window = history.window(NODE, Metric::CpuRatio, at(599), TEN_MINUTES);
-        assert!(!window.is_covered());
-        assert_eq!(window.maximum(), Some(1.0));
-        let later = history.window(NODE, Metric::CpuRatio, at(2400), TEN_MINUTES);
-        assert_eq!(later.latest(), None);
-        assert!(later.coverage() < f64::EPSILON);
-    }
-
-    #[test]
-    fn values_older_than_the_ring_are_gone() {
-        let mut history = History::default();
-        history.record(NODE, Metric::CpuRatio, at(0), 1.0);
-        history.record(NODE, Metric::CpuRatio, at(64 * 30), 0.5);
-        let window = history.window(
-            NODE,
-            Metric::CpuRatio,
-            at(64 * 30),
-            Duration::from_secs(3600),
-        );
-        assert_eq!(window.values, vec![0.5]);
-        // Too late for the ring: dropped, not written over a newer slot.
-        history.record(NODE, Metric::CpuRatio, at(0), 9.0);
-        assert_eq!(
-            history
-                .window(NODE, Metric::CpuRatio, at(64 * 30), TEN_MINUTES)
-                .maximum(),
-            Some(0.5)
-        );
-    }
-
-    #[test]
-    fn a_clone_does_not_see_what_is_recorded_later() {
-        let mut history = History::default();
-        history.record(NODE, Metric::CpuRatio, at(0), 1.0);
-        let before = history.clone();
-        history.record(NODE, Metric::CpuRatio, at(40), 0.5);
-        history.record(NODE, Metric::CpuRatio, at(70), f64::NAN);
-        let latest = |history: &History| {
-            let window = history.window(NODE, Metric::CpuRatio, at(80), TEN_MINUTES);
-            window.latest()
-        };
-        assert_eq!((latest(&before), latest(&history)), (Some(1.0), Some(0.5)));
-    }
-
-    #[test]
-    fn parts_have_series_of_their_own() {
-        let mut history = History::default();
-        let disk: Arc<str> = "sda".into();
-        history.record_part(NODE, Metric::DiskLatencySeconds, &disk, at(5), 0.02);
-        let of_disk =
-            history.window_of_part(NODE, Metric::DiskLatencySeconds, "sda", at(5), TEN_MINUTES);
-        let of_node = history.window(NODE, Metric::DiskLatencySeconds, at(5), TEN_MINUTES);
-        assert_eq!(of_disk.values.len(), 1);
-        assert_eq!(of_node.values.len(), 0);
-        history.forget_before(at(4000));
-        assert_eq!(history.series_count(), 0);
-    }
-
-    #[test]
-    fn percentiles_use_the_nearest_rank() {
-        let window = Window {
-            values: vec![4.0, 1.0, 3.0, 2.0],
-            expected: 4,
-        };
-        assert_eq!(window.percentile(0.5), Some(2.0));
-        assert_eq!(window.percentile(0.95), Some(4.0));
-        assert_eq!(window.percentile(0.0), Some(1.0));
-    }
-}
+mod tests;

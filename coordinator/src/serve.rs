@@ -1,1 +1,222 @@
 //! The running coordinator process: links, evaluation, surfaces.
+
+use std::{collections::BTreeSet, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::Notify,
+    task,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info, warn};
+
+use crate::{
+    config::{Agents, Config, Evaluation},
+    coordinator::Coordinator,
+    link::{self, Clock},
+};
+
+mod socket;
+mod surfaces;
+#[cfg(test)]
+mod tests;
+
+pub use socket::SocketError;
+pub use surfaces::{MCP_SOCKET, READ_SOCKET};
+
+use surfaces::Surfaces;
+
+/// Why the coordinator cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("listening on {address}; is another coordinator running? See http.listen")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("serving {surface}")]
+    Surface {
+        surface: &'static str,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A coordinator whose sockets are bound, so that clients may connect.
+#[derive(Debug)]
+pub struct Server {
+    coordinator: Arc<Coordinator>,
+    config: Config,
+    surfaces: Surfaces,
+}
+
+/// Serves until `shutdown`, and returns when everything has ended and the
+/// sockets are removed.
+///
+/// # Errors
+/// When a socket cannot be bound, or serving fails.
+pub async fn serve(
+    config: Config,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    Server::bind(config).await?.run(clock, shutdown).await
+}
+
+impl Server {
+    /// Binds the sockets of a new coordinator.
+    ///
+    /// # Errors
+    /// When another one serves there, or a socket cannot be made.
+    pub async fn bind(config: Config) -> Result<Self, ServeError> {
+        let coordinator = Arc::new(Coordinator::new(config.params()));
+        Self::bind_for(coordinator, config).await
+    }
+
+    /// As [`bind`](Self::bind), for a coordinator that already knows something.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub async fn bind_for(
+        coordinator: Arc<Coordinator>,
+        config: Config,
+    ) -> Result<Self, ServeError> {
+        Ok(Self {
+            surfaces: Surfaces::bind(&config).await?,
+            coordinator,
+            config,
+        })
+    }
+
+    #[must_use]
+    pub fn coordinator(&self) -> Arc<Coordinator> {
+        Arc::clone(&self.coordinator)
+    }
+
+    /// Where HTTP is served, when it is: the port may have been left to the
+    /// system.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.surfaces.http_address()
+    }
+
+    /// Follows the agents and serves until `shutdown`.
+    ///
+    /// # Errors
+    /// When serving fails.
+    pub async fn run(self, clock: Clock, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let Self {
+            coordinator,
+            config,
+            surfaces,
+        } = self;
+        let news = Arc::new(Notify::new());
+        // The first client shall not see a state of the year 1970.
+        evaluate(&coordinator, &clock).await;
+        let tasks = TaskTracker::new();
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(evaluate_on_news(
+            Arc::clone(&coordinator),
+            Arc::clone(&clock),
+            Arc::clone(&news),
+            config.evaluation.clone(),
+        )));
+        let links = Links {
+            coordinator: Arc::clone(&coordinator),
+            clock,
+            news,
+            tasks: tasks.clone(),
+            shutdown: shutdown.clone(),
+        };
+        tasks.spawn(
+            shutdown
+                .clone()
+                .run_until_cancelled_owned(follow_agents(links, config.agents.clone())),
+        );
+        let result = surfaces.serve(&coordinator, &shutdown).await;
+        // Surfaces end at shutdown or with a failure; either way the rest does.
+        shutdown.cancel();
+        tasks.close();
+        tasks.wait().await;
+        info!("stopped");
+        result
+    }
+}
+
+/// What a connection to an agent needs.
+struct Links {
+    coordinator: Arc<Coordinator>,
+    clock: Clock,
+    news: Arc<Notify>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// Follows every configured agent, and those that appear in the directory. One
+/// whose socket is gone is tried on: it may come back, and its silence shows.
+async fn follow_agents(links: Links, agents: Agents) {
+    let mut followed = BTreeSet::new();
+    let mut follow = |socket: PathBuf| {
+        if followed.insert(socket.clone()) {
+            links.tasks.spawn(link::watch_agent(
+                Arc::clone(&links.coordinator),
+                socket,
+                Arc::clone(&links.clock),
+                Arc::clone(&links.news),
+                links.shutdown.clone(),
+            ));
+        }
+    };
+    for socket in agents.sockets {
+        follow(socket);
+    }
+    if agents.directory.as_os_str().is_empty() {
+        return;
+    }
+    let mut last_failure = None;
+    loop {
+        let directory = agents.directory.clone();
+        let found = task::spawn_blocking(move || link::sockets_in(&directory)).await;
+        match found.unwrap_or_else(|defect| Err(io::Error::other(defect))) {
+            Ok(sockets) => {
+                sockets.into_iter().for_each(&mut follow);
+                last_failure = None;
+            }
+            Err(error) => {
+                if last_failure != Some(error.kind()) {
+                    let directory = agents.directory.display();
+                    warn!(%directory, %error, "looking for agents");
+                }
+                last_failure = Some(error.kind());
+            }
+        }
+        sleep(Duration::from_secs(agents.rescan_seconds.into())).await;
+    }
+}
+
+/// Evaluates after news, but not too often, and without news now and then: time
+/// alone makes facts old.
+async fn evaluate_on_news(
+    coordinator: Arc<Coordinator>,
+    clock: Clock,
+    news: Arc<Notify>,
+    intervals: Evaluation,
+) {
+    let rest = intervals.maximum().saturating_sub(intervals.minimum());
+    loop {
+        sleep(intervals.minimum()).await;
+        // Either way it is time.
+        timeout(rest, news.notified()).await.unwrap_or(());
+        evaluate(&coordinator, &clock).await;
+    }
+}
+
+async fn evaluate(coordinator: &Arc<Coordinator>, clock: &Clock) {
+    let coordinator = Arc::clone(coordinator);
+    let at = clock();
+    if let Err(defect) = task::spawn_blocking(move || coordinator.evaluate(at)).await {
+        error!(error = %defect, "an evaluation failed; the last state stays");
+    }
+}

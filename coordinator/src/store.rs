@@ -109,6 +109,8 @@ impl Store {
     /// An agent answered at `address`.
     pub fn connected(&mut self, agent: &DescribeResponse, address: &str, at: Timestamp) {
         self.unreached.remove(address);
+        // A node that was renamed or joined a cluster is another agent there.
+        self.lose(address, "another agent answers at its address");
         if let Some(known) = self.agent_mut(agent, at) {
             known.connected = true;
             known.address = limit::cut(address, limit::DETAIL).to_owned();
@@ -119,6 +121,15 @@ impl Store {
     /// The connection to the agent at `address` ended or could not be made.
     pub fn disconnected(&mut self, address: &str, reason: &str, _at: Timestamp) {
         let reason = limit::cut(reason, limit::DETAIL);
+        if !self.lose(address, reason)
+            && (self.unreached.len() < limit::ADDRESSES || self.unreached.contains_key(address))
+        {
+            self.unreached.insert(address.to_owned(), reason.to_owned());
+        }
+    }
+
+    /// Agents at the address are not connected; whether there were any.
+    fn lose(&mut self, address: &str, reason: &str) -> bool {
         let mut known = false;
         let agents = self.clusters.values_mut();
         for agent in agents.flat_map(|cluster| cluster.agents.values_mut()) {
@@ -128,11 +139,7 @@ impl Store {
                 known = true;
             }
         }
-        if !known
-            && (self.unreached.len() < limit::ADDRESSES || self.unreached.contains_key(address))
-        {
-            self.unreached.insert(address.to_owned(), reason.to_owned());
-        }
+        known
     }
 
     /// A heartbeat: `sent_at` by the node's clock.
@@ -239,6 +246,15 @@ impl Store {
 }
 
 impl ClusterStore {
+    /// About how many guests there are, for making room.
+    pub(crate) fn guests(&self) -> usize {
+        let lists = self
+            .agents
+            .values()
+            .filter_map(|agent| agent.facts.guest_list.as_ref());
+        lists.map(|list| list.value.guests.len()).max().unwrap_or(0)
+    }
+
     fn append(
         &mut self,
         node: &Name,
@@ -253,6 +269,9 @@ impl ClusterStore {
         let place = agent.place(&cursor, update.baseline);
         if place == Place::Kept {
             return Appended::Duplicate;
+        }
+        if place == Place::Aside && !update.baseline {
+            agent.doubled_at = agent.doubled_at.max(Some(received));
         }
         if place == Place::Next {
             let newest = update

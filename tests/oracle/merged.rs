@@ -1,76 +1,19 @@
 //! What a coordinator makes of the samples of t0 and t1, against the API at t1
 //! and against rates taken from the node's files.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
-use prost::Message;
-use pvelens::{
-    check::Params,
-    coordinator::{Coordinator, Current},
-    view::{Guest, GuestStatus, Node, NodeStatus, Storage, StorageStatus, View},
-};
-use pvelens_agent::collector::COLLECTORS;
-use pvelens_proto::{
-    agent::v1::{CollectorDescription, Cursor, DescribeResponse, NodeUpdate},
-    timestamp_from_millis,
-};
+use pvelens::view::{Guest, GuestStatus, Node, NodeStatus, Storage, StorageStatus, View};
 
 use crate::{
     api::{self, Record},
     compare::{Account, NodeFacts},
-    config::text,
+    feed::feed,
     figures::rates_of_files,
     recordings::{MOMENTS, State},
     table::Table,
 };
-
-/// Feeds both moments of every node of a state to a coordinator.
-pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinator, Arc<Current>)> {
-    let coordinator = Coordinator::new(Params::default());
-    let mut current = coordinator.current();
-    for moment in 0..MOMENTS.len() {
-        let mut newest = Timestamp::UNIX_EPOCH;
-        for (node, recorded) in nodes.iter().zip(&state.nodes) {
-            let at = seconds(recorded.trees[moment].meta.start + 1.0)?;
-            newest = newest.max(at);
-            let agent = describe(node, at);
-            let update = NodeUpdate {
-                cursor: Some(Cursor {
-                    epoch: agent.epoch.clone(),
-                    sequence: u64::try_from(moment)? + 1,
-                }),
-                samples: node.moments[moment].samples.clone(),
-                ..NodeUpdate::default()
-            };
-            // As it would come over the wire.
-            let update = NodeUpdate::decode(update.encode_to_vec().as_slice())?;
-            coordinator.connected(&agent, node.node, at);
-            coordinator.append(&agent, update, at);
-        }
-        current = coordinator.evaluate(newest);
-    }
-    Ok((coordinator, current))
-}
-
-fn describe(node: &NodeFacts<'_>, at: Timestamp) -> DescribeResponse {
-    let host = node.moments[0].values.get("host_identity");
-    let collectors = COLLECTORS.iter().map(|collector| CollectorDescription {
-        name: collector.name.to_owned(),
-        interval_seconds: u32::try_from(collector.interval.as_secs()).unwrap_or(u32::MAX),
-        ..CollectorDescription::default()
-    });
-    DescribeResponse {
-        agent_version: "0.1.0".to_owned(),
-        node_name: node.node.to_owned(),
-        cluster_id: host.map(|host| text(host, "root_ca_sha256")).unwrap_or_default(),
-        is_pve_node: true,
-        epoch: "recording".to_owned(),
-        started_at: Some(timestamp_from_millis(at.as_millisecond())),
-        collectors: collectors.collect(),
-    }
-}
 
 /// Compares the view with the API's answers at t1.
 pub(crate) fn compare(
@@ -82,7 +25,12 @@ pub(crate) fn compare(
     let (_, current) = feed(state, nodes)?;
     let view = &current.view;
     let answers = api::records(&state.oracle(MOMENTS[1]))?;
-    let mut merged = Merged { state, view, table, account };
+    let mut merged = Merged {
+        state,
+        view,
+        table,
+        account,
+    };
     merged.membership(&answers)?;
     merged.guests(&answers)?;
     merged.storages(&answers)?;
@@ -106,10 +54,17 @@ impl Merged<'_> {
         Ok(())
     }
 
-    fn figure(&mut self, name: &str, what: &str, theirs: Option<f64>, ours: Option<f64>) -> Result<()> {
+    fn figure(
+        &mut self,
+        name: &str,
+        what: &str,
+        theirs: Option<f64>,
+        ours: Option<f64>,
+    ) -> Result<()> {
         let tolerance = self.table.independent(name)?;
         let state = &self.state.name;
-        let right = matches!((ours, theirs), (Some(ours), Some(theirs)) if tolerance.agrees(ours, theirs));
+        let right =
+            matches!((ours, theirs), (Some(ours), Some(theirs)) if tolerance.agrees(ours, theirs));
         self.account.check(&tolerance.kind, right, || {
             format!("{state} view, {what}: expected {theirs:?}, ours is {ours:?}")
         });
@@ -123,18 +78,35 @@ impl Merged<'_> {
 
     fn membership(&mut self, answers: &[Record]) -> Result<()> {
         let mut quorate = false;
-        for record in answers.iter().filter(|record| record.shape == "/cluster/status#cluster") {
+        for record in answers
+            .iter()
+            .filter(|record| record.shape == "/cluster/status#cluster")
+        {
             quorate = field(record, "quorate") == "1";
-            let cluster = self.view.clusters.first().context("no cluster in the view")?;
+            let cluster = self
+                .view
+                .clusters
+                .first()
+                .context("no cluster in the view")?;
             let name = cluster.name.to_string();
             self.word("cluster name", field(record, "name"), &name)?;
-            let told = cluster.memberships.iter().map(|membership| membership.quorate);
+            let told = cluster
+                .memberships
+                .iter()
+                .map(|membership| membership.quorate);
             let told: Vec<Option<bool>> = told.collect();
             for told in told {
-                self.word("quorate", field(record, "quorate"), &told.map_or("?".to_owned(), |q| u8::from(q).to_string()))?;
+                self.word(
+                    "quorate",
+                    field(record, "quorate"),
+                    &told.map_or("?".to_owned(), |q| u8::from(q).to_string()),
+                )?;
             }
         }
-        for record in answers.iter().filter(|record| record.shape == "/cluster/status#node") {
+        for record in answers
+            .iter()
+            .filter(|record| record.shape == "/cluster/status#node")
+        {
             let name = field(record, "name");
             let node = self.node(name)?;
             let id = node.node_id.map(|id| id.to_string()).unwrap_or_default();
@@ -154,11 +126,22 @@ impl Merged<'_> {
     }
 
     fn guests(&mut self, answers: &[Record]) -> Result<()> {
-        let is_guest = |record: &&Record| matches!(record.shape.as_str(), "/cluster/resources#qemu" | "/cluster/resources#lxc");
+        let is_guest = |record: &&Record| {
+            matches!(
+                record.shape.as_str(),
+                "/cluster/resources#qemu" | "/cluster/resources#lxc"
+            )
+        };
         for record in answers.iter().filter(is_guest) {
             let vmid = field(record, "vmid");
-            let guest = self.view.guests.iter().find(|guest| guest.vmid.to_string() == vmid);
-            let guest: Guest = guest.with_context(|| format!("no guest {vmid} in the view"))?.clone();
+            let guest = self
+                .view
+                .guests
+                .iter()
+                .find(|guest| guest.vmid.to_string() == vmid);
+            let guest: Guest = guest
+                .with_context(|| format!("no guest {vmid} in the view"))?
+                .clone();
             let node = self.view.node(guest.node).name.to_string();
             let status = match &guest.status {
                 GuestStatus::Running => "running",
@@ -169,31 +152,79 @@ impl Merged<'_> {
             self.word(&format!("{vmid} status"), field(record, "status"), status)?;
             self.word(&format!("{vmid} name"), field(record, "name"), &guest.name)?;
             self.word(&format!("{vmid} node"), field(record, "node"), &node)?;
-            self.word(&format!("{vmid} template"), field(record, "template"), if guest.template { "1" } else { "0" })?;
+            self.word(
+                &format!("{vmid} template"),
+                field(record, "template"),
+                if guest.template { "1" } else { "0" },
+            )?;
             let figures = guest.figures;
             let bytes = |value: Option<u64>| value.map(precise);
-            self.figure("view gauge", &format!("{vmid} cpus"), number(record, "maxcpu"), figures.cpus)?;
-            self.figure("view gauge", &format!("{vmid} maximum memory"), number(record, "maxmem"), bytes(figures.memory_maximum_bytes))?;
-            self.figure("view gauge", &format!("{vmid} maximum disk"), number(record, "maxdisk"), bytes(figures.disk_maximum_bytes))?;
+            self.figure(
+                "view gauge",
+                &format!("{vmid} cpus"),
+                number(record, "maxcpu"),
+                figures.cpus,
+            )?;
+            self.figure(
+                "view gauge",
+                &format!("{vmid} maximum memory"),
+                number(record, "maxmem"),
+                bytes(figures.memory_maximum_bytes),
+            )?;
+            self.figure(
+                "view gauge",
+                &format!("{vmid} maximum disk"),
+                number(record, "maxdisk"),
+                bytes(figures.disk_maximum_bytes),
+            )?;
             if status == "running" {
-                self.figure("view gauge", &format!("{vmid} memory"), number(record, "mem"), bytes(figures.memory_used_bytes))?;
-                self.figure("view uptime", &format!("{vmid} uptime"), number(record, "uptime"), figures.uptime_seconds)?;
-                self.figure("view CPU", &format!("{vmid} cpu"), number(record, "cpu"), figures.cpu_ratio)?;
+                self.figure(
+                    "view gauge",
+                    &format!("{vmid} memory"),
+                    number(record, "mem"),
+                    bytes(figures.memory_used_bytes),
+                )?;
+                self.figure(
+                    "view uptime",
+                    &format!("{vmid} uptime"),
+                    number(record, "uptime"),
+                    figures.uptime_seconds,
+                )?;
+                self.figure(
+                    "view CPU",
+                    &format!("{vmid} cpu"),
+                    number(record, "cpu"),
+                    figures.cpu_ratio,
+                )?;
             }
         }
         Ok(())
     }
 
     fn storages(&mut self, answers: &[Record]) -> Result<()> {
-        for record in answers.iter().filter(|record| record.shape == "/nodes/{node}/storage") {
-            let (name, node) = (field(record, "storage"), record.node.clone().unwrap_or_default());
+        for record in answers
+            .iter()
+            .filter(|record| record.shape == "/nodes/{node}/storage")
+        {
+            let (name, node) = (
+                field(record, "storage"),
+                record.node.clone().unwrap_or_default(),
+            );
             // Of a node without a recorded tree there are only broadcasts.
             if self.state.node(&node).is_none() {
                 continue;
             }
-            let storage: Option<&Storage> = self.view.storages.iter().find(|storage| &*storage.name == name);
+            let storage: Option<&Storage> = self
+                .view
+                .storages
+                .iter()
+                .find(|storage| &*storage.name == name);
             let storage = storage.with_context(|| format!("no storage {name} in the view"))?;
-            let on_node = storage.nodes.iter().find(|on| &*self.view.node(on.node).name == node).copied();
+            let on_node = storage
+                .nodes
+                .iter()
+                .find(|on| *self.view.node(on.node).name == node)
+                .copied();
             let theirs = match (field(record, "enabled"), field(record, "active")) {
                 ("1", "1") => "active",
                 ("1", _) => "inactive",
@@ -208,8 +239,18 @@ impl Merged<'_> {
             };
             self.word(&format!("{name} on {node}"), theirs, ours)?;
             if let Some(on) = on_node.filter(|_| theirs == "active") {
-                self.figure("view gauge", &format!("{name} on {node} total"), number(record, "total"), on.total_bytes.map(precise))?;
-                self.figure("view gauge", &format!("{name} on {node} used"), number(record, "used"), on.used_bytes.map(precise))?;
+                self.figure(
+                    "view gauge",
+                    &format!("{name} on {node} total"),
+                    number(record, "total"),
+                    on.total_bytes.map(precise),
+                )?;
+                self.figure(
+                    "view gauge",
+                    &format!("{name} on {node} used"),
+                    number(record, "used"),
+                    on.used_bytes.map(precise),
+                )?;
             }
         }
         Ok(())
@@ -235,14 +276,33 @@ impl Merged<'_> {
 fn rates_of_view(view: &View, node: &Node) -> BTreeMap<String, Option<f64>> {
     let mut rates = BTreeMap::new();
     let node_rates = node.rates.as_ref().map(|rates| &rates.value);
-    let of = |get: fn(&pvelens::view::NodeRates) -> Option<f64>| node_rates.and_then(|rates| get(rates));
+    let of =
+        |get: fn(&pvelens::view::NodeRates) -> Option<f64>| node_rates.and_then(|rates| get(rates));
     rates.insert("node.cpu_ratio".to_owned(), of(|rates| rates.cpu_ratio));
-    rates.insert("node.iowait_ratio".to_owned(), of(|rates| rates.iowait_ratio));
-    rates.insert("pressure.cpu.some_ratio".to_owned(), of(|rates| rates.pressure.cpu_some_ratio));
-    rates.insert("pressure.memory.some_ratio".to_owned(), of(|rates| rates.pressure.memory_some_ratio));
-    rates.insert("pressure.memory.full_ratio".to_owned(), of(|rates| rates.pressure.memory_full_ratio));
-    rates.insert("pressure.io.some_ratio".to_owned(), of(|rates| rates.pressure.io_some_ratio));
-    rates.insert("pressure.io.full_ratio".to_owned(), of(|rates| rates.pressure.io_full_ratio));
+    rates.insert(
+        "node.iowait_ratio".to_owned(),
+        of(|rates| rates.iowait_ratio),
+    );
+    rates.insert(
+        "pressure.cpu.some_ratio".to_owned(),
+        of(|rates| rates.pressure.cpu_some_ratio),
+    );
+    rates.insert(
+        "pressure.memory.some_ratio".to_owned(),
+        of(|rates| rates.pressure.memory_some_ratio),
+    );
+    rates.insert(
+        "pressure.memory.full_ratio".to_owned(),
+        of(|rates| rates.pressure.memory_full_ratio),
+    );
+    rates.insert(
+        "pressure.io.some_ratio".to_owned(),
+        of(|rates| rates.pressure.io_some_ratio),
+    );
+    rates.insert(
+        "pressure.io.full_ratio".to_owned(),
+        of(|rates| rates.pressure.io_full_ratio),
+    );
     let disks = node.facts.disks.iter().flat_map(|disks| &disks.value.disks);
     for (position, disk) in disks.enumerate() {
         let rate = node_rates.and_then(|rates| *rates.disks.get(position)?);
@@ -250,23 +310,43 @@ fn rates_of_view(view: &View, node: &Node) -> BTreeMap<String, Option<f64>> {
             ("reads", rate.map(|rate| rate.reads_per_second)),
             ("writes", rate.map(|rate| rate.writes_per_second)),
             ("read_bytes", rate.map(|rate| rate.read_bytes_per_second)),
-            ("written_bytes", rate.map(|rate| rate.write_bytes_per_second)),
+            (
+                "written_bytes",
+                rate.map(|rate| rate.write_bytes_per_second),
+            ),
             ("busy_seconds", rate.map(|rate| rate.busy_ratio)),
         ] {
             rates.insert(format!("disks.{}.{field}_per_second", disk.name), value);
         }
     }
-    let interfaces = node.facts.network.iter().flat_map(|network| &network.value.interfaces);
+    let interfaces = node
+        .facts
+        .network
+        .iter()
+        .flat_map(|network| &network.value.interfaces);
     for (position, interface) in interfaces.enumerate() {
         let rate = node_rates.and_then(|rates| *rates.interfaces.get(position)?);
         for (field, value) in [
-            ("received_bytes", rate.map(|rate| rate.received_bytes_per_second)),
-            ("transmitted_bytes", rate.map(|rate| rate.transmitted_bytes_per_second)),
+            (
+                "received_bytes",
+                rate.map(|rate| rate.received_bytes_per_second),
+            ),
+            (
+                "transmitted_bytes",
+                rate.map(|rate| rate.transmitted_bytes_per_second),
+            ),
         ] {
-            rates.insert(format!("network.{}.{field}_per_second", interface.name), value);
+            rates.insert(
+                format!("network.{}.{field}_per_second", interface.name),
+                value,
+            );
         }
     }
-    for guest in view.guests.iter().filter(|guest| guest.runtime.is_some() && view.node(guest.node).name == node.name) {
+    for guest in view
+        .guests
+        .iter()
+        .filter(|guest| guest.runtime.is_some() && view.node(guest.node).name == node.name)
+    {
         let cores = guest.rates.and_then(|rates| rates.value.cpu_cores);
         rates.insert(format!("guest_runtimes.{}.cpu_cores", guest.vmid), cores);
     }
@@ -281,12 +361,10 @@ fn number(record: &Record, name: &str) -> Option<f64> {
     field(record, name).parse().ok()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bytes of a lab; compared to 2 %")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "bytes of a lab; compared to 2 %"
+)]
 fn precise(bytes: u64) -> f64 {
     bytes as f64
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "milliseconds of this century")]
-fn seconds(seconds: f64) -> Result<Timestamp> {
-    Ok(Timestamp::from_millisecond((seconds * 1000.0) as i64)?)
 }

@@ -236,3 +236,35 @@ fn component_matches(glob: &str, part: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Independent, matches};
+
+    #[test]
+    fn a_star_stands_for_text_within_one_component() {
+        assert!(matches("net*.tag", "net0.tag"));
+        assert!(matches("*.size", "scsi0.size"));
+        assert!(matches("blockstat.*.*", "blockstat.scsi0.rd_bytes"));
+        assert!(matches("interface.**", "interface.0.linknumber"));
+        assert!(matches("**", "a.b.c"));
+        assert!(!matches("net*.tag", "net0.tag.x"));
+        assert!(!matches("*.size", "size"));
+        assert!(!matches("cpu", "cpus"));
+    }
+
+    #[test]
+    fn a_tolerance_is_the_larger_of_its_two_parts() {
+        let tolerance = Independent {
+            name: String::new(),
+            kind: String::new(),
+            ratio: 0.02,
+            absolute: 1.0,
+            reason: String::new(),
+        };
+        assert!(tolerance.agrees(1020.0, 1000.0));
+        assert!(!tolerance.agrees(1021.0, 1000.0));
+        assert!(tolerance.agrees(1.0, 0.0));
+        assert!(!tolerance.agrees(f64::NAN, 0.0));
+    }
+}

@@ -33,19 +33,15 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     let mut disks = parse(&text).map_err(|error| error.at(DISKSTATS))?;
     for disk in &mut disks {
         let directory = format!("/sys/block/{}", disk.name.replace('/', "!"));
-        let number = |reading: &mut Reading<'_>, file: &str| {
-            let path = format!("{directory}/{file}");
-            let text = reading.read_optional(&path, 64)?;
-            let number = text.trim().parse::<u64>();
-            reading.keep(number.map_err(|_| FormatError::malformed("not a number").at(&path)))
-        };
-        disk.size_bytes =
-            number(reading, "size").map(|sectors| sectors.saturating_mul(SECTOR_BYTES));
-        disk.rotational = number(reading, "queue/rotational").map(|flag| flag != 0);
+        disk.size_bytes = reading
+            .read_number(&format!("{directory}/size"))
+            .map(|sectors| sectors.saturating_mul(SECTOR_BYTES));
+        disk.rotational = reading
+            .read_number(&format!("{directory}/queue/rotational"))
+            .map(|flag| flag != 0);
         if disk.kind() == DiskKind::Drive {
             disk.model = reading
-                .read_optional(&format!("{directory}/device/model"), 256)
-                .map(|model| model.trim().to_owned())
+                .read_word(&format!("{directory}/device/model"))
                 .unwrap_or_default();
         }
     }

@@ -70,7 +70,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
             guests.push(guest);
         }
     }
-    if guests.is_empty() && !reading.is_pve_node() {
+    if guests.is_empty() && !reading.exists("/etc/pve") {
         return Err(CollectError::NoData("not a Proxmox VE node"));
     }
     guests.sort_by_key(|guest| guest.vmid);
@@ -140,15 +140,13 @@ fn apply(
 /// One number; `max` means no limit and is absent.
 fn number(reading: &mut Reading<'_>, directory: &str, file: &str) -> Option<u64> {
     let path = format!("{directory}/{file}");
-    let text = reading.read_optional(&path, 64)?;
-    let number = whole_lines(&text).and_then(|text| match text.trim() {
-        "max" => Ok(None),
-        number => number
-            .parse()
-            .map(Some)
-            .map_err(|_| FormatError::malformed("not a number")),
-    });
-    reading.keep(number.map_err(|error| error.at(&path)))?
+    match reading.read_word(&path)?.as_str() {
+        "max" => None,
+        word => {
+            let number = word.parse();
+            reading.keep(number.map_err(|_| FormatError::malformed("not a number").at(&path)))
+        }
+    }
 }
 
 fn parse_cpu(text: &str, guest: &mut GuestRuntime) -> Result<(), FormatError> {
@@ -197,14 +195,9 @@ fn parse_io(text: &str, guest: &mut GuestRuntime) -> Result<(), FormatError> {
 /// threads waited for a CPU.
 fn add_process(reading: &mut Reading<'_>, guest: &mut GuestRuntime) {
     let path = format!("/run/qemu-server/{}.pid", guest.vmid);
-    let Some(text) = reading.read_optional(&path, 64) else {
+    let Some(pid) = reading.read_number(&path) else {
         return;
     };
-    let pid = text
-        .trim()
-        .parse::<u32>()
-        .map_err(|_| FormatError::malformed("not a PID").at(&path));
-    let Some(pid) = reading.keep(pid) else { return };
     let path = format!("/proc/{pid}/stat");
     let Some(text) = reading.read_optional(&path, KERNEL_FILE_LIMIT) else {
         return;
@@ -212,7 +205,7 @@ fn add_process(reading: &mut Reading<'_>, guest: &mut GuestRuntime) {
     let Some(process) = reading.keep(parse_process(&text).map_err(|error| error.at(&path))) else {
         return;
     };
-    guest.pid = Some(pid);
+    guest.pid = u32::try_from(pid).ok();
     guest.start_ticks = Some(process.start_ticks);
     guest.process_cpu_seconds_total = Some(process.cpu_seconds);
     guest.process_resident_bytes = Some(process.resident_pages.saturating_mul(PAGE_BYTES));
@@ -221,14 +214,14 @@ fn add_process(reading: &mut Reading<'_>, guest: &mut GuestRuntime) {
 
 /// vCPU threads are named `CPU 0/KVM`, `CPU 1/KVM`, ... (`qemu@accel/kvm`),
 /// or `CPU 0/TCG` under emulation.
-fn add_run_delay(reading: &mut Reading<'_>, pid: u32, guest: &mut GuestRuntime) {
+fn add_run_delay(reading: &mut Reading<'_>, pid: u64, guest: &mut GuestRuntime) {
     let tasks = format!("/proc/{pid}/task");
     let mut delay_seconds = 0.0;
     let mut threads = 0_u32;
     for tid in reading.list(&tasks).unwrap_or_default() {
         let directory = format!("{tasks}/{tid}");
         let is_vcpu = reading
-            .read_optional(&format!("{directory}/comm"), 64)
+            .read_word(&format!("{directory}/comm"))
             .is_some_and(|comm| comm.starts_with("CPU "));
         let path = format!("{directory}/schedstat");
         if is_vcpu && let Some(text) = reading.read_optional(&path, 256) {

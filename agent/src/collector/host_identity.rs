@@ -71,12 +71,16 @@ pub fn identify(host: &Host) -> (String, String) {
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     let is_pve_node = reading.is_pve_node();
     let (node_name, _) = identify(reading.host);
-    let line = |reading: &mut Reading<'_>, path: &str| {
-        reading
-            .read_optional(path, 4096)
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default()
-    };
+    if !is_pve_node && reading.exists("/etc/pve") {
+        // Proxmox VE is installed and pmxcfs is not there: not mounted, or dead.
+        let mounted = reading.link_target(LOCAL);
+        reading.keep(mounted);
+    }
+    // Read by `identify` already; here for the name of what is wrong with them.
+    for path in NAMES {
+        reading.read_optional(path, 4096);
+    }
+    let line = |reading: &mut Reading<'_>, path: &str| reading.read_word(path).unwrap_or_default();
     let mut identity = HostIdentity {
         node_name,
         is_pve_node,

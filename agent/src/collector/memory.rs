@@ -34,12 +34,8 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         .read(VMSTAT, KERNEL_FILE_LIMIT)
         .and_then(|text| parse_vmstat(&text, &mut memory).map_err(|error| error.at(VMSTAT)));
     reading.keep(vmstat);
-    memory.ksm_sharing_bytes = reading.read_optional(KSM, 64).and_then(|text| {
-        let pages = text.trim().parse::<u64>();
-        reading.keep(pages.map_err(|_| FormatError::malformed("not a number").at(KSM)))
-    });
-    memory.ksm_sharing_bytes = memory
-        .ksm_sharing_bytes
+    memory.ksm_sharing_bytes = reading
+        .read_number(KSM)
         .map(|pages| pages.saturating_mul(PAGE_BYTES));
     memory.arc = reading
         .read_optional(ARC, KERNEL_FILE_LIMIT)

@@ -5,7 +5,9 @@
 //! `lo`, while process 1 still lives in the node's network namespace. sysinfo
 //! knows neither bridges nor the guests behind taps.
 
-use pvelens_proto::agent::v1::{CollectionClass, InterfaceKind, Network, NetworkInterface};
+use pvelens_proto::agent::v1::{
+    CollectionClass, FailureKind, InterfaceKind, Network, NetworkInterface,
+};
 
 use super::{CollectError, Collector, FAST, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading};
 use crate::format::{FormatError, whole_lines};
@@ -124,25 +126,17 @@ fn describe(reading: &mut Reading<'_>, interface: &mut NetworkInterface) {
         .unwrap_or_default();
     interface.carrier_changes_total =
         number(reading, &directory, "carrier_changes").unwrap_or_default();
-    interface.enabled = word(reading, &directory, "flags")
-        .and_then(|flags| u64::from_str_radix(flags.trim_start_matches("0x"), 16).ok())
-        .is_some_and(|flags| flags & IFF_UP != 0);
-    // The kernel refuses these two for an interface that is down or has no
-    // such notion, with EINVAL: not worth a failure.
-    let quiet = |file: &str| {
-        let path = format!("{directory}/{file}");
-        reading
-            .host
-            .read(&path, 64)
-            .ok()
-            .map(|text| text.trim().to_owned())
-    };
-    interface.carrier = quiet("carrier").map(|carrier| carrier == "1");
+    interface.enabled = flags(reading, &directory).is_some_and(|flags| flags & IFF_UP != 0);
+    interface.carrier = quiet(reading, &directory, "carrier").map(|carrier| carrier == "1");
     // -1 = unknown.
-    interface.speed_megabits_per_second = quiet("speed").and_then(|speed| speed.parse().ok());
-    interface.master = reading
-        .link_target(&format!("{directory}/master"))
-        .ok()
+    interface.speed_megabits_per_second =
+        quiet(reading, &directory, "speed").and_then(|speed| speed.parse().ok());
+    let master = match reading.link_target(&format!("{directory}/master")) {
+        // It belongs to nobody.
+        Err(error) if error.is_not_found() => None,
+        result => reading.keep(result),
+    };
+    interface.master = master
         .and_then(|target| target.rsplit('/').next().map(str::to_owned))
         .unwrap_or_default();
     if interface.kind() == InterfaceKind::Bridge {
@@ -206,18 +200,31 @@ fn guest_of(name: &str) -> Option<(u32, u32)> {
 }
 
 fn word(reading: &mut Reading<'_>, directory: &str, file: &str) -> Option<String> {
-    reading
-        .read_optional(&format!("{directory}/{file}"), 256)
-        .map(|text| text.trim().to_owned())
+    reading.read_word(&format!("{directory}/{file}"))
 }
 
 fn number(reading: &mut Reading<'_>, directory: &str, file: &str) -> Option<u64> {
-    let text = word(reading, directory, file)?;
+    reading.read_number(&format!("{directory}/{file}"))
+}
+
+/// `0x1003`: hexadecimal, unlike the other files.
+fn flags(reading: &mut Reading<'_>, directory: &str) -> Option<u64> {
+    let word = word(reading, directory, "flags")?;
+    let flags = u64::from_str_radix(word.trim_start_matches("0x"), 16);
+    let path = format!("{directory}/flags");
+    reading.keep(flags.map_err(|_| FormatError::malformed("not a number").at(&path)))
+}
+
+/// As [`word`]. The kernel refuses some of them with EINVAL for an interface
+/// that is down or has no such notion: not worth a failure.
+fn quiet(reading: &mut Reading<'_>, directory: &str, file: &str) -> Option<String> {
     let path = format!("{directory}/{file}");
-    reading.keep(
-        text.parse()
-            .map_err(|_| FormatError::malformed("not a number").at(&path)),
-    )
+    let text = match reading.read(&path, 256) {
+        Err(error) if matches!(error.kind, FailureKind::NotFound | FailureKind::Io) => return None,
+        result => reading.keep(result)?,
+    };
+    let word = whole_lines(&text).map(|line| line.trim().to_owned());
+    reading.keep(word.map_err(|error| error.at(&path)))
 }
 
 #[cfg(test)]

@@ -51,3 +51,19 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     }
     Ok(Payload::Sensors(Sensors { temperatures }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::tests::{kinds, sample};
+
+    #[test]
+    fn a_tree_of_files_has_no_sensors_and_that_is_no_failure() {
+        let tree = sample(
+            &COLLECTOR,
+            &[("sys/class/hwmon/hwmon0/temp1_input", "40000\n")],
+        );
+        assert!(matches!(tree.payload, Some(Payload::NoData(_))));
+        assert_eq!(kinds(&tree), []);
+    }
+}

@@ -79,7 +79,6 @@ fn starts_with(components: &[&str], pattern: &[&str]) -> bool {
 }
 
 /// `/proc/PID/io`, `/proc/PID/task/TID/io`, and everything below such a name.
-/// `/proc/pressure/io` only looks like one.
 fn is_process_secret(components: &[&str]) -> bool {
     match components {
         ["proc", process, "task", _, file, ..] | ["proc", process, file, ..] => {

@@ -150,7 +150,12 @@ pub(super) fn running(input: &Input<'_>, guest: &Guest) -> Result<(), Outcome> {
         return Err(Outcome::NotApplicable(TEMPLATE));
     }
     let Some(at) = guest.figures.at else {
-        return Err(Outcome::Unknown(Unknown::NotReported));
+        // A guest that does not run may have no figures.
+        return Err(if guest.status == GuestStatus::Stopped {
+            Outcome::NotApplicable(NOT_RUNNING)
+        } else {
+            Outcome::Unknown(Unknown::NotReported)
+        });
     };
     if !input.is_recent(at, input.params.limits.state_age) {
         return Err(Outcome::Unknown(Unknown::Stale { since: at }));

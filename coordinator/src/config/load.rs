@@ -198,6 +198,8 @@ fn suggestion(name: &str, known: &Table, prefix: &str) -> Option<String> {
         .map(|key| format!("{prefix}{key}"))
         .map(|key| (strsim::damerau_levenshtein(name, &key), key))
         .min()
-        .filter(|(distance, key)| *distance <= SUGGESTION_DISTANCE && *distance < key.len() - prefix.len())
+        .filter(|(distance, key)| {
+            *distance <= SUGGESTION_DISTANCE && *distance < key.len() - prefix.len()
+        })
         .map(|(_, key)| key)
 }

@@ -39,6 +39,9 @@ pub(crate) struct Agent {
     pub(crate) rates: Rates,
     pub(super) collectors: BTreeMap<Name, Collector>,
     pub(super) stream: Stream,
+    /// When an update of an epoch that had ended arrived last: two agents use
+    /// one name.
+    pub(crate) doubled_at: Option<Timestamp>,
     /// By the node's clock.
     pub(super) booted: Option<Timestamp>,
 }
@@ -115,6 +118,7 @@ impl Agent {
             rates: Rates::default(),
             collectors: BTreeMap::new(),
             stream: Stream::default(),
+            doubled_at: None,
             booted: None,
         };
         agent.describe(described);

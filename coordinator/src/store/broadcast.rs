@@ -23,8 +23,10 @@ use crate::{
 const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 /// pmxcfs itself forgets a broadcast after five minutes.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
-/// Entries of one table; one more than what all members may have together.
-const ENTRIES: usize = 60_000;
+/// What may be known at one time: somewhat more than there can be.
+const NODES: usize = 512;
+const GUESTS: usize = 60_000;
+const STORAGES_PER_NODE: usize = 2_000;
 
 /// Something broadcast, and when it was computed and received.
 #[derive(Debug)]
@@ -62,7 +64,8 @@ impl Broadcasts {
     ) {
         for node in delivered.nodes {
             let computed = node.computed_at;
-            let Some(newer) = newer_by_name(&mut self.nodes, &node.name, computed, received) else {
+            let Some(newer) = newer_by_name(&mut self.nodes, NODES, &node.name, computed, received)
+            else {
                 continue;
             };
             series.node(&newer.0, &node, newer.1);
@@ -72,7 +75,7 @@ impl Broadcasts {
         for storage in delivered.storages {
             let computed = storage.computed_at;
             if !self.storages.contains_key(storage.node.as_str()) {
-                if self.storages.len() >= ENTRIES {
+                if self.storages.len() >= NODES {
                     continue;
                 }
                 self.storages
@@ -81,7 +84,13 @@ impl Broadcasts {
             let Some(of_node) = self.storages.get_mut(storage.node.as_str()) else {
                 continue;
             };
-            let Some(newer) = newer_by_name(of_node, &storage.name, computed, received) else {
+            let Some(newer) = newer_by_name(
+                of_node,
+                STORAGES_PER_NODE,
+                &storage.name,
+                computed,
+                received,
+            ) else {
                 continue;
             };
             series.storage(&storage, newer.1);
@@ -91,7 +100,7 @@ impl Broadcasts {
             let Some(computed) = usable(guest.computed_at, received) else {
                 continue;
             };
-            let full = self.guests.len() >= ENTRIES;
+            let full = self.guests.len() >= GUESTS;
             match self.guests.get_mut(&guest.vmid) {
                 Some(known) if known.computed < computed => {
                     *known = broadcast(guest, computed, received);
@@ -163,6 +172,7 @@ impl<F: Fn(&str) -> bool> Series<'_, F> {
 /// The name to keep it under and its time, when it is newer than what is known.
 fn newer_by_name<T>(
     known: &mut BTreeMap<Name, Broadcast<T>>,
+    limit: usize,
     name: &str,
     computed: Option<WireTime>,
     received: Timestamp,
@@ -174,7 +184,7 @@ fn newer_by_name<T>(
             newest.seen_again(computed, received);
             None
         }
-        None => (known.len() < ENTRIES).then(|| (name.into(), computed)),
+        None => (known.len() < limit).then(|| (name.into(), computed)),
     }
 }
 

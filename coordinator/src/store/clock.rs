@@ -22,6 +22,8 @@ pub(crate) struct Clock {
     older: Option<Smallest>,
     /// A heartbeat was heard, which is sent when it says it was.
     heard: bool,
+    /// What times of the node are ahead by, beyond noise.
+    correction: Option<SignedDuration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,7 @@ impl Clock {
                 *newer = Some(Smallest { span, difference });
             }
         }
+        self.correction = self.offset().filter(|offset| offset.abs() >= NOISE);
     }
 
     /// Positive when the node's clock is ahead.
@@ -69,11 +72,11 @@ impl Clock {
     /// A time of the node's clock as the coordinator's clock had it. What was
     /// received cannot be from later.
     pub(crate) fn correct(&self, observed: Timestamp, received: Timestamp) -> Timestamp {
-        let offset = self.offset().filter(|offset| offset.abs() >= NOISE);
-        observed
-            .checked_sub(offset.unwrap_or_default())
-            .unwrap_or(observed)
-            .min(received)
+        let corrected = match self.correction {
+            Some(offset) => observed.checked_sub(offset).unwrap_or(observed),
+            None => observed,
+        };
+        corrected.min(received)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which object has which series.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -14,8 +14,11 @@ use crate::{
 
 /// Key of an object that has no series. Never given out.
 pub(crate) const NO_SERIES: ObjectKey = ObjectKey(u32::MAX);
-/// Objects of one cluster that may have series.
-const OBJECTS: usize = 200_000;
+/// What may have series in one cluster: somewhat more than there can be at one
+/// time.
+const NODES: usize = 512;
+const GUESTS: usize = 60_000;
+const STORAGES_PER_NODE: usize = 2_000;
 /// Seconds for which an object without new values keeps its key: longer than
 /// its values are kept.
 const KEPT_SECONDS: i64 = 3_600;
@@ -26,7 +29,7 @@ pub(crate) struct Keys {
     nodes: HashMap<Name, Known>,
     /// By VMID and kind: a VMID that was given to another kind of guest is
     /// another object.
-    guests: HashMap<(u32, i32), Known>,
+    guests: BTreeMap<(u32, i32), Known>,
     /// By node, then storage.
     storages: HashMap<Name, HashMap<Name, Known>>,
 }
@@ -50,10 +53,9 @@ impl Keys {
         self.nodes.get(name).map_or(NO_SERIES, |known| known.key)
     }
 
-    pub(crate) fn guest(&self, vmid: u32, kind: i32) -> ObjectKey {
-        self.guests
-            .get(&(vmid, kind))
-            .map_or(NO_SERIES, |known| known.key)
+    /// Sorted by VMID and kind.
+    pub(crate) fn guests(&self) -> impl Iterator<Item = ((u32, i32), ObjectKey)> {
+        self.guests.iter().map(|(id, known)| (*id, known.key))
     }
 
     pub(crate) fn storage(&self, node: &str, storage: &str) -> ObjectKey {
@@ -69,7 +71,7 @@ impl Keys {
         recorder: &mut Recorder,
         at: Timestamp,
     ) -> ObjectKey {
-        let full = self.nodes.len() >= OBJECTS;
+        let full = self.nodes.len() >= NODES;
         touch(&mut self.nodes, name, Name::clone, full, recorder, at)
     }
 
@@ -80,15 +82,16 @@ impl Keys {
         recorder: &mut Recorder,
         at: Timestamp,
     ) -> ObjectKey {
-        let full = self.guests.len() >= OBJECTS;
-        touch(
-            &mut self.guests,
-            &(vmid, kind),
-            |id| *id,
-            full,
-            recorder,
-            at,
-        )
+        if let Some(known) = self.guests.get_mut(&(vmid, kind)) {
+            known.used = known.used.max(at);
+            return known.key;
+        }
+        if self.guests.len() >= GUESTS {
+            return NO_SERIES;
+        }
+        let key = recorder.allocate();
+        self.guests.insert((vmid, kind), Known { key, used: at });
+        key
     }
 
     pub(super) fn touch_storage(
@@ -98,11 +101,11 @@ impl Keys {
         recorder: &mut Recorder,
         at: Timestamp,
     ) -> ObjectKey {
-        if self.storages.len() >= OBJECTS && !self.storages.contains_key(node) {
+        if self.storages.len() >= NODES && !self.storages.contains_key(node) {
             return NO_SERIES;
         }
         let storages = self.storages.entry(Name::clone(node)).or_default();
-        let full = storages.len() >= OBJECTS;
+        let full = storages.len() >= STORAGES_PER_NODE;
         touch(storages, storage, |name| name.into(), full, recorder, at)
     }
 

@@ -71,6 +71,24 @@ fn a_new_epoch_starts_over_and_the_old_one_stays_closed() {
 }
 
 #[test]
+fn two_agents_under_one_name_are_named() {
+    let mut store = Store::default();
+    let mut first = Feed::new("c", "pve1");
+    let mut second = Feed::new("c", "pve1");
+    second.restart("other");
+    first.send(&mut store, 0, vec![cpu(1.0, 9.0)]);
+    second.send(&mut store, 5, vec![cpu(1.0, 9.0)]);
+    assert!(view(&store, 5).nodes[0].failures.is_empty());
+    assert_eq!(
+        first.send(&mut store, 10, vec![cpu(2.0, 18.0)]),
+        Appended::Accepted
+    );
+    let failures = &view(&store, 10).nodes[0].failures;
+    assert!(failures[0].detail.starts_with("two agents"));
+    assert!(view(&store, 2_000).nodes[0].failures.is_empty());
+}
+
+#[test]
 fn unchanged_refreshes_the_value_it_speaks_of_and_no_other() {
     let mut store = Store::default();
     let mut feed = Feed::new("c", "pve1");
@@ -230,6 +248,12 @@ fn connections_are_shown_as_they_are() {
         (agent.connected, agent.last_error.as_str()),
         (false, "reset")
     );
+    // The node was renamed: the same socket, another agent.
+    store.connected(&feed.described, "/run/a.sock", at(3));
+    let renamed = Feed::new("c", "pve2");
+    store.connected(&renamed.described, "/run/a.sock", at(4));
+    let connected: Vec<bool> = store.agents().iter().map(|agent| agent.connected).collect();
+    assert_eq!(connected, [false, true]);
 }
 
 #[test]
@@ -356,6 +380,6 @@ fn what_is_not_heard_of_any_more_is_forgotten() {
     assert!(store.history().series_count() > 0);
     feed.send(&mut store, 8_000, vec![guest_list(&[(100, "pve1")])]);
     assert_eq!(store.history().series_count(), 0);
-    assert_eq!(store.clusters["c"].keys.guest(100, 1), keys::NO_SERIES);
+    assert_eq!(store.clusters["c"].keys.guests().count(), 0);
     assert!(store.clusters["c"].broadcasts.guests.is_empty());
 }

@@ -23,6 +23,7 @@ use crate::store::{
 mod authority;
 mod figures;
 mod guest;
+mod measured;
 mod node;
 mod storage;
 #[cfg(test)]
@@ -44,6 +45,8 @@ pub fn build(store: &Store, at: Timestamp) -> View {
         at,
         ..View::default()
     };
+    view.guests
+        .reserve(store.clusters().values().map(ClusterStore::guests).sum());
     for (id, cluster) in store.clusters() {
         // More clusters, nodes or guests than 32 bits count do not fit in memory.
         let index = ClusterIndex(length(view.clusters.len()));

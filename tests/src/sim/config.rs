@@ -8,13 +8,41 @@ use super::{
     tree::Tree,
 };
 
-pub(super) fn write(state: &State, tree: &mut Tree) -> io::Result<()> {
-    for guest in &state.guests {
-        tree.write(&guest_path(state, guest), &guest_text(guest))?;
-    }
-    tree.write("/etc/pve/storage.cfg", &storage_text(state))?;
+/// One file, the same on every member.
+#[derive(Debug, Clone)]
+pub(super) struct ConfigFile {
+    /// What its change counter goes by: `guest/100`, `storage.cfg`.
+    pub(super) name: String,
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+/// All files, made once for all members.
+pub(super) fn files(state: &State) -> Vec<ConfigFile> {
+    let shared = |name: &str, text: String| ConfigFile {
+        name: name.to_owned(),
+        path: format!("/etc/pve/{name}"),
+        text,
+    };
+    let mut files: Vec<ConfigFile> = state
+        .guests
+        .iter()
+        .map(|guest| ConfigFile {
+            name: format!("guest/{}", guest.vmid),
+            path: guest_path(state, guest),
+            text: guest_text(guest),
+        })
+        .collect();
+    files.push(shared("storage.cfg", storage_text(state)));
     if !state.standalone {
-        tree.write("/etc/pve/corosync.conf", &corosync_text(state))?;
+        files.push(shared("corosync.conf", corosync_text(state)));
+    }
+    files
+}
+
+pub(super) fn write(files: &[ConfigFile], tree: &mut Tree) -> io::Result<()> {
+    for file in files {
+        tree.write(&file.path, &file.text)?;
     }
     Ok(())
 }
@@ -28,7 +56,7 @@ fn guest_path(state: &State, guest: &Guest) -> String {
     format!("/etc/pve/nodes/{node}/{directory}/{}.conf", guest.vmid)
 }
 
-pub(super) fn guest_text(guest: &Guest) -> String {
+fn guest_text(guest: &Guest) -> String {
     let mut text = String::new();
     let settings = |text: &mut String| {
         for (key, value) in &guest.config {
@@ -51,7 +79,7 @@ pub(super) fn guest_text(guest: &Guest) -> String {
     text
 }
 
-pub(super) fn storage_text(state: &State) -> String {
+fn storage_text(state: &State) -> String {
     let mut text = String::new();
     for storage in &state.storages {
         line(&mut text, &format!("{}: {}", storage.kind, storage.name));
@@ -63,7 +91,7 @@ pub(super) fn storage_text(state: &State) -> String {
     text
 }
 
-pub(super) fn corosync_text(state: &State) -> String {
+fn corosync_text(state: &State) -> String {
     let corosync = &state.corosync;
     let mut text = "logging {\n  debug: off\n  to_syslog: yes\n}\n\nnodelist {\n".to_owned();
     for node in &state.nodes {

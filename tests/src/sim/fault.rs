@@ -121,4 +121,71 @@ mod tests {
         assert!(read("fault = 'gremlins'").is_err());
         assert!(read("fault = 'crypto_off'\nnode = 'pve1'").is_err());
     }
+
+    /// Parameters for every fault, in a cluster of three nodes.
+    const PARAMETERS: &str = "node = 'pve2'\nvmid = 100\nother = 200\nseconds = 1.0\nshare = 0.7\n\
+        disk = 'sda'\nmilliseconds = 200.0\navailable_percent = 3.0\nfree_percent = 3.0\nnic = 'nic1'\n\
+        storage = 'backup'\nused_percent = 97.0\ndays = 60\n";
+
+    /// Reads a fault with those of the parameters that it knows.
+    fn sample(name: &str) -> Fault {
+        let mut table: toml::Table = toml::from_str(PARAMETERS).unwrap();
+        let is_container = [
+            "privileged",
+            "privileged_nesting",
+            "bind_mount_system",
+            "unconfined",
+            "not_backed_up",
+        ];
+        if is_container.contains(&name) {
+            table.insert("vmid".to_owned(), 200.into());
+        }
+        table.insert("fault".to_owned(), name.into());
+        loop {
+            match Fault::from_table(table.clone()) {
+                Ok(fault) => return fault,
+                Err(error) => {
+                    let text = error.to_string();
+                    let unknown = text.split('`').nth(1).map(str::to_owned);
+                    let removed = unknown.and_then(|key| table.remove(&key));
+                    assert!(
+                        removed.is_some() && text.contains("unknown field"),
+                        "{name}: {text}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_fault_changes_the_cluster_and_all_but_the_harmless_have_a_label() {
+        let spec = crate::sim::ClusterSpec {
+            nodes: 4,
+            ..Default::default()
+        };
+        let healthy = crate::sim::build::state(&spec, crate::sim::START_MILLIS);
+        let names = [
+            ClusterFault::NAMES,
+            NodeFault::NAMES,
+            StorageFault::NAMES,
+            GuestFault::NAMES,
+        ]
+        .concat();
+        assert!(names.len() >= 35);
+        for name in names {
+            let fault = sample(name);
+            let mut labels = Labels::default();
+            fault.label(&healthy, &mut labels);
+            let harmless =
+                ["reboot", "restart_guest", "stop_guest", "make_template"].contains(&name);
+            assert_eq!(labels.expect.is_empty(), harmless, "{name}");
+            let mut state = healthy.clone();
+            fault.apply(&mut state);
+            assert_ne!(
+                format!("{state:?}"),
+                format!("{healthy:?}"),
+                "{name} changes nothing"
+            );
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub enum Role {
     #[default]
     Root,
     Consequence,
+    /// Both readings are right.
+    Either,
 }
 
 /// A finding that may be there, or must not be.
@@ -53,6 +55,10 @@ impl Labels {
 
     pub fn consequence(&mut self, check: &str, subject: impl Into<String>, severity: Severity) {
         self.push(check, subject.into(), severity, Role::Consequence);
+    }
+
+    pub fn either(&mut self, check: &str, subject: impl Into<String>, severity: Severity) {
+        self.push(check, subject.into(), severity, Role::Either);
     }
 
     pub fn allow(&mut self, check: &str, subject: impl Into<String>) {

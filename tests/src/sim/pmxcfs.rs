@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    config::{corosync_text, guest_text, line, storage_text},
+    config::{self, ConfigFile, line},
     state::{
         Guest, Kind, Node, Share, State, Storage, StorageOnNode, real, seconds, share_of, whole,
     },
@@ -25,20 +25,16 @@ pub(super) struct Versions {
     counters: BTreeMap<String, (u64, u64)>,
     membership: u64,
     online: Vec<(bool, u32)>,
+    files: Vec<ConfigFile>,
 }
 
 impl Versions {
     /// Counts what changed since the last time.
     pub(super) fn update(&mut self, state: &State) {
-        for guest in &state.guests {
-            let place = format!("{}@{}", guest.vmid, state.nodes[guest.node].name);
-            self.count(
-                &format!("guest/{}", guest.vmid),
-                &(place, guest_text(guest)),
-            );
+        self.files = config::files(state);
+        for ConfigFile { name, path, text } in &self.files {
+            count(&mut self.counters, name, &(path, text));
         }
-        self.count("storage.cfg", &storage_text(state));
-        self.count("corosync.conf", &corosync_text(state));
         let online: Vec<_> = state
             .nodes
             .iter()
@@ -50,20 +46,9 @@ impl Versions {
         }
     }
 
-    fn count(&mut self, name: &str, content: &impl Hash) {
-        let mut hasher = DefaultHasher::new();
-        content.hash(&mut hasher);
-        let hash = hasher.finish();
-        match self.counters.get_mut(name) {
-            Some((last, counter)) => {
-                if *last != hash {
-                    (*last, *counter) = (hash, *counter + 1);
-                }
-            }
-            None => {
-                self.counters.insert(name.to_owned(), (hash, 1));
-            }
-        }
+    /// Configuration as every member shows it.
+    pub(super) fn files(&self) -> &[ConfigFile] {
+        &self.files
     }
 
     fn of(&self, name: &str) -> u64 {
@@ -77,6 +62,22 @@ impl Versions {
             .filter(|(name, _)| name.starts_with("guest/"))
             .map(|(_, (_, counter))| *counter)
             .sum()
+    }
+}
+
+fn count(counters: &mut BTreeMap<String, (u64, u64)>, name: &str, content: &impl Hash) {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    let hash = hasher.finish();
+    match counters.get_mut(name) {
+        Some((last, counter)) => {
+            if *last != hash {
+                (*last, *counter) = (hash, *counter + 1);
+            }
+        }
+        None => {
+            counters.insert(name.to_owned(), (hash, 1));
+        }
     }
 }
 

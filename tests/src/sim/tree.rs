@@ -172,15 +172,16 @@ impl Tree {
     }
 
     fn edited(&self, path: &str, text: &str) -> Option<String> {
-        self.edits.iter().filter(|edit| edit.path == path).fold(
-            Some(text.to_owned()),
-            |text, edit| match &edit.operation {
+        let mut text = Some(text.to_owned());
+        for edit in self.edits.iter().filter(|edit| edit.path == path) {
+            text = match &edit.operation {
                 Operation::Replace { from, to } => text.map(|text| text.replace(from, to)),
                 Operation::Append(more) => Some(text.unwrap_or_default() + more),
                 Operation::Write(all) => Some(all.clone()),
                 Operation::Remove => None,
-            },
-        )
+            };
+        }
+        text
     }
 
     fn place(&self, path: &str) -> PathBuf {

@@ -11,7 +11,7 @@ pub(super) fn node(
     index: usize,
     tree: &mut Tree,
 ) -> io::Result<()> {
-    config::write(state, tree)?;
+    config::write(versions.files(), tree)?;
     pmxcfs::write(state, versions, index, tree)?;
     metrics::write(state, index, tree)?;
     proc::write(state, index, tree)?;

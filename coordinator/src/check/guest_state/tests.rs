@@ -53,6 +53,8 @@ fn the_state_must_be_known_and_recent() {
     assert_eq!(scene.judge(ID, VM), "unknown");
     scene.view.guests[0].status = GuestStatus::Stopped;
     assert_eq!(scene.judge(ID, VM), "not applicable");
+    scene.view.guests[0].figures.at = None;
+    assert_eq!(scene.judge(ID, VM), "not applicable");
     scene.view.guests[0].template = true;
     assert_eq!(scene.judge(ID, VM), "not applicable");
 }

@@ -194,7 +194,7 @@ fn the_registry_is_what_the_catalogue_says() {
         })
         .flat_map(|line| line.split('`').skip(1).step_by(2))
         .collect();
-    assert_eq!(floor.len() > 30, true, "the floor was not found");
+    assert!(floor.len() > 30, "the floor was not found");
     for check in CHECKS {
         let id = check.id;
         let entry = entries

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use pvelens_proto::agent::v1::{self as wire, GuestKind};
 
-use super::guest::Measured;
+use super::measured::Measured;
 use crate::{
     store::series::container_memory,
     view::{GuestFigures, MemorySource},
@@ -11,7 +11,7 @@ use crate::{
 
 /// A broadcast must be this much newer to win over the node's own figures,
 /// which say more.
-const MARGIN: SignedDuration = SignedDuration::from_mins(1);
+pub(super) const MARGIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Its own node's figures, else the broadcast, else kernel accounting.
 pub(super) fn of(kind: GuestKind, measured: &Measured<'_>, stopped: bool) -> GuestFigures {

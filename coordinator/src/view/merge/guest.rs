@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pvelens_proto::agent::v1::{self as wire, GuestKind};
+use pvelens_proto::agent::v1::GuestKind;
 
-use super::{BROADCAST_FRESH, FRESH, Member, Scene, figures, heard, is_before, length};
+use super::{
+    BROADCAST_FRESH, FRESH, Scene, figures, is_before,
+    measured::{Entry, Measured, Walk},
+};
 use crate::{
-    store::{
-        agent::Agent,
-        clock::plausible,
-        facts::{Held, KnownConfig},
-    },
-    view::{Dated, Guest, GuestRates, GuestRef, GuestStatus, Name, View},
+    history::ObjectKey,
+    store::{agent::Agent, facts::KnownConfig, keys::NO_SERIES},
+    view::{Dated, Guest, GuestRates, GuestStatus, Name, View},
 };
 
 /// Where a guest is, before anything else is known of it.
@@ -20,23 +20,6 @@ struct Listed<'l> {
     vmid: u32,
     kind: GuestKind,
     node: &'l str,
-}
-
-/// One guest in its node's own lists.
-pub(super) struct Measured<'a> {
-    pub(super) status: Option<Entry<'a, wire::PveStatus, wire::PveGuestStatus>>,
-    pub(super) runtime: Option<Entry<'a, wire::GuestRuntimes, wire::GuestRuntime>>,
-    /// The node's list of running guests is fresh: a guest that is not in it
-    /// does not run there.
-    pub(super) runtimes_at: Option<Timestamp>,
-    pub(super) broadcast: Option<Dated<&'a wire::BroadcastGuest>>,
-}
-
-pub(super) struct Entry<'a, L, T> {
-    list: &'a Held<L>,
-    position: usize,
-    pub(super) value: &'a T,
-    pub(super) at: Timestamp,
 }
 
 impl Scene<'_> {
@@ -47,13 +30,18 @@ impl Scene<'_> {
             .map_or(&[][..], |configs| &configs.value)
             .iter()
             .peekable();
+        let mut keys = self.store.keys.guests().peekable();
+        let mut walk = Walk::new(self.nodes.len());
+        let listed = self.listed();
         let mut last = ("", None);
-        for listed in self.listed() {
-            while configs
-                .next_if(|known| known.config.vmid < listed.vmid)
-                .is_some()
-            {}
-            let config = configs.next_if(|known| known.config.vmid == listed.vmid);
+        for listed in listed {
+            let vmid = listed.vmid;
+            while configs.next_if(|known| known.config.vmid < vmid).is_some() {}
+            let config = configs.next_if(|known| known.config.vmid == vmid);
+            let id = (vmid, i32::from(listed.kind));
+            while keys.next_if(|(known, _)| *known < id).is_some() {}
+            let key = keys.next_if(|(known, _)| *known == id);
+            let key = key.map_or(NO_SERIES, |(_, key)| key);
             // Lists tend to name the same node many times in a row.
             if last.0 != listed.node {
                 last = (listed.node, self.position(listed.node));
@@ -62,7 +50,8 @@ impl Scene<'_> {
             let Some(member) = self.nodes.get(position) else {
                 continue;
             };
-            let guest = self.guest(&listed, position, member, config);
+            let measured = walk.measure(self, id, position, member);
+            let guest = self.guest(&listed, position, key, &measured, config);
             if let Some(node) = view.nodes.get_mut(guest.node.get()) {
                 node.guests_total += 1;
                 node.guests_running += u32::from(guest.status == GuestStatus::Running);
@@ -117,11 +106,11 @@ impl Scene<'_> {
         &self,
         listed: &Listed<'_>,
         position: usize,
-        member: &Member<'_>,
+        key: ObjectKey,
+        measured: &Measured<'_>,
         known: Option<&Arc<KnownConfig>>,
     ) -> Guest {
-        let measured = self.measured(listed, member);
-        let status = self.status(&measured);
+        let status = self.status(measured);
         let config = known.map(|known| &known.config);
         let settings = config.and_then(|config| config.settings.as_ref());
         let template = settings.is_some_and(|settings| settings.template)
@@ -134,71 +123,22 @@ impl Scene<'_> {
                 .is_some_and(|broadcast| broadcast.value.template);
         let stopped = status == GuestStatus::Stopped;
         Guest {
-            key: self.store.keys.guest(listed.vmid, listed.kind.into()),
+            key,
             cluster: self.cluster,
             vmid: listed.vmid,
             kind: listed.kind,
-            name: name(known, &measured),
+            name: name(known, measured),
             node: self.index(position),
             template,
             config: config.map(Arc::clone),
-            figures: figures::of(listed.kind, &measured, stopped),
-            rates: member
+            figures: figures::of(listed.kind, measured, stopped),
+            rates: measured
                 .agent
                 .filter(|_| !stopped)
-                .and_then(|agent| self.guest_rates(listed.kind, agent, &measured)),
+                .and_then(|agent| self.guest_rates(listed.kind, agent, measured)),
             status,
             pve_status: measured.status.as_ref().map(Entry::share),
             runtime: measured.runtime.as_ref().map(Entry::share),
-        }
-    }
-
-    fn measured<'m>(&'m self, listed: &Listed<'_>, member: &Member<'m>) -> Measured<'m> {
-        let kind = i32::from(listed.kind);
-        let status = member.pve_status.as_ref().and_then(|held| {
-            let guests = &held.value.value.guests;
-            let position = guests
-                .binary_search_by_key(&listed.vmid, |guest| guest.vmid)
-                .ok()?;
-            let value = guests.get(position).filter(|guest| guest.kind == kind)?;
-            let computed = plausible(value.computed_at.as_ref());
-            let at = match (computed, member.agent) {
-                (Some(computed), Some(agent)) => {
-                    agent.clock.correct(computed, held.value.stamp.received)
-                }
-                _ => held.at,
-            };
-            Some(Entry {
-                list: held.value,
-                position,
-                value,
-                at,
-            })
-        });
-        let runtime = member.runtimes.as_ref().and_then(|held| {
-            let guests = &held.value.value.guests;
-            let position = guests
-                .binary_search_by_key(&listed.vmid, |guest| guest.vmid)
-                .ok()?;
-            let value = guests.get(position).filter(|guest| guest.kind == kind)?;
-            Some(Entry {
-                list: held.value,
-                position,
-                value,
-                at: held.at,
-            })
-        });
-        let broadcast = self.store.broadcasts.guests.get(&listed.vmid);
-        Measured {
-            status,
-            runtime,
-            runtimes_at: member.runtimes.as_ref().map(|runtimes| runtimes.at),
-            broadcast: broadcast.and_then(|broadcast| {
-                Some(Dated {
-                    value: &broadcast.value,
-                    at: heard(broadcast, member.agent, self.at)?,
-                })
-            }),
         }
     }
 
@@ -277,18 +217,6 @@ impl Scene<'_> {
             },
             at: newest,
         })
-    }
-}
-
-impl<L, T> Entry<'_, L, T> {
-    fn share(&self) -> Dated<GuestRef<L>> {
-        Dated {
-            value: GuestRef {
-                list: Arc::clone(&self.list.value),
-                position: length(self.position),
-            },
-            at: self.at,
-        }
     }
 }
 

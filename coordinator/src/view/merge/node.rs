@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use pvelens_proto::agent::v1::FailureKind;
 
 use super::{FRESH, Member, Scene, held};
 use crate::{
@@ -10,8 +11,14 @@ use crate::{
         agent::Agent,
         facts::{Held, Stamp},
     },
-    view::{AgentState, CoverageLevel, Dated, Fact, Name, Node, NodeFacts, NodeRates, NodeStatus},
+    view::{
+        AgentState, CollectorFailure, CoverageLevel, Dated, Fact, Name, Node, NodeFacts, NodeRates,
+        NodeStatus,
+    },
 };
+
+/// How long a second agent of one name is remembered.
+const DOUBLED: SignedDuration = SignedDuration::from_mins(10);
 
 impl Scene<'_> {
     /// Sorted by name. Guests are counted later.
@@ -50,9 +57,7 @@ impl Scene<'_> {
                 value: broadcast.value.clone(),
                 at,
             }),
-            failures: agent
-                .map(|agent| agent.failures().cloned().collect())
-                .unwrap_or_default(),
+            failures: agent.map(|agent| self.failures(agent)).unwrap_or_default(),
             guests_running: 0,
             guests_total: 0,
         }
@@ -82,6 +87,23 @@ impl Scene<'_> {
             value: Arc::clone(&held.value.value),
             at: held.at,
         })
+    }
+
+    /// Sorted by collector and path.
+    fn failures(&self, agent: &Agent) -> Vec<CollectorFailure> {
+        let doubled = agent
+            .doubled_at
+            .filter(|at| self.is_recent(*at, DOUBLED))
+            .map(|at| CollectorFailure {
+                collector: "agent".into(),
+                path: String::new(),
+                kind: FailureKind::Unspecified,
+                detail: "two agents deliver under the name of this node".to_owned(),
+                at,
+            });
+        let mut failures: Vec<_> = agent.failures().cloned().chain(doubled).collect();
+        failures.sort_by(|a, b| (&a.collector, &a.path).cmp(&(&b.collector, &b.path)));
+        failures
     }
 
     /// The parts come from different collectors: one that stopped is left out

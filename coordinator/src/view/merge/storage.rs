@@ -71,14 +71,14 @@ impl Scene<'_> {
             used_bytes: None,
         };
         let own = self.own_word(entry, member, nothing);
-        let broadcast = self.broadcast_word(entry, name, member, nothing);
         // The node's own word says more, as long as it is not old.
-        let chosen = match (own, broadcast) {
-            (Some(own), Some(broadcast)) if own.at < broadcast.at && !self.is_current(&own) => {
-                broadcast
-            }
-            (Some(own), _) => own,
-            (None, broadcast) => broadcast.unwrap_or(nothing),
+        let chosen = match own.filter(|own| self.is_current(own)) {
+            Some(own) => own,
+            None => own
+                .into_iter()
+                .chain(self.broadcast_word(entry, name, member, nothing))
+                .max_by_key(|word| word.at)
+                .unwrap_or(nothing),
         };
         let status = if entry.disabled {
             StorageStatus::Disabled

@@ -119,7 +119,9 @@ impl ClusterFault {
                 }
             }
             Self::Partition { node } => {
-                labels.root("cluster.quorum.lost", "cluster", Critical);
+                // Lost on that node, because it is alone; or both follow from
+                // the same cut cable.
+                labels.either("cluster.quorum.lost", "cluster", Critical);
                 labels.root("cluster.node.offline", format!("node/{node}"), Critical);
                 if is_fragile(state, 1) {
                     labels.consequence("cluster.quorum.fragile", "cluster", Critical);
@@ -154,10 +156,10 @@ impl ClusterFault {
                     Critical,
                 );
             }
-            Self::BridgeMissing { vmid, .. } => {
+            Self::BridgeMissing { node, .. } => {
                 labels.root(
                     "network.bridge.missing_on_node",
-                    format!("guest/{vmid}"),
+                    format!("node/{node}"),
                     Warning,
                 );
             }

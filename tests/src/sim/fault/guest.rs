@@ -3,7 +3,7 @@
 use pvelens::finding::Severity::{Critical, Info, Warning};
 use serde::{Deserialize, Serialize};
 
-use super::super::state::{Guest, Kind, Snapshot, State};
+use super::super::state::{Guest, Snapshot, State};
 use crate::sim::label::Labels;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -168,22 +168,6 @@ impl GuestFault {
                 labels.root("guest.snapshot.old", subject, severity);
             }
             Self::RestartGuest { .. } | Self::StopGuest { .. } | Self::MakeTemplate { .. } => {}
-        }
-    }
-
-    /// Whether it can happen to a guest of this kind.
-    #[must_use]
-    pub fn suits(&self, kind: Kind) -> bool {
-        match self {
-            Self::IoError { .. } | Self::CacheUnsafe { .. } | Self::MakeTemplate { .. } => {
-                kind == Kind::Qemu
-            }
-            Self::Privileged { .. }
-            | Self::PrivilegedNesting { .. }
-            | Self::BindMountSystem { .. }
-            | Self::Unconfined { .. }
-            | Self::NotBackedUp { .. } => kind == Kind::Lxc,
-            _ => true,
         }
     }
 }

@@ -145,8 +145,12 @@ fn candidate(state: &State, seed: u64, attempt: u64) -> Option<Fault> {
     })
 }
 
-/// Things a fault changes or hides. A node that is off or silent hides
-/// everything on it, and one such node is enough for a small cluster.
+/// Where the guests have their disks.
+const SHARED: &str = "storage/nas";
+
+/// Things a fault changes, hides or explains. A node that is off or silent
+/// hides everything on it, and one such node is enough for a small cluster.
+/// Faults that could be taken for the cause of one another share a thing.
 fn touches(state: &State, fault: &Fault) -> Touches {
     let node_of = |vmid: u32| {
         state
@@ -155,20 +159,28 @@ fn touches(state: &State, fault: &Fault) -> Touches {
             .unwrap_or_default()
     };
     let own = |name: &str| format!("node/{name}");
+    let shared = || SHARED.to_owned();
+    let membership = || "membership".to_owned();
     match fault {
         Fault::Cluster(fault) => match fault {
-            ClusterFault::NodeOffline { node }
-            | ClusterFault::Partition { node }
-            | ClusterFault::AgentSilent { node }
+            ClusterFault::NodeOffline { node } | ClusterFault::Partition { node } => {
+                vec![own(node), membership(), shared()]
+            }
+            ClusterFault::AgentSilent { node }
             | ClusterFault::ClockSkew { node, .. }
-            | ClusterFault::BridgeMissing { node, .. } => vec![own(node), "membership".to_owned()],
-            ClusterFault::Split {} | ClusterFault::NoQdevice {} => vec!["membership".to_owned()],
+            | ClusterFault::BridgeMissing { node, .. } => vec![own(node), membership()],
+            ClusterFault::Split {} | ClusterFault::NoQdevice {} => vec![membership()],
             ClusterFault::SingleLink {} => vec!["links".to_owned()],
             ClusterFault::CryptoOff {} => vec!["crypto".to_owned()],
             ClusterFault::DuplicateMac { vmid, other } => {
                 vec![node_of(*vmid), node_of(*other), "mac".to_owned()]
             }
         },
+        Fault::Node(
+            fault @ (NodeFault::PvestatdStopped { .. } | NodeFault::RootReadOnly { .. }),
+        ) => {
+            vec![own(fault.node()), shared()]
+        }
         Fault::Node(fault) => vec![own(fault.node())],
         Fault::Storage(fault) => match fault {
             StorageFault::StorageFull { storage, node, .. } => {
@@ -180,6 +192,7 @@ fn touches(state: &State, fault: &Fault) -> Touches {
                 vec![format!("storage/{storage}"), own(node)]
             }
         },
+        Fault::Guest(GuestFault::IoError { vmid }) => vec![node_of(*vmid), shared()],
         Fault::Guest(fault) => vec![node_of(fault.vmid())],
     }
 }

@@ -41,9 +41,10 @@ fn payloads(node: usize, second: i64, choice: u8) -> Vec<Payload> {
         all.push(storages(&["nas"]));
     }
     if bit(7) {
-        // All members hear the same broadcasts.
-        let mut told = broadcast(second - 3, &NODES, &[100, 101]);
-        told.storages = vec![broadcast_storage(second - 3, "pve3", "nas")];
+        // All members hear the same broadcasts, at different times; the clocks
+        // that wrote them are ahead.
+        let mut told = broadcast(second + 3, &NODES, &[100, 101]);
+        told.storages = vec![broadcast_storage(second + 3, "pve3", "nas")];
         all.push(Payload::ClusterBroadcast(told));
     }
     all
@@ -54,6 +55,7 @@ fn streams(rounds: &[[u8; 3]]) -> Vec<Vec<Delivery>> {
     (0..3)
         .map(|node| {
             let mut feed = Feed::new("c", NODES[node]);
+            let received_after = [1, 0, 2];
             let rounds = (0..).zip(rounds);
             rounds
                 .map(|(round, choices)| {
@@ -61,7 +63,11 @@ fn streams(rounds: &[[u8; 3]]) -> Vec<Vec<Delivery>> {
                     let samples = payloads(node, second, choices[node]);
                     let samples = samples.into_iter().map(|p| sample(second, p)).collect();
                     let update = feed.update(samples);
-                    (feed.described.clone(), update, second + 1)
+                    (
+                        feed.described.clone(),
+                        update,
+                        second + received_after[node],
+                    )
                 })
                 .collect()
         })

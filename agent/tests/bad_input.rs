@@ -1,0 +1,286 @@
+//! Every path of every collector, broken in every way that a node has shown or
+//! could show.
+//!
+//! Each time the collector must name the path and all others must give what they
+//! give on the healthy node. The paths come from `COLLECTORS`: a new collector is
+//! covered as soon as its files are in `node/mod.rs`, and fails here until then.
+
+#![expect(
+    clippy::tests_outside_test_module,
+    reason = "an integration test is a test module"
+)]
+#![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
+#![expect(clippy::disallowed_methods, reason = "tests break the files they read")]
+
+mod node;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::{fd::AsRawFd, unix::fs::symlink},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use node::{Node, fits};
+use pvelens_agent::{
+    collector::{COLLECTORS, Collector, Payload, Runner, collect_once},
+    host::Host,
+};
+use pvelens_proto::agent::v1::{FailureKind, Sample};
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, mknodat, open},
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Truncated,
+    Empty,
+    NotUtf8,
+    /// 100 MB, as a hole.
+    Giant,
+    Directory,
+    /// A link to itself.
+    Loop,
+    Vanished,
+    Fifo,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault::Truncated,
+    Fault::Empty,
+    Fault::NotUtf8,
+    Fault::Giant,
+    Fault::Directory,
+    Fault::Loop,
+    Fault::Vanished,
+    Fault::Fifo,
+];
+
+/// Only read when the first one is not there.
+const FALLBACKS: &[(&str, &str)] = &[
+    ("/proc/net/dev", "/proc/1/net/dev"),
+    ("/proc/mounts", "/proc/1/mountinfo"),
+];
+
+/// Collectors that read nothing in a tree of files.
+const LIVE_ONLY: &[&str] = &["sensor"];
+
+/// Faults that are none for a path.
+fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
+    match fault {
+        // A source may be missing. What that means is each collector's matter;
+        // that nothing else changes is checked all the same.
+        Fault::Vanished => true,
+        // It is a link either way.
+        Fault::Loop if is_link => true,
+        // Only the name of a port is looked at.
+        _ if fits("/sys/class/net/*/brif/*", path) => true,
+        // Written by people, who may leave out the newline; the name in use is
+        // that of the `local` link.
+        Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
+        Fault::Truncated | Fault::Empty if path == "/proc/sys/kernel/hostname" => true,
+        // Empty until the first request.
+        Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
+        _ => false,
+    }
+}
+
+fn inflict(node: &Node, path: &str, fault: Fault) {
+    let content = fs::read(node.path(path)).unwrap_or_default();
+    node.clear(path);
+    let full = node.path(path);
+    match fault {
+        Fault::Truncated => {
+            // Inside a line: a whole file with fewer lines is another file.
+            let cut = content[..content.len() * 2 / 3].trim_ascii_end();
+            fs::write(full, &cut[..cut.len().saturating_sub(1)]).unwrap();
+        }
+        Fault::Empty => fs::write(full, "").unwrap(),
+        Fault::NotUtf8 => {
+            fs::write(full, [b"\xff\xfe\xe9".as_slice(), &content].concat()).unwrap();
+        }
+        Fault::Giant => fs::File::create(full)
+            .unwrap()
+            .set_len(100_000_000)
+            .unwrap(),
+        Fault::Directory => fs::create_dir(full).unwrap(),
+        Fault::Loop => symlink(full.file_name().unwrap(), &full).unwrap(),
+        Fault::Vanished => {}
+        Fault::Fifo => {
+            mknodat(CWD, full, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }
+    }
+}
+
+fn reads(collector: &Collector, path: &str) -> bool {
+    collector.paths.iter().any(|pattern| fits(pattern, path))
+}
+
+fn names(sample: &Sample, path: &str) -> bool {
+    sample.failures.iter().any(|failure| failure.path == path)
+}
+
+/// What every collector gives, by name.
+fn sweep(host: &Host) -> BTreeMap<&'static str, Sample> {
+    COLLECTORS
+        .iter()
+        .map(|collector| (collector.name, collect_once(collector, host)))
+        .collect()
+}
+
+/// Takes the first choice away when a path is only read instead of it.
+fn expose(node: &Node, path: &str) {
+    for (fallback, first) in FALLBACKS {
+        if path == *fallback {
+            node.clear(first);
+        }
+    }
+}
+
+fn cover(node: &Node, path: &str) {
+    for (fallback, first) in FALLBACKS {
+        if path == *fallback {
+            node.restore(first);
+        }
+    }
+    node.restore(path);
+}
+
+#[test]
+fn the_node_has_a_file_for_every_path_of_every_collector() {
+    let node = Node::new();
+    for collector in COLLECTORS {
+        for pattern in collector.paths {
+            let covered = node.paths().any(|path| fits(pattern, &path));
+            assert!(covered || LIVE_ONLY.contains(&collector.name), "{pattern}");
+        }
+    }
+    for (name, sample) in sweep(&Host::open(node.root()).unwrap()) {
+        assert_eq!(sample.failures, [], "{name}");
+        let empty = matches!(sample.payload, None | Some(Payload::NoData(_)));
+        assert_eq!(empty, LIVE_ONLY.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn a_broken_source_is_named_and_costs_no_other_collector_anything() {
+    let node = Node::new();
+    let host = Host::open(node.root()).unwrap();
+    let mut wrong = Vec::new();
+    for path in node.paths() {
+        if !COLLECTORS.iter().any(|collector| reads(collector, &path)) {
+            continue;
+        }
+        for fault in FAULTS {
+            expose(&node, &path);
+            let healthy = sweep(&host);
+            inflict(&node, &path, *fault);
+            let begun = Instant::now();
+            let broken = sweep(&host);
+            if begun.elapsed() > Duration::from_secs(5) {
+                wrong.push(format!("{path} {fault:?}: took {:?}", begun.elapsed()));
+            }
+            for collector in COLLECTORS {
+                let (before, after) = (&healthy[collector.name], &broken[collector.name]);
+                if !reads(collector, &path) {
+                    if (&before.payload, &before.failures) != (&after.payload, &after.failures) {
+                        wrong.push(format!(
+                            "{path} {fault:?}: changes {}: {:?}",
+                            collector.name, after.failures
+                        ));
+                    }
+                } else if after.payload.is_none() && after.failures.is_empty() {
+                    wrong.push(format!("{path} {fault:?}: {} says nothing", collector.name));
+                } else if !names(after, &path) && !is_harmless(&path, *fault, node.is_link(&path)) {
+                    wrong.push(format!(
+                        "{path} {fault:?}: {} does not name it: {:?}",
+                        collector.name, after.failures
+                    ));
+                }
+            }
+            cover(&node, &path);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A file that neither opens nor fails: a FUSE mount that nobody serves.
+struct Hanging {
+    path: std::path::PathBuf,
+    /// Closing it ends the wait of everybody.
+    device: Option<std::os::fd::OwnedFd>,
+}
+
+impl Hanging {
+    /// `None` where this is not allowed.
+    fn over(path: std::path::PathBuf) -> Option<Self> {
+        let device = open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let options = format!(
+            "fd={},rootmode=100644,user_id=0,group_id=0",
+            device.as_raw_fd()
+        );
+        let options = std::ffi::CString::new(options).ok()?;
+        mount(
+            "hanging",
+            &path,
+            "fuse",
+            MountFlags::NOSUID | MountFlags::NODEV,
+            Some(options.as_c_str()),
+        )
+        .ok()?;
+        Some(Self {
+            path,
+            device: Some(device),
+        })
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.device = None;
+        unmount(&self.path, UnmountFlags::DETACH).ok();
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_hangs_costs_its_collector_one_deadline_and_no_other_anything() {
+    let node = Node::new();
+    let host = Arc::new(Host::open(node.root()).unwrap());
+    for path in node.paths() {
+        let readers: Vec<&Collector> = COLLECTORS
+            .iter()
+            .filter(|collector| reads(collector, &path))
+            .collect();
+        let content_is_read = !fits("/sys/class/net/*/brif/*", &path) && !node.is_link(&path);
+        if readers.is_empty() || !content_is_read {
+            continue;
+        }
+        expose(&node, &path);
+        let healthy = sweep(&host);
+        let Some(hanging) = Hanging::over(node.path(&path)) else {
+            // Needs the right to mount; `collector::run` proves the same with a
+            // collector that hangs by itself.
+            return;
+        };
+        for collector in COLLECTORS {
+            if readers.iter().any(|reader| reader.name == collector.name) {
+                let runner = Runner::new(Collector {
+                    deadline: Duration::from_millis(100),
+                    ..*collector
+                });
+                let first = runner.run(&host).await;
+                assert_eq!(first.failures[0].kind(), FailureKind::TimedOut, "{path}");
+                let second = runner.run(&host).await;
+                assert_eq!(second.failures[0].kind(), FailureKind::InProgress, "{path}");
+            } else {
+                let sample = collect_once(collector, &host);
+                assert_eq!(sample.payload, healthy[collector.name].payload, "{path}");
+                assert_eq!(sample.failures, [], "{path}");
+            }
+        }
+        drop(hanging);
+        cover(&node, &path);
+    }
+}

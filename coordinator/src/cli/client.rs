@@ -1,0 +1,149 @@
+//! The connection to the coordinator, and its errors in words.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+use tokio::{net::UnixStream, runtime::Runtime, time::timeout};
+use tonic::{Code, Status, transport::Channel};
+
+use super::{Failure, output::OutputArguments};
+use crate::link;
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// The coordinator's own deadline comes first, when it lives.
+const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
+
+#[derive(Debug, Args)]
+pub(super) struct Connection {
+    /// Socket of the coordinator
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PVELENS_SOCKET",
+        default_value = "/run/pvelens/read.sock"
+    )]
+    socket: PathBuf,
+    #[command(flatten)]
+    pub(super) output: OutputArguments,
+}
+
+/// Arguments of every command that reads about clusters.
+#[derive(Debug, Args)]
+pub(super) struct Reading {
+    #[command(flatten)]
+    pub(super) connection: Connection,
+    /// Only this cluster: its name, its id or the beginning of it
+    #[arg(
+        long,
+        value_name = "CLUSTER",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) cluster: String,
+}
+
+impl Connection {
+    pub(super) async fn open(&self) -> Result<Channel, Failure> {
+        let opening = async {
+            let stream = UnixStream::connect(&self.socket)
+                .await
+                .map_err(|error| unreachable(&self.socket, &error))?;
+            link::channel(stream)
+                .await
+                .map_err(|_| foreign(&self.socket))
+        };
+        timeout(CONNECT_DEADLINE, opening)
+            .await
+            .unwrap_or_else(|_| Err(foreign(&self.socket)))
+    }
+}
+
+/// Runs a reading command to its end.
+pub(super) fn run(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    runtime()?.block_on(async {
+        timeout(DEADLINE, command).await.unwrap_or_else(|_| {
+            Err(Failure::NotAssessed(format!(
+                "the coordinator gave no answer within {} s; its log may say why",
+                DEADLINE.as_secs()
+            )))
+        })
+    })
+}
+
+/// One thread is enough for a client.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::NotAssessed(format!("starting: {error}")))
+}
+
+fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    let socket = socket.display();
+    Failure::NotAssessed(match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            format!("the coordinator does not answer at {socket}; is `pvelens serve` running?")
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "you may not use {socket}; become a member of the group it belongs to, by default \
+             pvelens-users, and log in again"
+        ),
+        _ => format!("connecting to the coordinator at {socket}: {error}"),
+    })
+}
+
+fn foreign(socket: &Path) -> Failure {
+    Failure::NotAssessed(format!(
+        "what answers at {} is not a coordinator, or it hangs; --socket takes the path of \
+         read.sock",
+        socket.display()
+    ))
+}
+
+/// An answer of the coordinator that is none.
+pub(super) fn refused(status: &Status) -> Failure {
+    let text = status.message().to_owned();
+    match status.code() {
+        Code::NotFound | Code::InvalidArgument => Failure::Usage(text),
+        Code::Unimplemented => Failure::NotAssessed(
+            "the coordinator does not know this question; is it of an older version?".to_owned(),
+        ),
+        Code::Unavailable => Failure::NotAssessed(
+            "the coordinator closed the connection; is it being restarted?".to_owned(),
+        ),
+        code if text.is_empty() => Failure::NotAssessed(format!("the coordinator: {code}")),
+        _ => Failure::NotAssessed(format!("the coordinator: {text}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_about_an_unreachable_coordinator_is_said() {
+        let socket = Path::new("/run/pvelens/read.sock");
+        for (kind, part) in [
+            (io::ErrorKind::NotFound, "is `pvelens serve` running?"),
+            (io::ErrorKind::ConnectionRefused, "does not answer at /run"),
+            (io::ErrorKind::PermissionDenied, "pvelens-users"),
+        ] {
+            let failure = unreachable(socket, &kind.into());
+            assert!(failure.to_string().contains(part), "{failure}");
+            assert_eq!(failure.status(), super::super::NOT_ASSESSED);
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_a_matter_of_usage() {
+        let failure = refused(&Status::not_found("no node \"x\""));
+        assert_eq!(failure.status(), super::super::USAGE);
+        let failure = refused(&Status::internal("defect"));
+        assert_eq!(failure.status(), super::super::NOT_ASSESSED);
+    }
+}

@@ -1,0 +1,43 @@
+//! `config check`.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, print};
+use crate::config;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Check the settings and print those in effect
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// File of settings [default: /etc/pvelens/pvelens.toml if it is there]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl Config {
+    pub(super) fn run(self) -> Result<u8, Failure> {
+        let Self::Check(Check { file }) = self;
+        let config = load(file.as_deref())?;
+        // Settings are strings, numbers, lists and tables, all of which TOML has.
+        let shown = toml::to_string(&config).map_err(|error| Failure::Usage(error.to_string()))?;
+        print(&shown)?;
+        Ok(0)
+    }
+}
+
+/// The settings of a file and of the environment of this process.
+pub(super) fn load(file: Option<&Path>) -> Result<config::Config, Failure> {
+    let environment = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    config::Config::load(file, environment)
+        .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))
+}

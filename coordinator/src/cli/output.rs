@@ -1,0 +1,82 @@
+//! How an answer is shown: format, width and colour.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, IsTerminal},
+};
+
+use clap::{Args, ValueEnum};
+use pvelens_proto::v1::{RenderFormat, RenderOptions};
+
+#[derive(Debug, Args)]
+pub(super) struct OutputArguments {
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For a terminal
+    Text,
+    /// For programs
+    Json,
+    /// For chat and tickets
+    Markdown,
+}
+
+impl OutputArguments {
+    /// What to ask the coordinator for, given where standard output goes.
+    pub(super) fn render(&self) -> RenderOptions {
+        let terminal = io::stdout().is_terminal();
+        render(
+            self.output,
+            terminal.then(width).flatten(),
+            terminal
+                && color(
+                    env::var_os("NO_COLOR").as_deref(),
+                    env::var_os("TERM").as_deref(),
+                ),
+        )
+    }
+}
+
+pub(super) fn render(output: Output, width: Option<u16>, color: bool) -> RenderOptions {
+    let format = match output {
+        Output::Text => RenderFormat::Text,
+        Output::Json => RenderFormat::Json,
+        Output::Markdown => RenderFormat::Markdown,
+    };
+    RenderOptions {
+        format: format.into(),
+        width_columns: width.unwrap_or_default().into(),
+        color: color && output == Output::Text,
+    }
+}
+
+fn width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
+}
+
+/// Whether a terminal gets colours: see <https://no-color.org>.
+fn color(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    no_color.is_none_or(OsStr::is_empty) && term.is_none_or(|term| term != "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_for_terminals_that_want_them() {
+        let xterm = Some(OsStr::new("xterm"));
+        assert!(color(None, xterm));
+        assert!(color(Some(OsStr::new("")), xterm));
+        assert!(!color(Some(OsStr::new("1")), xterm));
+        assert!(!color(None, Some(OsStr::new("dumb"))));
+        assert!(!render(Output::Json, Some(80), true).color);
+        assert_eq!(render(Output::Text, None, true).width_columns, 0);
+    }
+}

@@ -1,0 +1,62 @@
+use clap::CommandFactory;
+use pvelens_proto::v1::HealthState;
+
+use super::{health::FailOn, *};
+
+#[test]
+fn the_definition_of_the_command_line_is_sound() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn commands_are_understood() {
+    for line in [
+        "serve --config /etc/pvelens/pvelens.toml",
+        "mcp --socket /run/x.sock",
+        "status --output json --cluster lab",
+        "nodes --socket /run/x.sock",
+        "node pve1 --output markdown",
+        "guests --node pve1 --kind qemu --status running --tag web --limit 10",
+        "guest 104",
+        "storage",
+        "findings --severity warning --category backup --lane posture --all",
+        "health --fail-on critical --full --guest 104",
+        "agents",
+        "config check pvelens.toml",
+    ] {
+        let words = std::iter::once("pvelens").chain(line.split(' '));
+        let parsed = Arguments::try_parse_from(words);
+        assert!(parsed.is_ok(), "{line}: {parsed:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_has_its_status() {
+    for line in [
+        "",
+        "nodes extra",
+        "guests --kind vm",
+        "guests --limit 0",
+        "health --fail-on info",
+        "findings --lane other",
+    ] {
+        let words = std::iter::once("pvelens").chain(line.split_whitespace());
+        let error = Arguments::try_parse_from(words).unwrap_err();
+        assert_eq!(error.exit_code(), i32::from(USAGE), "{line}");
+    }
+}
+
+#[test]
+fn the_exit_status_of_health_follows_the_worst_finding_asked_about() {
+    use HealthState::{Critical, Healthy, Unknown, Unspecified, Warning};
+    for (state, at_warning, at_critical) in [
+        (Healthy, 0, 0),
+        (Warning, FOUND, 0),
+        (Critical, FOUND, FOUND),
+        (Unknown, NOT_ASSESSED, NOT_ASSESSED),
+        (Unspecified, NOT_ASSESSED, NOT_ASSESSED),
+    ] {
+        assert_eq!(health::status(state, FailOn::Warning), at_warning);
+        assert_eq!(health::status(state, FailOn::Critical), at_critical);
+    }
+}

@@ -1,0 +1,415 @@
+//! A filled answer loses nothing on its way into a message.
+
+use pvelens_proto::v1 as message;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    analysis::Depth,
+    answer,
+    check::VerdictCounts,
+    finding::{
+        Category, Evidence, EvidenceValue, Finding, FindingState, Lane, Remediation, Risk, Severity,
+    },
+    inventory::{
+        ClusterSummary, DiskSummary, FilesystemSummary, GuestDetail, GuestSummary,
+        InterfaceSummary, NicSummary, NodeDetail, NodeSummary, SnapshotSummary,
+        StorageOnNodeSummary, StorageSummary, VolumeSummary,
+    },
+    report::{AnalysisKind, HealthState, Report, Section},
+};
+
+/// Gives values that occur once.
+#[derive(Default)]
+struct Unique(u32);
+
+impl Unique {
+    fn number(&mut self) -> u32 {
+        self.0 += 1;
+        1_000_000 + self.0
+    }
+
+    fn big(&mut self) -> u64 {
+        self.number().into()
+    }
+
+    fn ratio(&mut self) -> f64 {
+        f64::from(self.number()) + 0.5
+    }
+
+    fn text(&mut self) -> String {
+        format!("text-{}", self.number())
+    }
+
+    fn time(&mut self) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + i64::from(self.number())).unwrap()
+    }
+}
+
+/// Every leaf of the JSON must occur in what `Debug` shows of the message: words
+/// of enumerations by their name, instants by their seconds.
+fn assert_complete(answer: &impl Serialize, message: &impl std::fmt::Debug) {
+    let shown = format!("{message:?}").to_lowercase();
+    let mut trues = 0;
+    walk(&serde_json::to_value(answer).unwrap(), &mut |leaf| {
+        let wanted = match leaf {
+            Value::Bool(true) => {
+                trues += 1;
+                return;
+            }
+            Value::String(text) => match text.parse::<Timestamp>() {
+                Ok(at) => format!("seconds: {}", at.as_second()),
+                Err(_) => text.replace('_', "").to_lowercase(),
+            },
+            Value::Number(number) => number.to_string(),
+            other => panic!("{other} is not filled"),
+        };
+        assert!(shown.contains(&wanted), "{wanted} is missing in {shown}");
+    });
+    assert_eq!(shown.matches("true").count(), trues, "{shown}");
+    assert!(!shown.contains("none"), "{shown}");
+}
+
+fn walk(value: &Value, leaf: &mut impl FnMut(&Value)) {
+    match value {
+        Value::Array(items) => {
+            assert!(!items.is_empty());
+            items.iter().for_each(|item| walk(item, leaf));
+        }
+        Value::Object(fields) => fields.values().for_each(|field| walk(field, leaf)),
+        other => leaf(other),
+    }
+}
+
+fn coverage(u: &mut Unique) -> Coverage {
+    Coverage {
+        at: u.time(),
+        nodes: vec![NodeCoverage {
+            cluster: u.text(),
+            node: u.text(),
+            level: CoverageWord::Full,
+            newest: Some(u.time()),
+            stale: true,
+            failures: vec![FailureSummary {
+                collector: u.text(),
+                path: u.text(),
+                kind: u.text(),
+                detail: u.text(),
+            }],
+        }],
+        not_assessed: vec![u.text(), u.text()],
+    }
+}
+
+fn node(u: &mut Unique) -> NodeSummary {
+    NodeSummary {
+        cluster: u.text(),
+        name: u.text(),
+        status: "offline".to_owned(),
+        coverage: CoverageWord::Basic,
+        figures_at: Some(u.time()),
+        uptime_seconds: Some(u.ratio()),
+        cpus: Some(u.number()),
+        cpu_ratio: Some(u.ratio()),
+        iowait_ratio: Some(u.ratio()),
+        load1: Some(u.ratio()),
+        memory_total_bytes: Some(u.big()),
+        memory_used_bytes: Some(u.big()),
+        memory_available_bytes: Some(u.big()),
+        arc_bytes: Some(u.big()),
+        swap_total_bytes: Some(u.big()),
+        swap_used_bytes: Some(u.big()),
+        root_total_bytes: Some(u.big()),
+        root_used_bytes: Some(u.big()),
+        cpu_pressure_ratio: Some(u.ratio()),
+        memory_pressure_ratio: Some(u.ratio()),
+        io_pressure_ratio: Some(u.ratio()),
+        ip_address: u.text(),
+        kernel_release: u.text(),
+        pve_manager_version: u.text(),
+        cpu_model: u.text(),
+        guests_running: u.number(),
+        guests_total: u.number(),
+        agent_version: u.text(),
+    }
+}
+
+fn guest(u: &mut Unique) -> GuestSummary {
+    GuestSummary {
+        cluster: u.text(),
+        vmid: u.number(),
+        kind: "lxc".to_owned(),
+        name: u.text(),
+        node: u.text(),
+        status: u.text(),
+        template: true,
+        tags: vec![u.text(), u.text()],
+        lock: u.text(),
+        figures_at: Some(u.time()),
+        uptime_seconds: Some(u.ratio()),
+        cpus: Some(u.ratio()),
+        cpu_ratio: Some(u.ratio()),
+        memory_maximum_bytes: Some(u.big()),
+        memory_used_bytes: Some(u.big()),
+        memory_source: u.text(),
+        memory_host_bytes: Some(u.big()),
+        disk_maximum_bytes: Some(u.big()),
+        disk_used_bytes: Some(u.big()),
+        received_bytes_per_second: Some(u.ratio()),
+        transmitted_bytes_per_second: Some(u.ratio()),
+        read_bytes_per_second: Some(u.ratio()),
+        write_bytes_per_second: Some(u.ratio()),
+        cpu_pressure_ratio: Some(u.ratio()),
+        memory_pressure_ratio: Some(u.ratio()),
+        io_pressure_ratio: Some(u.ratio()),
+    }
+}
+
+fn guest_detail(u: &mut Unique) -> GuestDetail {
+    GuestDetail {
+        cores: Some(u.number()),
+        sockets: Some(u.number()),
+        cpu_type: u.text(),
+        os_type: u.text(),
+        machine: u.text(),
+        bios: u.text(),
+        start_on_boot: Some(true),
+        protection: Some(true),
+        agent_enabled: Some(true),
+        unprivileged: Some(true),
+        volumes: vec![VolumeSummary {
+            key: u.text(),
+            kind: u.text(),
+            storage: u.text(),
+            volume: u.text(),
+            mount_point: u.text(),
+            size_bytes: Some(u.big()),
+            backup: true,
+            cache: u.text(),
+        }],
+        nics: vec![NicSummary {
+            key: u.text(),
+            model: u.text(),
+            mac_address: u.text(),
+            bridge: u.text(),
+            vlan_tag: Some(u.number()),
+            firewall: true,
+        }],
+        snapshots: vec![SnapshotSummary {
+            name: u.text(),
+            taken: Some(u.time()),
+            has_memory_state: true,
+        }],
+        pending_keys: vec![u.text()],
+        created: Some(u.time()),
+    }
+}
+
+fn finding(u: &mut Unique, value: EvidenceValue) -> Finding {
+    Finding {
+        fingerprint: u.text(),
+        check: u.text(),
+        title: u.text(),
+        cluster: u.text(),
+        subject: u.text(),
+        discriminator: u.text(),
+        lane: Lane::Posture,
+        severity: Severity::Critical,
+        category: Category::Lifecycle,
+        state: FindingState::Flapping,
+        summary: u.text(),
+        first_seen: u.time(),
+        last_seen: u.time(),
+        evidence: vec![Evidence {
+            name: u.text(),
+            value,
+            unit: u.text(),
+            source: u.text(),
+            node: u.text(),
+            observed_at: Some(u.time()),
+        }],
+        remediation: Remediation {
+            diagnose: vec![u.text(), u.text()],
+            fix: u.text(),
+            impact: u.text(),
+            risk: Risk::High,
+            way_back: u.text(),
+        },
+        caused_by: vec![u.text()],
+        cause_of: vec![u.text()],
+        confidence: u.ratio(),
+        mappings: vec![u.text()],
+        unverified: true,
+    }
+}
+
+fn findings(u: &mut Unique) -> Vec<Finding> {
+    let (number, text) = (u.ratio(), u.text());
+    vec![
+        finding(u, EvidenceValue::Flag(true)),
+        finding(u, EvidenceValue::Number(number)),
+        finding(u, EvidenceValue::Text(text)),
+    ]
+}
+
+/// The answer as a message, which must be as rich as its JSON.
+fn check<A: Render + Clone, M: Carries<A> + std::fmt::Debug>(answer: A) {
+    assert_complete(&answer, &M::structured(answer.clone()));
+}
+
+#[test]
+fn clusters_nodes_and_storages_are_complete() {
+    let u = &mut Unique::default();
+    check::<_, message::GetClusterStatusResponse>(answer::ClusterStatus {
+        clusters: vec![ClusterSummary {
+            id: u.text(),
+            name: u.text(),
+            standalone: true,
+            quorate: Some(true),
+            nodes_total: u.number(),
+            nodes_online: u.number(),
+            guests_total: u.number(),
+            guests_running: u.number(),
+            storages_total: u.number(),
+            profile: u.text(),
+            profile_origin: u.text(),
+            critical_findings: u.number(),
+            warning_findings: u.number(),
+        }],
+        coverage: coverage(u),
+    });
+    check::<_, message::ListNodesResponse>(answer::Nodes {
+        nodes: vec![node(u), node(u)],
+        coverage: coverage(u),
+    });
+    check::<_, message::GetNodeResponse>(answer::Node {
+        node: node(u),
+        detail: NodeDetail {
+            disks: vec![DiskSummary {
+                name: u.text(),
+                model: u.text(),
+                size_bytes: Some(u.big()),
+                read_bytes_per_second: Some(u.ratio()),
+                write_bytes_per_second: Some(u.ratio()),
+                read_latency_seconds: Some(u.ratio()),
+                write_latency_seconds: Some(u.ratio()),
+                busy_ratio: Some(u.ratio()),
+            }],
+            interfaces: vec![InterfaceSummary {
+                name: u.text(),
+                kind: u.text(),
+                operational_state: u.text(),
+                received_bytes_per_second: Some(u.ratio()),
+                transmitted_bytes_per_second: Some(u.ratio()),
+                speed_megabits_per_second: Some(u.number()),
+                errors_total: u.big(),
+            }],
+            filesystems: vec![FilesystemSummary {
+                mount_point: u.text(),
+                filesystem_type: u.text(),
+                read_only: true,
+                total_bytes: Some(u.big()),
+                used_bytes: Some(u.big()),
+            }],
+        },
+        coverage: coverage(u),
+    });
+    check::<_, message::ListStoragesResponse>(answer::Storages {
+        storages: vec![StorageSummary {
+            cluster: u.text(),
+            name: u.text(),
+            storage_type: u.text(),
+            shared: true,
+            disabled: true,
+            content: vec![u.text(), u.text()],
+            nodes: vec![StorageOnNodeSummary {
+                node: u.text(),
+                status: "inactive".to_owned(),
+                figures_at: Some(u.time()),
+                total_bytes: Some(u.big()),
+                used_bytes: Some(u.big()),
+            }],
+        }],
+        coverage: coverage(u),
+    });
+}
+
+#[test]
+fn guests_and_agents_are_complete() {
+    let u = &mut Unique::default();
+    check::<_, message::ListGuestsResponse>(answer::Guests {
+        guests: vec![guest(u), guest(u)],
+        total: u.number(),
+        next_page_token: Some(u.text()),
+        coverage: coverage(u),
+    });
+    check::<_, message::GetGuestResponse>(answer::Guest {
+        guest: guest(u),
+        detail: guest_detail(u),
+        findings: findings(u),
+        coverage: coverage(u),
+    });
+    check::<_, message::ListAgentsResponse>(answer::Agents {
+        agents: vec![AgentSummary {
+            cluster: u.text(),
+            node: u.text(),
+            version: u.text(),
+            is_pve_node: true,
+            connected: true,
+            last_update: Some(u.time()),
+            clock_offset_seconds: Some(u.ratio()),
+            updates_total: u.big(),
+            skipped_updates_total: u.big(),
+            last_error: u.text(),
+            address: u.text(),
+        }],
+    });
+}
+
+#[test]
+fn findings_and_reports_are_complete() {
+    let u = &mut Unique::default();
+    check::<_, message::ListFindingsResponse>(answer::Findings {
+        findings: findings(u),
+        total: u.number(),
+        next_page_token: Some(u.text()),
+        coverage: coverage(u),
+    });
+    let report = Report {
+        kind: AnalysisKind::ClusterHealth,
+        depth: Depth::Full,
+        at: u.time(),
+        state: HealthState::Critical,
+        headline: u.text(),
+        profiles: vec![u.text()],
+        sections: vec![Section {
+            title: u.text(),
+            source: u.text(),
+            lines: vec![u.text(), u.text()],
+        }],
+        findings: findings(u),
+        coverage: coverage(u),
+        verdicts: VerdictCounts {
+            checks: u.number(),
+            passed: u.number(),
+            failed: u.number(),
+            unknown: u.number(),
+            not_applicable: u.number(),
+        },
+        duration_milliseconds: u.number(),
+    };
+    check::<_, message::Report>(report.clone());
+    let rendered = message::Report::rendered("the text".to_owned(), report.clone());
+    assert_eq!(rendered.rendered, "the text");
+    assert_eq!(rendered.state(), message::HealthState::Critical);
+    assert_eq!(rendered.headline, report.headline);
+    assert!(rendered.findings.is_empty() && rendered.coverage.is_none());
+}
+
+#[test]
+fn instants_before_the_epoch_keep_their_order() {
+    let at = Timestamp::new(-2, -250_000_000).unwrap();
+    let sent = timestamp(at);
+    assert_eq!((sent.seconds, sent.nanos), (-3, 750_000_000));
+}

@@ -1,0 +1,82 @@
+//! Fields of requests as the types that questions take.
+
+use pvelens_proto::{agent::v1 as agent, v1 as message};
+use serde::{Deserialize, de::value::StrDeserializer};
+use tonic::Status;
+
+use super::status::invalid;
+use crate::{
+    analysis::Depth,
+    answer::Page,
+    finding::{Category, Lane, Severity},
+    render::{Format, Style},
+    untrusted,
+};
+
+pub(super) fn style(options: &message::RenderOptions) -> Result<Style, Status> {
+    let format = match enumeration("render.format", options.format)? {
+        message::RenderFormat::Unspecified | message::RenderFormat::Text => Format::Text,
+        message::RenderFormat::Json => Format::Json,
+        message::RenderFormat::Markdown => Format::Markdown,
+    };
+    Ok(Style {
+        format,
+        width: match options.width_columns {
+            0 => None,
+            // Wider than any terminal is as good as no limit.
+            columns => u16::try_from(columns).ok(),
+        },
+        color: options.color,
+    })
+}
+
+pub(super) fn page(size: u32, token: String) -> Page {
+    Page { size, token }
+}
+
+pub(super) fn severity(value: i32) -> Result<Option<Severity>, Status> {
+    Ok(match enumeration("minimum_severity", value)? {
+        message::Severity::Unspecified => None,
+        message::Severity::Info => Some(Severity::Info),
+        message::Severity::Warning => Some(Severity::Warning),
+        message::Severity::Critical => Some(Severity::Critical),
+    })
+}
+
+pub(super) fn lane(value: i32) -> Result<Option<Lane>, Status> {
+    Ok(match enumeration("lane", value)? {
+        message::Lane::Unspecified => None,
+        message::Lane::Health => Some(Lane::Health),
+        message::Lane::Posture => Some(Lane::Posture),
+    })
+}
+
+pub(super) fn category(word: &str) -> Result<Option<Category>, Status> {
+    if word.is_empty() {
+        return Ok(None);
+    }
+    Category::deserialize(StrDeserializer::<serde::de::value::Error>::new(word))
+        .map(Some)
+        .map_err(|error| invalid("category", &untrusted::line(&error.to_string(), 300)))
+}
+
+pub(super) fn guest_kind(value: i32) -> Result<Option<agent::GuestKind>, Status> {
+    Ok(match enumeration("kind", value)? {
+        message::GuestKind::Unspecified => None,
+        message::GuestKind::Qemu => Some(agent::GuestKind::Qemu),
+        message::GuestKind::Lxc => Some(agent::GuestKind::Lxc),
+    })
+}
+
+pub(super) fn depth(value: i32) -> Result<Depth, Status> {
+    Ok(match enumeration("depth", value)? {
+        message::Depth::Unspecified | message::Depth::Summary => Depth::Summary,
+        message::Depth::Full => Depth::Full,
+    })
+}
+
+/// A value of an enumeration. Of a newer client it may be one we do not know.
+pub(super) fn enumeration<E: TryFrom<i32>>(field: &str, value: i32) -> Result<E, Status> {
+    E::try_from(value)
+        .map_err(|_| invalid(field, &format!("{value} is not known to this coordinator")))
+}

@@ -1,0 +1,105 @@
+//! Errors as `Status` with a reason that stays and a hint how to go on.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    answer::{AnswerError, select},
+    coordinator::Current,
+};
+
+const DOMAIN: &str = "pvelens";
+
+/// What a request names beside the cluster.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Named {
+    /// Nothing.
+    Cluster,
+    Node,
+    Guest,
+    /// One of several, by the scope of an analysis.
+    Scope,
+}
+
+impl Named {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Cluster => "CLUSTER",
+            Self::Node => "NODE",
+            Self::Guest => "GUEST",
+            Self::Scope => "SCOPE",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Cluster => "GetClusterStatus without a cluster lists the clusters",
+            Self::Node => "ListNodes lists the nodes",
+            Self::Guest => "ListGuests lists the guests; a VMID is never ambiguous in a cluster",
+            Self::Scope => "an empty scope covers everything",
+        }
+    }
+}
+
+/// Why there is no answer to a question about `named` in `cluster`.
+pub(super) fn answer(
+    error: &AnswerError,
+    current: &Current,
+    cluster: &str,
+    named: Named,
+) -> Status {
+    // The answer does not say which of two names it did not find.
+    let named = match select::clusters(&current.view, cluster) {
+        Ok(_) => named,
+        Err(_) => Named::Cluster,
+    };
+    let text = error.to_string();
+    match error {
+        AnswerError::NotFound(_) => rich(
+            Code::NotFound,
+            format!("NOT_FOUND_{}", named.word()),
+            text,
+            named.hint(),
+        ),
+        AnswerError::Ambiguous(_) => rich(
+            Code::InvalidArgument,
+            format!("AMBIGUOUS_{}", named.word()),
+            text,
+            named.hint(),
+        ),
+        AnswerError::Invalid(_) => rich(
+            Code::InvalidArgument,
+            "INVALID_ARGUMENT".to_owned(),
+            text,
+            "a page token is good for the same question only; ask again without it",
+        ),
+    }
+}
+
+/// A field of the request has a value that means nothing.
+pub(super) fn invalid(field: &str, text: &str) -> Status {
+    let mut details = details("INVALID_ARGUMENT", "see the field's description");
+    details.add_bad_request_violation(field, text);
+    Status::with_error_details(Code::InvalidArgument, format!("{field}: {text}"), details)
+}
+
+/// A defect of ours.
+pub(super) fn internal() -> Status {
+    rich(
+        Code::Internal,
+        "INTERNAL".to_owned(),
+        "the question could not be answered; this is a defect of pvelens".to_owned(),
+        "the log of the coordinator says more",
+    )
+}
+
+fn rich(code: Code, reason: String, text: String, hint: &str) -> Status {
+    Status::with_error_details(code, text, details(reason, hint))
+}
+
+fn details(reason: impl Into<String>, hint: &str) -> ErrorDetails {
+    let hint = HashMap::from([("hint".to_owned(), hint.to_owned())]);
+    ErrorDetails::with_error_info(reason, DOMAIN, hint)
+}

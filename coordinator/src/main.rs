@@ -1,0 +1,7 @@
+//! The program `pvelens`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pvelens::cli::main()
+}

@@ -1,0 +1,454 @@
+//! Updates of simulated agents, made directly as messages.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use pvelens::store::Store;
+use pvelens_proto::{
+    Timestamp as WireTime,
+    agent::v1::{
+        self as wire, Cursor, DescribeResponse, NodeUpdate, Sample, Unchanged, sample::Payload,
+    },
+    timestamp_from_millis,
+};
+
+pub(crate) const SMALL: Fleet = Fleet {
+    clusters: 1,
+    nodes_per_cluster: 3,
+    guests_per_cluster: 100,
+};
+pub(crate) const ONE_LARGE_CLUSTER: Fleet = Fleet {
+    clusters: 1,
+    nodes_per_cluster: 32,
+    guests_per_cluster: 10_000,
+};
+pub(crate) const MANY_CLUSTERS: Fleet = Fleet {
+    clusters: 63,
+    nodes_per_cluster: 16,
+    guests_per_cluster: 794,
+};
+
+const START: i64 = 1_795_600_000;
+const STORAGES: u32 = 6;
+const DISKS: u32 = 8;
+const GIB: u64 = 1 << 30;
+
+/// Every node has an agent; guests are spread evenly.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fleet {
+    clusters: u32,
+    nodes_per_cluster: u32,
+    guests_per_cluster: u32,
+}
+
+impl fmt::Display for Fleet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} nodes, {} guests",
+            self.nodes(),
+            self.guests()
+        )
+    }
+}
+
+/// A payload of one node that does not change.
+type Configured = fn(&Fleet, u32) -> Payload;
+
+/// Time of a round.
+pub(crate) fn at(round: u32) -> Timestamp {
+    Timestamp::from_second(START + i64::from(round) * 10).unwrap_or_default()
+}
+
+fn wire_at(round: u32) -> WireTime {
+    timestamp_from_millis((START + i64::from(round) * 10) * 1000)
+}
+
+impl Fleet {
+    pub(crate) fn nodes(&self) -> u32 {
+        self.clusters * self.nodes_per_cluster
+    }
+
+    pub(crate) fn guests(&self) -> u32 {
+        self.clusters * self.guests_per_cluster
+    }
+
+    /// A store that has heard all rounds up to this one.
+    pub(crate) fn store(&self, rounds: u32) -> Store {
+        let mut store = Store::default();
+        for round in 0..=rounds {
+            for (agent, update) in self.round(round) {
+                store.append(&agent, update, at(round));
+            }
+        }
+        store
+    }
+
+    /// One update of every agent. Configuration is in full in round 0 only.
+    pub(crate) fn round(&self, round: u32) -> Vec<(DescribeResponse, NodeUpdate)> {
+        (0..self.clusters)
+            .flat_map(|cluster| {
+                (0..self.nodes_per_cluster).map(move |node| self.update(cluster, node, round))
+            })
+            .collect()
+    }
+
+    fn update(&self, cluster: u32, node: u32, round: u32) -> (DescribeResponse, NodeUpdate) {
+        let epoch = "1".to_owned();
+        let described = DescribeResponse {
+            agent_version: "0.1.0".to_owned(),
+            node_name: name(node),
+            cluster_id: format!("{cluster:064x}"),
+            is_pve_node: true,
+            epoch: epoch.clone(),
+            ..DescribeResponse::default()
+        };
+        let mut samples = vec![
+            sample("cpu", round, cpu(round)),
+            sample("pressure", round, pressure(round)),
+            sample("memory", round, memory()),
+            sample("load", round, Payload::Load(wire::Load::default())),
+            sample("disk", round, disks(round)),
+            sample("filesystem", round, filesystems()),
+            sample("network", round, self.network(node, round)),
+            sample("guest_runtime", round, self.runtimes(node, round)),
+            sample("broadcast", round, self.broadcast(round)),
+            sample("pve_status", round, self.pve_status(node, round)),
+        ];
+        let configured: [(&str, Configured); 6] = [
+            ("members", Self::members),
+            ("guest_list", Self::guest_list),
+            ("guest_config", Self::guest_configs),
+            ("storage_config", Self::storage_config),
+            ("corosync", Self::corosync),
+            ("host", |_, node| {
+                Payload::HostIdentity(wire::HostIdentity {
+                    node_name: name(node),
+                    is_pve_node: true,
+                    ..wire::HostIdentity::default()
+                })
+            }),
+        ];
+        samples.extend(configured.map(|(collector, payload)| {
+            let payload = if round == 0 {
+                payload(self, node)
+            } else {
+                Payload::Unchanged(Unchanged { since_sequence: 1 })
+            };
+            sample(collector, round, payload)
+        }));
+        let update = NodeUpdate {
+            cursor: Some(Cursor {
+                epoch,
+                sequence: u64::from(round) + 1,
+            }),
+            samples,
+            ..NodeUpdate::default()
+        };
+        (described, update)
+    }
+
+    fn vmids(&self) -> impl Iterator<Item = u32> {
+        100..100 + self.guests_per_cluster
+    }
+
+    fn vmids_on(&self, node: u32) -> impl Iterator<Item = u32> {
+        let nodes = self.nodes_per_cluster;
+        self.vmids().filter(move |vmid| vmid % nodes == node)
+    }
+
+    fn members(&self, node: u32) -> Payload {
+        Payload::ClusterMembers(wire::ClusterMembers {
+            node_name: name(node),
+            version: 1,
+            cluster: Some(wire::ClusterSummary {
+                name: "bench".to_owned(),
+                config_version: 3,
+                node_count: self.nodes_per_cluster,
+                quorate: true,
+            }),
+            members: (0..self.nodes_per_cluster)
+                .map(|member| wire::ClusterMember {
+                    name: name(member),
+                    node_id: member + 1,
+                    online: true,
+                    ip_address: format!("192.0.2.{member}"),
+                })
+                .collect(),
+        })
+    }
+
+    fn guest_list(&self, _: u32) -> Payload {
+        let guests = self.vmids().map(|vmid| wire::GuestListEntry {
+            vmid,
+            kind: kind(vmid).into(),
+            node: name(vmid % self.nodes_per_cluster),
+            version: 1,
+        });
+        Payload::GuestList(wire::GuestList {
+            version: 1,
+            guests: guests.collect(),
+        })
+    }
+
+    fn guest_configs(&self, _: u32) -> Payload {
+        let guests = self.vmids().map(|vmid| wire::GuestConfig {
+            vmid,
+            kind: kind(vmid).into(),
+            node: name(vmid % self.nodes_per_cluster),
+            sha256: format!("{vmid:064x}"),
+            settings: Some(wire::GuestSettings {
+                name: format!("guest-{vmid}"),
+                cores: Some(4),
+                memory_bytes: Some(8 * GIB),
+                volumes: vec![wire::GuestVolume {
+                    key: "scsi0".to_owned(),
+                    kind: wire::VolumeKind::Disk.into(),
+                    storage: "storage1".to_owned(),
+                    volume: format!("vm-{vmid}-disk-0"),
+                    size_bytes: Some(32 * GIB),
+                    backup: true,
+                    ..wire::GuestVolume::default()
+                }],
+                nics: vec![wire::GuestNic {
+                    key: "net0".to_owned(),
+                    model: "virtio".to_owned(),
+                    mac_address: format!("BC:24:11:{:02X}:{:02X}:00", vmid / 256 % 256, vmid % 256),
+                    bridge: "vmbr0".to_owned(),
+                    firewall: true,
+                    ..wire::GuestNic::default()
+                }],
+                ..wire::GuestSettings::default()
+            }),
+            ..wire::GuestConfig::default()
+        });
+        Payload::GuestConfigs(wire::GuestConfigs {
+            guests: guests.collect(),
+        })
+    }
+
+    fn storage_config(&self, _: u32) -> Payload {
+        let storages = (0..STORAGES).map(|storage| wire::StorageEntry {
+            name: format!("storage{storage}"),
+            storage_type: if storage % 2 == 0 { "lvmthin" } else { "nfs" }.to_owned(),
+            shared: storage % 2 == 1,
+            content: vec!["images".to_owned()],
+            ..wire::StorageEntry::default()
+        });
+        Payload::StorageConfig(wire::StorageConfig {
+            storages: storages.collect(),
+            ..wire::StorageConfig::default()
+        })
+    }
+
+    fn corosync(&self, _: u32) -> Payload {
+        let nodes = (0..self.nodes_per_cluster).map(|node| wire::CorosyncNode {
+            name: name(node),
+            node_id: node + 1,
+            quorum_votes: 1,
+            addresses: Vec::new(),
+        });
+        Payload::CorosyncConfig(wire::CorosyncConfig {
+            cluster_name: "bench".to_owned(),
+            nodes: nodes.collect(),
+            ..wire::CorosyncConfig::default()
+        })
+    }
+
+    fn network(&self, node: u32, round: u32) -> Payload {
+        let names = ["lo", "eno1", "eno2", "bond0", "vmbr0"].map(str::to_owned);
+        let taps = self.vmids_on(node).map(|vmid| format!("tap{vmid}i0"));
+        let interfaces = names
+            .into_iter()
+            .chain(taps)
+            .map(|name| wire::NetworkInterface {
+                name,
+                received_bytes_total: u64::from(round) * 1_000_000,
+                transmitted_bytes_total: u64::from(round) * 500_000,
+                ..wire::NetworkInterface::default()
+            });
+        Payload::Network(wire::Network {
+            interfaces: interfaces.collect(),
+        })
+    }
+
+    fn runtimes(&self, node: u32, round: u32) -> Payload {
+        let guests = self.vmids_on(node).map(|vmid| wire::GuestRuntime {
+            vmid,
+            kind: kind(vmid).into(),
+            pid: Some(vmid),
+            start_ticks: Some(u64::from(vmid)),
+            cpu_seconds_total: Some(f64::from(round) * 5.0),
+            memory_current_bytes: Some(4 * GIB),
+            memory_file_bytes: Some(GIB),
+            oom_kills_total: Some(0),
+            memory_pressure: Some(stalled(round)),
+            ..wire::GuestRuntime::default()
+        });
+        Payload::GuestRuntimes(wire::GuestRuntimes {
+            guests: guests.collect(),
+        })
+    }
+
+    fn pve_status(&self, node: u32, round: u32) -> Payload {
+        let computed_at = Some(wire_at(round));
+        let guests = self.vmids_on(node).map(|vmid| wire::PveGuestStatus {
+            computed_at,
+            vmid,
+            kind: kind(vmid).into(),
+            status: "running".to_owned(),
+            qmp_status: "running".to_owned(),
+            name: format!("guest-{vmid}"),
+            uptime_seconds: Some(f64::from(round) * 10.0 + 100_000.0),
+            cpu_ratio: Some(0.12),
+            cpus: Some(4.0),
+            memory_used_bytes: Some(3 * GIB),
+            memory_maximum_bytes: Some(8 * GIB),
+            received_bytes_total: Some(u64::from(round) * 10_000),
+            read_bytes_total: Some(u64::from(round) * 20_000),
+            pid: Some(vmid),
+            ..wire::PveGuestStatus::default()
+        });
+        let storages = (0..STORAGES).map(|storage| wire::PveStorageStatus {
+            computed_at,
+            name: format!("storage{storage}"),
+            enabled: true,
+            active: true,
+            total_bytes: Some(1000 * GIB),
+            used_bytes: Some(400 * GIB),
+            ..wire::PveStorageStatus::default()
+        });
+        Payload::PveStatus(wire::PveStatus {
+            node: Some(wire::PveNodeStatus {
+                computed_at,
+                ..wire::PveNodeStatus::default()
+            }),
+            guests: guests.collect(),
+            storages: storages.collect(),
+        })
+    }
+
+    /// Every member hears the whole cluster.
+    fn broadcast(&self, round: u32) -> Payload {
+        let computed_at = Some(wire_at(round));
+        let nodes = 0..self.nodes_per_cluster;
+        let storages = nodes.clone().flat_map(|node| {
+            (0..STORAGES).map(move |storage| wire::BroadcastStorage {
+                node: name(node),
+                name: format!("storage{storage}"),
+                computed_at,
+                total_bytes: Some(1000 * GIB),
+                used_bytes: Some(400 * GIB),
+            })
+        });
+        let guests = self.vmids().map(|vmid| wire::BroadcastGuest {
+            vmid,
+            computed_at,
+            name: format!("guest-{vmid}"),
+            status: "running".to_owned(),
+            cpu_ratio: Some(0.12),
+            memory_maximum_bytes: Some(8 * GIB),
+            memory_used_bytes: Some(3 * GIB),
+            ..wire::BroadcastGuest::default()
+        });
+        Payload::ClusterBroadcast(wire::ClusterBroadcast {
+            nodes: nodes
+                .map(|node| wire::BroadcastNode {
+                    name: name(node),
+                    computed_at,
+                    cpu_ratio: Some(0.3),
+                    ..wire::BroadcastNode::default()
+                })
+                .collect(),
+            guests: guests.collect(),
+            storages: storages.collect(),
+        })
+    }
+}
+
+fn name(node: u32) -> String {
+    format!("pve{node:02}")
+}
+
+/// One container for three VMs.
+fn kind(vmid: u32) -> wire::GuestKind {
+    if vmid % 4 == 3 {
+        wire::GuestKind::Lxc
+    } else {
+        wire::GuestKind::Qemu
+    }
+}
+
+fn sample(collector: &str, round: u32, payload: Payload) -> Sample {
+    Sample {
+        collector: collector.to_owned(),
+        observed_at: Some(wire_at(round)),
+        interval_seconds: 10,
+        payload: Some(payload),
+        ..Sample::default()
+    }
+}
+
+fn cpu(round: u32) -> Payload {
+    Payload::Cpu(wire::CpuTimes {
+        user_seconds_total: f64::from(round) * 100.0,
+        idle_seconds_total: f64::from(round) * 540.0,
+        online_cpus: 64,
+        ..wire::CpuTimes::default()
+    })
+}
+
+fn stalled(round: u32) -> wire::ResourcePressure {
+    let stall = wire::StallTime {
+        stalled_microseconds_total: u64::from(round) * 1000,
+        ..wire::StallTime::default()
+    };
+    wire::ResourcePressure {
+        some: Some(stall),
+        full: Some(stall),
+    }
+}
+
+fn pressure(round: u32) -> Payload {
+    Payload::Pressure(wire::Pressure {
+        cpu: Some(stalled(round)),
+        memory: Some(stalled(round)),
+        io: Some(stalled(round)),
+    })
+}
+
+fn memory() -> Payload {
+    Payload::Memory(wire::Memory {
+        total_bytes: 512 * GIB,
+        available_bytes: 200 * GIB,
+        ..wire::Memory::default()
+    })
+}
+
+fn disks(round: u32) -> Payload {
+    let disks = (0..DISKS).map(|disk| wire::Disk {
+        name: format!("nvme{disk}n1"),
+        reads_total: u64::from(round) * 1000,
+        read_seconds_total: f64::from(round) * 0.5,
+        writes_total: u64::from(round) * 2000,
+        write_seconds_total: f64::from(round),
+        ..wire::Disk::default()
+    });
+    Payload::Disks(wire::Disks {
+        disks: disks.collect(),
+    })
+}
+
+fn filesystems() -> Payload {
+    let mounts = ["/", "/boot/efi", "/var/lib/vz"];
+    let filesystems = mounts.map(|mount_point| wire::Filesystem {
+        mount_point: mount_point.to_owned(),
+        state: wire::FilesystemState::Measured.into(),
+        total_bytes: Some(100 * GIB),
+        used_bytes: Some(40 * GIB),
+        ..wire::Filesystem::default()
+    });
+    Payload::Filesystems(wire::Filesystems {
+        filesystems: filesystems.to_vec(),
+    })
+}

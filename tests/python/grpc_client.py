@@ -1,0 +1,153 @@
+"""A client in another language: lists and analyses over gRPC reflection.
+
+Usage: grpc_client.py SOCKET
+
+Builds every message from what the coordinator says of itself, so nothing here
+is generated and nothing has to be kept in step. Prints one line; exits non-zero
+when an answer is not as described.
+"""
+
+import sys
+
+import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+DEADLINE_SECONDS = 30
+SERVICES = {
+    "grpc.health.v1.Health",
+    "pvelens.v1.AnalysisService",
+    "pvelens.v1.FindingService",
+    "pvelens.v1.FleetService",
+    "pvelens.v1.InventoryService",
+}
+LIMIT_BYTES = 64 * 1024 * 1024
+
+
+class Client:
+    """Calls methods by name."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.database = ProtoReflectionDescriptorDatabase(channel)
+        self.pool = DescriptorPool(self.database)
+
+    def method(self, service, method):
+        return self.pool.FindServiceByName(service).FindMethodByName(method)
+
+    def call(self, service, method, **fields):
+        """The response, or an iterator of responses."""
+        described = self.method(service, method)
+        request = GetMessageClass(described.input_type)(**fields)
+        kind = self.channel.unary_stream if described.server_streaming else self.channel.unary_unary
+        invoke = kind(
+            f"/{service}/{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(described.output_type).FromString,
+        )
+        return invoke(request, timeout=DEADLINE_SECONDS)
+
+    def pages(self, service, method, field, **fields):
+        """All items of a paged list."""
+        items, token = [], ""
+        while True:
+            page = self.call(service, method, page_token=token, **fields)
+            items += getattr(page, field)
+            token = page.next_page_token
+            if not token:
+                assert len(items) == page.total, f"{method}: {len(items)} of {page.total}"
+                return items
+
+
+def check(client):
+    services = set(client.database.get_services())
+    assert SERVICES <= services, f"services: {services}"
+    health = client.call("grpc.health.v1.Health", "Check", service="pvelens.v1.InventoryService")
+    assert health.status == 1, f"health: {health}"
+
+    inventory = "pvelens.v1.InventoryService"
+    nodes = client.call(inventory, "ListNodes")
+    assert nodes.coverage.at.seconds > 0, "the state has no time"
+    assert [n.name for n in nodes.nodes] == [
+        n.name for n in sorted(nodes.nodes, key=lambda n: (n.cluster_id, n.name))
+    ], "nodes are not sorted"
+    for node in nodes.nodes:
+        assert node.name and node.cluster_id and node.status != 0, f"node: {node}"
+        one = client.call(inventory, "GetNode", cluster=node.cluster_id, node=node.name)
+        assert one.node.name == node.name
+    guests = client.pages(inventory, "ListGuests", "guests", page_size=3)
+    keys = [(guest.cluster_id, guest.vmid) for guest in guests]
+    assert keys == sorted(set(keys)), "a guest is missing, doubled or out of order"
+    for guest in guests:
+        assert guest.kind in (1, 2) and guest.status and guest.node, f"guest: {guest}"
+    if guests:
+        first = guests[0]
+        one = client.call(
+            inventory, "GetGuest", cluster=first.cluster_id, guest=str(first.vmid)
+        )
+        assert one.guest.vmid == first.vmid
+    storages = client.call(inventory, "ListStorages").storages
+    for storage in storages:
+        assert storage.name and storage.storage_type, f"storage: {storage}"
+
+    findings = client.pages("pvelens.v1.FindingService", "ListFindings", "findings", page_size=5)
+    severities = [finding.severity for finding in findings]
+    assert severities == sorted(severities, reverse=True), "findings are not worst first"
+    for finding in findings:
+        assert finding.check_id and finding.subject and finding.summary, f"finding: {finding}"
+        assert finding.remediation.fix, f"finding without a fix: {finding.check_id}"
+
+    events = list(client.call("pvelens.v1.AnalysisService", "Analyze", kind=1))
+    kinds = [event.WhichOneof("event") for event in events]
+    assert kinds[-1] == "report" and set(kinds[:-1]) == {"progress"}, f"events: {kinds}"
+    report = events[-1].report
+    assert report.headline and report.state != 0, f"report: {report}"
+    states = client.method("pvelens.v1.AnalysisService", "Analyze").output_type.fields_by_name[
+        "report"
+    ].message_type.fields_by_name["state"].enum_type.values_by_number
+    text = list(
+        client.call("pvelens.v1.AnalysisService", "Analyze", kind=1, render={"format": 3})
+    )[-1].report
+    assert text.rendered and not text.findings, "a rendered report carries its text only"
+
+    try:
+        client.call(inventory, "GetNode", node="no-such-node")
+        raise AssertionError("a node that does not exist was found")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.NOT_FOUND, error
+        trailers = dict(error.trailing_metadata())
+        details = trailers.get("grpc-status-details-bin", b"")
+        assert b"NOT_FOUND_NODE" in details and b"pvelens" in details, f"details: {details}"
+
+    agents = client.call("pvelens.v1.FleetService", "ListAgents").agents
+    return (
+        f"{len(nodes.nodes)} nodes, {len(guests)} guests, {len(storages)} storages, "
+        f"{len(findings)} findings, {len(agents)} agents; "
+        f"{states[report.state].name}: {report.headline}"
+    )
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    options = [
+        # gRPC's C core otherwise names the server by the socket's path, which
+        # HTTP/2 servers reject.
+        ("grpc.default_authority", "localhost"),
+        ("grpc.max_receive_message_length", LIMIT_BYTES),
+    ]
+    try:
+        with grpc.insecure_channel(f"unix:{sys.argv[1]}", options=options) as channel:
+            print("gRPC:", check(Client(channel)))
+    except (AssertionError, grpc.RpcError, KeyError) as error:
+        print(f"gRPC: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
