@@ -4,9 +4,11 @@
 //! the Markdown shows too. A second set of types for summaries was rejected,
 //! since each new figure would have to be added twice.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::arguments::Detail;
+use crate::inventory::coverage::is_fresh;
 
 /// How an answer is made smaller. Paths are member names with `*` for each
 /// entry of a list: `guests/*`.
@@ -37,6 +39,9 @@ pub(super) const COVERAGE: Keep = Keep {
 const COVERAGE_NODES_SUMMARY: usize = 5;
 const COVERAGE_NODES_FULL: usize = 100;
 
+/// Observation time of the figures of an object.
+const OBSERVED: &str = "figures_at";
+
 /// Entries that a list keeps however large the answer is.
 const FEWEST: usize = 3;
 
@@ -58,9 +63,40 @@ pub(super) fn apply(
                 }
             });
         }
+        let now = answer.pointer("/coverage/at").and_then(time);
+        if let Some(now) = now {
+            without_fresh_times(answer, now);
+        }
         round(answer);
     }
     cut
+}
+
+/// Leaves out when figures were observed where that is the present anyway: the
+/// instant is in the coverage. Figures that are older keep their time.
+fn without_fresh_times(value: &mut Value, now: Timestamp) {
+    match value {
+        Value::Object(members) => {
+            if members
+                .get(OBSERVED)
+                .and_then(time)
+                .is_some_and(|at| is_fresh(now, at))
+            {
+                members.remove(OBSERVED);
+            }
+            members
+                .values_mut()
+                .for_each(|member| without_fresh_times(member, now));
+        }
+        Value::Array(entries) => entries
+            .iter_mut()
+            .for_each(|entry| without_fresh_times(entry, now)),
+        _ => {}
+    }
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
 }
 
 /// Cuts lists until `fits`; returns what was cut, in words.
@@ -283,6 +319,20 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn only_figures_that_are_old_keep_their_time() {
+        let mut answer = json!({
+            "nodes": [
+                { "figures_at": "2026-11-25T03:00:30Z" },
+                { "figures_at": "2026-11-25T02:00:00Z" },
+            ],
+            "coverage": { "at": "2026-11-25T03:01:00Z" },
+        });
+        apply(&mut answer, &SHAPE, Detail::Summary, true);
+        let nodes = json!([{}, { "figures_at": "2026-11-25T02:00:00Z" }]);
+        assert_eq!(answer["nodes"], nodes);
     }
 
     #[test]
