@@ -63,7 +63,7 @@ one object, and get_nodes, get_vms, get_containers, get_storage to find and comp
 Rules:
 - Every answer has `coverage`: when it was true, which nodes were not fully read, and what could not be \
 assessed. Unknown is not healthy: say what is missing.
-- Figures that are not known are left out. Units are in the names; ratios go from 0 to 1; times are UTC.
+- Figures are of `coverage.at`, or as old as `figures_at` beside them says. What is not known is left out. Units are in the names; ratios go from 0 to 1; times are UTC.
 - detail=summary is the default and rounds figures; ask for detail=full only when it lacks something.
 - Lists come in pages: repeat the call with page_token = next_page_token until there is none.
 - `cluster` is only needed when there are several clusters.

@@ -63,7 +63,21 @@ const NODE: Shape = Shape {
 
 const STORAGE: Shape = Shape {
     list: "storages",
-    summary: &[COVERAGE],
+    summary: &[
+        Keep {
+            at: "storages/*",
+            members: &[
+                "cluster",
+                "name",
+                "storage_type",
+                "shared",
+                "disabled",
+                "content",
+                "nodes",
+            ],
+        },
+        COVERAGE,
+    ],
     lists: &[
         "storages/*/nodes",
         "coverage/nodes",

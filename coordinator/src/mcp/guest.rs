@@ -32,6 +32,7 @@ const GUESTS: Shape = Shape {
                 "template",
                 "tags",
                 "lock",
+                "figures_at",
                 "uptime_seconds",
                 "cpu_ratio",
                 "memory_used_bytes",

@@ -4,9 +4,11 @@
 //! the Markdown shows too. A second set of types for summaries was rejected,
 //! since each new figure would have to be added twice.
 
-use serde_json::{Map, Value, json};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::arguments::Detail;
+use crate::inventory::coverage::is_fresh;
 
 /// How an answer is made smaller. Paths are member names with `*` for each
 /// entry of a list: `guests/*`.
@@ -32,9 +34,13 @@ pub(super) const COVERAGE: Keep = Keep {
     members: &["cluster", "node", "level", "newest", "stale"],
 };
 
-/// Nodes that the coverage names, those with gaps first.
-const COVERAGE_NODES_SUMMARY: usize = 20;
+/// Nodes that the coverage names, the least known first. It comes with every
+/// answer, so in a summary the counts have to do for the others.
+const COVERAGE_NODES_SUMMARY: usize = 5;
 const COVERAGE_NODES_FULL: usize = 100;
+
+/// Observation time of the figures of an object.
+const OBSERVED: &str = "figures_at";
 
 /// Entries that a list keeps however large the answer is.
 const FEWEST: usize = 3;
@@ -57,9 +63,40 @@ pub(super) fn apply(
                 }
             });
         }
+        let now = answer.pointer("/coverage/at").and_then(time);
+        if let Some(now) = now {
+            without_fresh_times(answer, now);
+        }
         round(answer);
     }
     cut
+}
+
+/// Leaves out when figures were observed where that is the present anyway: the
+/// instant is in the coverage. Figures that are older keep their time.
+fn without_fresh_times(value: &mut Value, now: Timestamp) {
+    match value {
+        Value::Object(members) => {
+            if members
+                .get(OBSERVED)
+                .and_then(time)
+                .is_some_and(|at| is_fresh(now, at))
+            {
+                members.remove(OBSERVED);
+            }
+            members
+                .values_mut()
+                .for_each(|member| without_fresh_times(member, now));
+        }
+        Value::Array(entries) => entries
+            .iter_mut()
+            .for_each(|entry| without_fresh_times(entry, now)),
+        _ => {}
+    }
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
 }
 
 /// Cuts lists until `fits`; returns what was cut, in words.
@@ -108,16 +145,27 @@ fn coverage(answer: &mut Value, detail: Detail) -> Vec<String> {
     let all = nodes.len();
     if all > most {
         // Stable, so nodes stay sorted by name.
-        nodes.sort_by_key(|node| !has_gap(node));
+        nodes.sort_by_key(known);
         nodes.truncate(most);
     }
     if !nodes.is_empty() {
         coverage.insert("nodes".to_owned(), Value::Array(nodes));
     }
-    if all > most {
+    if all > most && detail == Detail::Full {
         vec![format!("coverage/nodes: {most} of {all}")]
     } else {
         Vec::new()
+    }
+}
+
+/// How much is known of a node, from nothing to everything.
+fn known(node: &Value) -> u8 {
+    match node.get("level").and_then(Value::as_str) {
+        Some("none") => 0,
+        _ if node.get("stale") == Some(&json!(true)) => 1,
+        Some("basic") => 2,
+        _ if has_gap(node) => 3,
+        _ => 4,
     }
 }
 
@@ -159,7 +207,7 @@ pub(super) fn describe(schema: &mut Value, shape: &Shape) {
             if let Some(Value::Object(nodes)) = properties.get_mut("nodes") {
                 nodes.insert(
                     "description".to_owned(),
-                    json!("In a summary only nodes with gaps; with `full` all of them."),
+                    json!("In a summary at most five nodes with gaps, the least known first."),
                 );
             }
         }
@@ -217,30 +265,19 @@ fn round(value: &mut Value) {
     match value {
         Value::Number(number) if number.is_f64() => {
             let Some(exact) = number.as_f64() else { return };
-            let rounded = if exact.abs() >= 100.0 {
+            let rounded = if exact.abs() >= 100.0 || exact.fract() == 0.0 {
                 format!("{exact:.0}").parse::<i64>().ok().map(Value::from)
             } else {
-                let digits = format!("{exact:.2e}").parse::<f64>().ok();
-                digits.map(|digits| {
-                    if digits == 0.0 {
-                        Value::from(0)
-                    } else {
-                        Value::from(digits)
-                    }
-                })
+                format!("{exact:.2e}").parse::<f64>().ok().map(Value::from)
             };
             if let Some(rounded) = rounded {
                 *value = rounded;
             }
         }
         Value::Array(entries) => entries.iter_mut().for_each(round),
-        Value::Object(members) => round_members(members),
+        Value::Object(members) => members.values_mut().for_each(round),
         _ => {}
     }
-}
-
-fn round_members(members: &mut Map<String, Value>) {
-    members.values_mut().for_each(round);
 }
 
 #[cfg(test)]
@@ -282,6 +319,20 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn only_figures_that_are_old_keep_their_time() {
+        let mut answer = json!({
+            "nodes": [
+                { "figures_at": "2026-11-25T03:00:30Z" },
+                { "figures_at": "2026-11-25T02:00:00Z" },
+            ],
+            "coverage": { "at": "2026-11-25T03:01:00Z" },
+        });
+        apply(&mut answer, &SHAPE, Detail::Summary, true);
+        let nodes = json!([{}, { "figures_at": "2026-11-25T02:00:00Z" }]);
+        assert_eq!(answer["nodes"], nodes);
     }
 
     #[test]
