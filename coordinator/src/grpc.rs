@@ -118,6 +118,8 @@ fn reflection(names: &[&str]) -> tonic_reflection::server::Builder<'static> {
         .with_service_name("grpc.health.v1.Health")
         .register_encoded_file_descriptor_set(pvelens_proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that clients without our code can read the details of errors.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
 fn name<S: NamedService>(_: &S) -> &'static str {
