@@ -41,7 +41,7 @@ mod tests {
         fmt::Write as _,
         path::{Path, PathBuf},
         process::Command,
-        sync::Arc,
+        sync::{Arc, Once},
     };
 
     use jiff::SignedDuration;
@@ -71,10 +71,13 @@ mod tests {
         }
         let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
         assert!(!in_ci, "no recordings at {}", folder.display());
-        say(&format!(
-            "SKIPPED oracle: no recordings at {}",
-            folder.display()
-        ));
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            say(&format!(
+                "SKIPPED oracle: no recordings at {}",
+                folder.display()
+            ))
+        });
         None
     }
 

@@ -6,12 +6,13 @@
 use std::{
     env,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pvelens_agent::config::{Config, ConfigError};
+use pvelens_agent::config::{Config, ConfigError, DEFAULT_PATH};
 
 mod collect;
 mod json;
@@ -64,8 +65,8 @@ struct RunArguments {
 #[derive(Debug, Args)]
 struct CollectArguments {
     /// Read once and end; the only mode so far
-    #[arg(long)]
-    once: bool,
+    #[arg(long = "once", required = true)]
+    _once: bool,
     /// Root of the node's files
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
@@ -101,11 +102,15 @@ struct SettingsArguments {
 }
 
 impl SettingsArguments {
-    fn load(&self) -> Result<Config, ConfigError> {
+    fn load(&self) -> anyhow::Result<Config> {
         let environment = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        Config::load(self.config.as_deref(), environment)
+        let file = self.config.as_deref();
+        Config::load(file, environment).with_context(|| {
+            let file = file.unwrap_or(Path::new(DEFAULT_PATH));
+            format!("settings in {}", file.display())
+        })
     }
 }
 

@@ -352,7 +352,10 @@ fn errno(path: &str, error: Errno) -> SourceError {
         Errno::ISDIR => FailureKind::NotAFile,
         _ => FailureKind::Io,
     };
-    SourceError::new(path, kind, error.to_string())
+    let text = error.to_string();
+    // The number says nothing that the words do not.
+    let words = text.split(" (os error").next().unwrap_or_default();
+    SourceError::new(path, kind, words)
 }
 
 fn file_type(path: &str, file: &OwnedFd) -> Result<FileType, SourceError> {

@@ -131,15 +131,15 @@ impl Spool {
         self.newest.subscribe()
     }
 
-    /// The samples that hold the newest full payload of a collector.
+    /// The newest full payload of a collector.
     #[must_use]
     pub fn newest_payload(&self, collector: &str) -> Option<Payload> {
         let state = self.lock();
         let sequence = state.last.get(collector)?.sequence;
-        let update = state
-            .ring
-            .iter()
-            .find(|entry| sequence_of(&entry.update) == sequence);
+        // The ring has no gaps.
+        let update = sequence
+            .checked_sub(state.oldest())
+            .and_then(|index| state.ring.get(usize::try_from(index).ok()?));
         update
             .and_then(|entry| {
                 let mut samples = entry.update.samples.iter();

@@ -15,29 +15,26 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
-    serve::ListenerExt,
 };
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use crate::{
     coordinator::Coordinator,
     mcp::{Server, is_evaluated},
 };
+use listener::Limited;
 
+mod listener;
 mod metrics;
 #[cfg(test)]
 mod tests;
 
 /// Bytes of a request's body. Arguments are names and filters.
 const BODY: usize = 1 << 20;
-
-/// Requests in progress; more are refused until one is done.
-const REQUESTS: usize = 64;
 
 /// How long requests in progress may take when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -63,14 +60,8 @@ pub async fn serve(
     // Cancelled only after the grace, since it ends calls with an error.
     let stop = CancellationToken::new();
     let app = router(coordinator, &stop);
-    // Answers are short; without this each waits for a delayed acknowledgement.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            warn!(%error, "answers over HTTP will be slow");
-        }
-    });
     let stopping = shutdown.clone();
-    let serving = axum::serve(listener, app)
+    let serving = axum::serve(Limited::new(listener, stop.clone()), app)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .into_future();
     let deadline = async {
@@ -112,10 +103,6 @@ fn router(coordinator: Arc<Coordinator>, stop: &CancellationToken) -> Router {
             )
         })
         .with_state(coordinator)
-        .layer(middleware::from_fn_with_state(
-            Arc::new(Semaphore::new(REQUESTS)),
-            limited,
-        ))
         .layer(middleware::from_fn(local_only))
 }
 
@@ -130,18 +117,6 @@ async fn ready(State(coordinator): State<Arc<Coordinator>>) -> Response {
 async fn scrape(State(coordinator): State<Arc<Coordinator>>) -> Response {
     let text = metrics::exposition(&coordinator.current());
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
-}
-
-async fn limited(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    match slots.try_acquire() {
-        Ok(_slot) => next.run(request).await,
-        Err(_full) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::RETRY_AFTER, "1")],
-            "too many requests at once\n",
-        )
-            .into_response(),
-    }
 }
 
 async fn local_only(request: Request, next: Next) -> Response {

@@ -1,23 +1,30 @@
 //! The demonstration: a simulated cluster with planted faults, seen by the real
 //! agent and coordinator.
 //!
-//! The last half hour is lived through in compressed time, so that windows of
-//! measured values are full when the report is made.
+//! The last half hour is lived through in compressed time over the real link,
+//! so that windows of measured values are full when the report is made; then
+//! the cluster lives on in real time.
 
 use std::{io, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use pvelens::{
-    coordinator::Coordinator,
+    analysis::{self, Depth, Scope},
+    coordinator::Current,
     render::{self, Style},
 };
 
 use crate::{
-    run::{self, Options, Outcome, RunError},
+    run::{Outcome, RunError},
     scenario::Coverage,
     score::{Known, Score, score},
     sim::{Cluster, ClusterSpec, fault, label::Labels, temporary_directory},
 };
+
+mod agents;
+mod live;
+
+pub use live::Live;
 
 /// Faults that show the most of the product on three nodes.
 pub const DEFAULT_SEED: u64 = 4;
@@ -97,43 +104,27 @@ impl Demo {
     pub fn spec(&self) -> &ClusterSpec {
         &self.spec
     }
+}
 
-    /// Lives through the past half hour.
-    ///
-    /// # Errors
-    /// When a file cannot be written or read as a whole.
-    pub fn live_through_the_past(&mut self) -> Result<Outcome, RunError> {
-        let options = Options {
-            minutes: PAST_MINUTES,
-            step_seconds: STEP_SECONDS,
-            params: self.spec.params(),
-            shuffled: false,
-        };
-        let coordinator = Coordinator::new(options.params.clone());
-        run::run_with(&mut self.cluster, &options, &coordinator, |_| ())
-    }
-
-    /// One or two lines: what was planted, and whether exactly that was found.
-    #[must_use]
-    pub fn verdict(&self, outcome: &Outcome) -> String {
-        let labels = self.cluster.labels();
-        let planted = planted(labels);
-        let coverage = Coverage::default();
-        let known = Known {
-            expect: &labels.expect,
-            allow: &labels.allow,
-            forbid: &[],
-            coverage: &coverage,
-        };
-        let Score { disagreements, .. } = score(&known, outcome);
-        if disagreements.is_empty() {
-            format!("planted: {planted}\nfound exactly these\n")
-        } else {
-            format!(
-                "planted: {planted}\ndisagreements: {}\n",
-                disagreements.join("; ")
-            )
-        }
+/// One or two lines: what was planted, and whether exactly that was found.
+#[must_use]
+pub fn verdict(labels: &Labels, outcome: &Outcome) -> String {
+    let planted = planted(labels);
+    let coverage = Coverage::default();
+    let known = Known {
+        expect: &labels.expect,
+        allow: &labels.allow,
+        forbid: &[],
+        coverage: &coverage,
+    };
+    let Score { disagreements, .. } = score(&known, outcome);
+    if disagreements.is_empty() {
+        format!("planted: {planted}\nfound exactly these\n")
+    } else {
+        format!(
+            "planted: {planted}\ndisagreements: {}\n",
+            disagreements.join("; ")
+        )
     }
 }
 
@@ -151,6 +142,20 @@ fn planted(labels: &Labels) -> String {
 
 /// The health report as text.
 #[must_use]
-pub fn report(outcome: &Outcome, style: &Style) -> Option<String> {
-    Some(render::render(&outcome.report()?, style))
+pub fn report(current: &Current, style: &Style) -> Option<String> {
+    let report = analysis::cluster_health(current, &Scope::default(), Depth::Summary).ok()?;
+    Some(render::render(&report, style))
+}
+
+/// Why the demonstration ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("writing the files of the simulated cluster")]
+    Files(#[from] io::Error),
+    #[error("the coordinator did not take over what the agent of {0} sampled")]
+    Stuck(String),
+    #[error(transparent)]
+    Serve(#[from] pvelens::serve::ServeError),
 }

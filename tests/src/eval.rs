@@ -1,6 +1,11 @@
 //! Runs scenarios and seeds and sums up how well findings and labels agree.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::BTreeMap,
+    ops::RangeInclusive,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use serde::Serialize;
 
@@ -63,7 +68,7 @@ pub enum Repeat {
 }
 
 impl Evaluation {
-    /// Runs and compares.
+    /// Runs and compares, as many cases at a time as there are processors.
     ///
     /// # Errors
     /// When a case cannot be run at all.
@@ -72,22 +77,24 @@ impl Evaluation {
         seeds: Option<RangeInclusive<u64>>,
         repeat: Repeat,
     ) -> Result<Self, EvalError> {
+        let jobs: Vec<Job<'_>> = scenarios
+            .iter()
+            .map(Job::Scenario)
+            .chain(seeds.into_iter().flatten().map(Job::Seed))
+            .collect();
         let mut evaluation = Self {
             deterministic: true,
             ..Self::default()
         };
         let mut scores = Vec::new();
-        for scenario in scenarios {
-            let (score, same) = repeated(repeat, |shuffled| of_scenario(scenario, shuffled))?;
-            evaluation.count(&scenario.name, &score, same);
-            for label in &scenario.expect {
-                *evaluation.checks.entry(label.check.clone()).or_default() += 1;
+        for (job, result) in jobs.iter().zip(run_all(&jobs, repeat)) {
+            let (score, same) = result?;
+            evaluation.count(&job.name(), &score, same);
+            if let Job::Scenario(scenario) = job {
+                for label in &scenario.expect {
+                    *evaluation.checks.entry(label.check.clone()).or_default() += 1;
+                }
             }
-            scores.push(score);
-        }
-        for seed in seeds.into_iter().flatten() {
-            let (score, same) = repeated(repeat, |shuffled| of_seed(seed, shuffled))?;
-            evaluation.count(&format!("seed-{seed}"), &score, same);
             scores.push(score);
         }
         evaluation.sum_up(&scores);
@@ -136,6 +143,59 @@ fn share(part: usize, whole: usize) -> f64 {
     } else {
         part as f64 / whole as f64
     }
+}
+
+/// One case to run.
+#[derive(Debug, Clone, Copy)]
+enum Job<'a> {
+    Scenario(&'a Scenario),
+    Seed(u64),
+}
+
+impl Job<'_> {
+    fn name(&self) -> String {
+        match self {
+            Self::Scenario(scenario) => scenario.name.clone(),
+            Self::Seed(seed) => format!("seed-{seed}"),
+        }
+    }
+
+    fn run(&self, shuffled: bool) -> Result<(Score, String), EvalError> {
+        match self {
+            Self::Scenario(scenario) => of_scenario(scenario, shuffled),
+            Self::Seed(seed) => of_seed(*seed, shuffled),
+        }
+    }
+}
+
+type JobResult = Result<(Score, bool), EvalError>;
+
+/// Results in the order of the jobs.
+fn run_all(jobs: &[Job<'_>], repeat: Repeat) -> Vec<JobResult> {
+    let next = AtomicUsize::new(0);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let mut results: Vec<(usize, JobResult)> = thread::scope(|scope| {
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(job) = jobs.get(index) else {
+                    return done;
+                };
+                done.push((index, repeated(repeat, |shuffled| job.run(shuffled))));
+            }
+        };
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| match thread.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    });
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The score of the first run, and whether the others were like it.

@@ -15,7 +15,6 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use prost::Message;
 use pvelens::{
-    analysis::{self, Depth, Scope},
     check::Params,
     coordinator::{Coordinator, Current},
     finding::{Finding, FindingState},
@@ -186,17 +185,7 @@ pub fn run_with(
         );
         observe(&current);
     }
-    Ok(Outcome {
-        findings: current.findings.clone(),
-        ever_open,
-        coverage: current
-            .view
-            .nodes
-            .iter()
-            .map(|node| (node.name.to_string(), node.coverage))
-            .collect(),
-        current,
-    })
+    Ok(Outcome::of(&current, ever_open))
 }
 
 /// What one agent has to say in one step.
@@ -244,15 +233,24 @@ pub fn instant(millis: i64) -> Timestamp {
 }
 
 impl Outcome {
+    #[must_use]
+    pub fn of(current: &Arc<Current>, ever_open: BTreeSet<(String, String)>) -> Self {
+        Self {
+            findings: current.findings.clone(),
+            ever_open,
+            coverage: current
+                .view
+                .nodes
+                .iter()
+                .map(|node| (node.name.to_string(), node.coverage))
+                .collect(),
+            current: Arc::clone(current),
+        }
+    }
+
     /// The findings as everybody is shown them; two equal runs give the same.
     #[must_use]
     pub fn bytes(&self) -> String {
         serde_json::to_string(&self.findings).unwrap_or_default()
-    }
-
-    /// The health report, as the product makes it.
-    #[must_use]
-    pub fn report(&self) -> Option<pvelens::report::Report> {
-        analysis::cluster_health(&self.current, &Scope::default(), Depth::Summary).ok()
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use pvelens_agent::{
     collector::{COLLECTORS, Runner},
     host::Host,
@@ -17,11 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{CollectArguments, INCOMPLETE, Output, json::Writer, plain, print, summary};
 
 pub(super) fn collect(arguments: &CollectArguments) -> anyhow::Result<ExitCode> {
-    if !arguments.once {
-        bail!("collect reads once only: add --once");
-    }
-    let host = Host::open(&arguments.root)
-        .with_context(|| format!("opening the root {}", arguments.root.display()))?;
+    let host = Host::open(&arguments.root).context("opening the root")?;
     let samples = sampled(host)?;
     match arguments.output.output {
         Output::Text => print(&text(&samples)?)?,
@@ -123,14 +119,23 @@ fn heading(samples: &[Sample]) -> String {
         version => format!("Proxmox VE {version} on {system}"),
     };
     let mut text = plain(&format!(
-        "{name}: {system}, kernel {}",
-        identity.kernel_release
+        "{name}: {system}, {}",
+        match identity.kernel_release.as_str() {
+            "" => "unknown kernel".to_owned(),
+            release => format!("kernel {release}"),
+        }
     ));
-    if !identity.is_pve_node {
-        text.push_str(
-            "\nThis is not a Proxmox VE node: there is no /etc/pve/local. Only facts of the host are read.",
-        );
-    }
+    let is_broken = samples
+        .iter()
+        .flat_map(|sample| &sample.failures)
+        .any(|failure| failure.path.starts_with("/etc/pve/"));
+    text.push_str(match (identity.is_pve_node, is_broken) {
+        (true, _) => "",
+        (false, true) => {
+            "\n/etc/pve is there, but the cluster file system is not: pve-cluster does not run, or it hangs."
+        }
+        (false, false) => "\nThis is not a Proxmox VE node. Only facts of the host are read.",
+    });
     text.push('\n');
     text
 }
@@ -172,8 +177,14 @@ fn conclusion(samples: &[Sample]) -> Result<String, fmt::Error> {
 
 fn blame(failure: &SourceFailure) -> String {
     let kind = kind(failure).replace('_', " ");
+    // The operating system's own words need no second name.
+    let is_named = matches!(
+        failure.kind(),
+        FailureKind::NotFound | FailureKind::PermissionDenied | FailureKind::Io
+    );
     match (failure.path.as_str(), failure.detail.as_str()) {
         ("", detail) => format!("{kind}: {detail}"),
+        (path, detail) if is_named => format!("{path}: {detail}"),
         (path, detail) => format!("{path}: {kind}: {detail}"),
     }
 }

@@ -54,10 +54,7 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serving(config: &Config) -> anyhow::Result<()> {
-    let host = Arc::new(
-        Host::open(&config.agent.root)
-            .with_context(|| format!("opening the root {}", config.agent.root.display()))?,
-    );
+    let host = Arc::new(Host::open(&config.agent.root).context("opening the root")?);
     let stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [terminate, interrupt] = stop;
     let mut signals = Signals {
@@ -78,11 +75,12 @@ async fn serving(config: &Config) -> anyhow::Result<()> {
     warn_if_not_pve(&host).await;
 
     let shutdown = CancellationToken::new();
-    let sampling = tokio::spawn(Sampler::new(host, spool).run(shutdown.clone()));
+    let mut sampling = tokio::spawn(Sampler::new(host, spool).run(shutdown.clone()));
     let mut served = Box::pin(serve(listener, agent, shutdown.clone()));
     tokio::select! {
-        // The service ends by itself only when it cannot go on.
+        // Both end by themselves only when they cannot go on.
         result = &mut served => return result.context("the service ended"),
+        result = &mut sampling => return result.context("the sampling ended"),
         name = signals.next() => info!(signal = name, "stopping"),
     }
     shutdown.cancel();
@@ -90,8 +88,10 @@ async fn serving(config: &Config) -> anyhow::Result<()> {
         Ok(result) => result.context("the service ended")?,
         Err(_) => warn!("a reader did not let go in time"),
     }
-    // Cancelled like the service; a panic there would have been logged.
-    drop(timeout(GRACE, sampling).await);
+    match timeout(GRACE, sampling).await {
+        Ok(result) => result.context("the sampling ended")?,
+        Err(_) => warn!("the sampling did not end in time"),
+    }
     info!("agent stopped");
     Ok(())
 }
@@ -117,13 +117,16 @@ async fn warn_if_not_pve(host: &Arc<Host>) {
     let host = Arc::clone(host);
     std::thread::spawn(move || {
         // Nobody waits any more after the deadline.
-        sender.send(is_pve_node(&host)).ok();
+        sender
+            .send((is_pve_node(&host), host.exists("/etc/pve")))
+            .ok();
     });
     match timeout(Duration::from_secs(2), receiver).await {
-        Ok(Ok(true)) => {}
-        Ok(_) => warn!(
-            "this is not a Proxmox VE node: there is no /etc/pve/local; only facts of the host are read"
-        ),
+        Ok(Ok((true, _))) => {}
+        Ok(Ok((false, true))) => {
+            warn!("/etc/pve is there, but the cluster file system is not: pve-cluster does not run")
+        }
+        Ok(_) => warn!("this is not a Proxmox VE node; only facts of the host are read"),
         Err(_) => warn!("/etc/pve does not answer; its sources will be named as hanging"),
     }
 }

@@ -70,7 +70,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
             guests.push(guest);
         }
     }
-    if guests.is_empty() && !reading.is_pve_node() {
+    if guests.is_empty() && !reading.exists("/etc/pve") {
         return Err(CollectError::NoData("not a Proxmox VE node"));
     }
     guests.sort_by_key(|guest| guest.vmid);

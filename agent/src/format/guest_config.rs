@@ -6,7 +6,7 @@
 //! configuration, `[PENDING]` and `[pve:pending]` what applies at the next start,
 //! any other `[name]` without colon a snapshot.
 //!
-//! Secrets are dropped here, while parsing: [`settings`] carries the keys it
+//! Secrets are dropped here, while parsing: `settings` carries the keys it
 //! knows and only names the others. A line that PVE would ignore with a warning
 //! is ignored here too, and its number is kept.
 

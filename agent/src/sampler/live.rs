@@ -2,9 +2,11 @@
 //! it.
 //!
 //! The fast collectors of one tick run side by side and make one update. Those
-//! that read configuration run one after the other, since they all go through
-//! pmxcfs. All others run alone. A group that is not done by the next tick is
-//! left to finish, and that tick is missed.
+//! that read the cluster file system run one after the other: first the small
+//! status files, then, as a group of its own, the sweep over the configuration.
+//! All others run alone. A group that is not done by the next tick is left to
+//! finish, and that tick is missed: a sweep that hangs delays neither quorum nor
+//! figures.
 
 use std::{
     collections::HashMap,
@@ -14,20 +16,22 @@ use std::{
 
 use pvelens_proto::agent::v1::{CollectionClass, Sample, SourceFailure};
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     task::{AbortHandle, JoinSet},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::schedule::Schedule;
 use crate::{
-    collector::{COLLECTORS, FAST, Runner},
+    collector::{COLLECTORS, Collector, FAST, Runner},
     host::Host,
     spool::Spool,
 };
 
+/// Time for the status files of one tick: three deadlines, and some.
+const STATUS_WAIT: Duration = Duration::from_secs(7);
 /// Fast collectors that read at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -38,13 +42,18 @@ struct Live {
     /// What each collector failed with last, so that only changes are logged.
     failing: Mutex<HashMap<String, String>>,
     runners: Vec<Arc<Runner>>,
+    /// The tick whose status files have been read.
+    polled: watch::Sender<Duration>,
 }
 
 /// The groups of one class that run without each other.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Group {
     Fast,
-    Config,
+    /// Status files of the cluster.
+    Status,
+    /// Configuration, when it changed.
+    Sweep,
     Single(usize),
 }
 
@@ -63,6 +72,7 @@ pub(super) async fn run(
             .iter()
             .map(|collector| Arc::new(Runner::new(*collector)))
             .collect(),
+        polled: watch::Sender::new(Duration::ZERO),
     });
     let started = Instant::now();
     let mut ticks = interval(FAST);
@@ -74,9 +84,12 @@ pub(super) async fn run(
             () = shutdown.cancelled() => break,
             _ = ticks.tick() => {}
         }
-        // What ended leaves the set; a panic in it is not possible to miss,
-        // since collectors are caught and the rest is below.
-        while tasks.try_join_next().is_some() {}
+        while let Some(ended) = tasks.try_join_next() {
+            // Collectors are caught, so this is a fault of the loop itself.
+            if let Err(error) = ended {
+                warn!(%error, "a round of sampling was lost");
+            }
+        }
         let now = started.elapsed();
         for group in groups() {
             if running.get(&group).is_none_or(AbortHandle::is_finished) {
@@ -91,17 +104,18 @@ fn groups() -> impl Iterator<Item = Group> {
     let singles = (0..COLLECTORS.len()).filter(|index| {
         COLLECTORS
             .get(*index)
-            .is_some_and(|collector| group_of(collector.class, *index) == Group::Single(*index))
+            .is_some_and(|collector| group_of(collector, *index) == Group::Single(*index))
     });
-    [Group::Fast, Group::Config]
+    [Group::Fast, Group::Status, Group::Sweep]
         .into_iter()
         .chain(singles.map(Group::Single))
 }
 
-fn group_of(class: CollectionClass, index: usize) -> Group {
-    match class {
+fn group_of(collector: &Collector, index: usize) -> Group {
+    match collector.class {
         CollectionClass::Fast => Group::Fast,
-        CollectionClass::Config => Group::Config,
+        CollectionClass::Config if collector.runs_on_change() => Group::Sweep,
+        CollectionClass::Config => Group::Status,
         _ => Group::Single(index),
     }
 }
@@ -113,13 +127,24 @@ impl Live {
             .runners
             .iter()
             .enumerate()
-            .filter(|(index, runner)| group_of(runner.collector().class, *index) == group)
+            .filter(|(index, runner)| group_of(runner.collector(), *index) == group)
             .map(|(_, runner)| Arc::clone(runner));
+        if group == Group::Sweep {
+            // The counters of this tick decide what is due. Late ones are not
+            // waited for: then the interval decides.
+            let mut polled = self.polled.subscribe();
+            timeout(STATUS_WAIT, polled.wait_for(|tick| *tick >= now))
+                .await
+                .ok();
+        }
         let samples = if group == Group::Fast {
             self.side_by_side(members, now).await
         } else {
             self.in_turn(members, now).await
         };
+        if group == Group::Status {
+            self.polled.send_replace(now);
+        }
         if !samples.is_empty() {
             self.spool.append(samples);
         }
@@ -132,8 +157,6 @@ impl Live {
     ) -> Vec<Sample> {
         let mut samples = Vec::new();
         for runner in members {
-            // Asked one by one: the counters that were just read decide about
-            // the next ones.
             if self.schedule().starts(runner.collector(), now) {
                 samples.push(self.sampled(&runner).await);
             }

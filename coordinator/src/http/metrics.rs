@@ -5,7 +5,7 @@
 //! guest chose is one. Ages are exported as the time they count from, as
 //! Prometheus advises, so that nothing here needs a clock.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Display};
 
 use pvelens_proto::agent::v1::GuestKind;
 
@@ -19,7 +19,7 @@ use crate::{
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) fn exposition(current: &Current) -> String {
-    let mut text = String::new();
+    let mut text = Vec::new();
     gauge(
         &mut text,
         "pvelens_build_info",
@@ -40,11 +40,12 @@ pub(super) fn exposition(current: &Current) -> String {
     verdicts(&mut text, current);
     agents(&mut text, current);
     inventory(&mut text, current);
-    text
+    text.push(String::new());
+    text.join("\n")
 }
 
 /// Every combination is exported, so that an alert sees a zero and not a gap.
-fn findings(text: &mut String, current: &Current) {
+fn findings(text: &mut Vec<String>, current: &Current) {
     let name = "pvelens_findings";
     gauge(text, name, "Open findings.");
     for (lane, lane_word) in [(Lane::Health, "health"), (Lane::Posture, "posture")] {
@@ -66,7 +67,7 @@ fn findings(text: &mut String, current: &Current) {
     }
 }
 
-fn verdicts(text: &mut String, current: &Current) {
+fn verdicts(text: &mut Vec<String>, current: &Current) {
     let name = "pvelens_verdicts";
     gauge(text, name, "Verdicts of the last run of all checks.");
     let counts = &current.verdicts;
@@ -80,7 +81,7 @@ fn verdicts(text: &mut String, current: &Current) {
     }
 }
 
-fn agents(text: &mut String, current: &Current) {
+fn agents(text: &mut Vec<String>, current: &Current) {
     let name = "pvelens_agents";
     gauge(text, name, "Agents by connection.");
     let connected = current
@@ -110,7 +111,7 @@ fn agents(text: &mut String, current: &Current) {
     value(text, name, &[], skipped.sum::<u64>());
 }
 
-fn inventory(text: &mut String, current: &Current) {
+fn inventory(text: &mut Vec<String>, current: &Current) {
     let view = &current.view;
     let name = "pvelens_clusters";
     gauge(text, name, "Clusters and single nodes that are known.");
@@ -157,33 +158,28 @@ fn inventory(text: &mut String, current: &Current) {
     value(text, name, &[], view.storages.len());
 }
 
-fn gauge(text: &mut String, name: &str, help: &str) {
+fn gauge(text: &mut Vec<String>, name: &str, help: &str) {
     head(text, name, help, "gauge");
 }
 
-fn counter(text: &mut String, name: &str, help: &str) {
+fn counter(text: &mut Vec<String>, name: &str, help: &str) {
     head(text, name, help, "counter");
 }
 
-fn head(text: &mut String, name: &str, help: &str, kind: &str) {
-    line(text, format_args!("# HELP {name} {help}"));
-    line(text, format_args!("# TYPE {name} {kind}"));
+fn head(text: &mut Vec<String>, name: &str, help: &str, kind: &str) {
+    text.push(format!("# HELP {name} {help}"));
+    text.push(format!("# TYPE {name} {kind}"));
 }
 
-fn value(text: &mut String, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+fn value(text: &mut Vec<String>, name: &str, labels: &[(&str, &str)], value: impl Display) {
     let labels: Vec<String> = labels
         .iter()
         // Values are words of this file, so nothing needs escaping.
         .map(|(label, value)| format!("{label}=\"{value}\""))
         .collect();
     if labels.is_empty() {
-        line(text, format_args!("{name} {value}"));
+        text.push(format!("{name} {value}"));
     } else {
-        line(text, format_args!("{name}{{{}}} {value}", labels.join(",")));
+        text.push(format!("{name}{{{}}} {value}", labels.join(",")));
     }
-}
-
-fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a string does not fail.
-    drop(writeln!(text, "{line}"));
 }

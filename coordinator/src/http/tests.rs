@@ -18,6 +18,7 @@ use crate::{
 struct Surface {
     address: SocketAddr,
     shutdown: CancellationToken,
+    serving: tokio::task::JoinHandle<io::Result<()>>,
 }
 
 impl Surface {
@@ -29,8 +30,12 @@ impl Surface {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        tokio::spawn(serve(Arc::new(coordinator), listener, shutdown.clone()));
-        Self { address, shutdown }
+        let serving = tokio::spawn(serve(Arc::new(coordinator), listener, shutdown.clone()));
+        Self {
+            address,
+            shutdown,
+            serving,
+        }
     }
 
     /// Status and body.
@@ -209,8 +214,12 @@ async fn shutdown_does_not_wait_for_idle_connections() {
     let surface = Surface::new(Some(current())).await;
     let mut idle = TcpStream::connect(surface.address).await.unwrap();
     idle.write_all(b"GET /heal").await.unwrap();
+    // A second connection was served, so the first was accepted.
+    assert_eq!(surface.get("/healthz", LOCAL).await.0, 200);
     surface.shutdown.cancel();
+    let ended = tokio::time::timeout(GRACE * 2, surface.serving).await;
+    ended.unwrap().unwrap().unwrap();
     let mut rest = Vec::new();
-    let closed = tokio::time::timeout(GRACE * 2, idle.read_to_end(&mut rest)).await;
+    let closed = tokio::time::timeout(GRACE, idle.read_to_end(&mut rest)).await;
     assert!(closed.is_ok());
 }

@@ -120,7 +120,7 @@ impl Server {
         self.answer(move |current| {
             let page = page(arguments.page_size, arguments.page_token.as_ref())?;
             let cluster = text(arguments.cluster);
-            Layout::new(current, &NODES, arguments.detail).page(page, &|page| {
+            Layout::new(current, &NODES, arguments.detail).page(page, |page| {
                 let paged = paging::nodes(answer::nodes(current, &cluster)?, page)?;
                 let markdown = paged.markdown();
                 Ok((paged, markdown))
@@ -179,7 +179,7 @@ impl Server {
             let cluster = text(arguments.cluster);
             let node = text(arguments.node);
             let layout = Layout::new(current, &STORAGE, arguments.detail);
-            layout.page(page, &|page| {
+            layout.page(page, |page| {
                 let answer = storages(current, &cluster, &node)?;
                 let mut paged = paging::storages(answer, page)?;
                 let markdown = paged.markdown();

@@ -109,7 +109,7 @@ impl Server {
                 subject: text(arguments.subject),
                 include_pending: arguments.include_pending.unwrap_or_default(),
             };
-            Layout::new(current, &FINDINGS, arguments.detail).page(page, &|page| {
+            Layout::new(current, &FINDINGS, arguments.detail).page(page, |page| {
                 let answer = answer::findings(current, &filter, page)?;
                 let markdown = answer.markdown();
                 Ok((answer, markdown))

@@ -146,7 +146,7 @@ fn guests(
         status: text(arguments.status),
         tag: text(arguments.tag),
     };
-    Layout::new(current, &GUESTS, arguments.detail).page(page, &|page| {
+    Layout::new(current, &GUESTS, arguments.detail).page(page, |page| {
         let answer = answer::guests(current, &filter, page)?;
         let markdown = answer.markdown();
         Ok((answer, markdown))

@@ -28,7 +28,8 @@ impl<T: Render> Paged<T> {
     pub(super) fn markdown(&self) -> String {
         let mut markdown = self.answer.markdown();
         if self.next_page_token.is_some() {
-            markdown.push_str(&format!("\nOne page of {} in all.\n", self.total));
+            let note = format!("\nOne page of {} in all.\n", self.total);
+            markdown.push_str(&note);
         }
         markdown
     }

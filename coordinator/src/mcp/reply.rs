@@ -60,7 +60,7 @@ impl<'a> Layout<'a> {
     pub(super) fn page<T: Serialize>(
         self,
         mut page: Page,
-        ask: &dyn Fn(&Page) -> Result<(T, String), AnswerError>,
+        ask: impl Fn(&Page) -> Result<(T, String), AnswerError>,
     ) -> Result<CallToolResult, AnswerError> {
         let asked = page.size;
         loop {
@@ -155,13 +155,13 @@ impl Draft {
             .get("next_page_token")
             .and_then(Value::as_str)
         {
-            markdown.push_str(&format!("\nMore: `page_token` = `{token}`\n"));
+            let more = format!("\nMore: `page_token` = `{token}`\n");
+            markdown.push_str(&more);
         }
         if !self.cut.is_empty() {
-            markdown.push_str(&format!(
-                "\nCut to keep the answer small: {}\n",
-                self.cut.join("; ")
-            ));
+            let cut = self.cut.join("; ");
+            let notice = format!("\nCut to keep the answer small: {cut}\n");
+            markdown.push_str(&notice);
         }
         let mut content = vec![ContentBlock::text(markdown)];
         if self.with_json {

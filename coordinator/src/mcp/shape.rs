@@ -4,7 +4,7 @@
 //! the Markdown shows too. A second set of types for summaries was rejected,
 //! since each new figure would have to be added twice.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::arguments::Detail;
 
@@ -32,8 +32,9 @@ pub(super) const COVERAGE: Keep = Keep {
     members: &["cluster", "node", "level", "newest", "stale"],
 };
 
-/// Nodes that the coverage names, those with gaps first.
-const COVERAGE_NODES_SUMMARY: usize = 20;
+/// Nodes that the coverage names, the least known first. It comes with every
+/// answer, so in a summary the counts have to do for the others.
+const COVERAGE_NODES_SUMMARY: usize = 5;
 const COVERAGE_NODES_FULL: usize = 100;
 
 /// Entries that a list keeps however large the answer is.
@@ -108,16 +109,27 @@ fn coverage(answer: &mut Value, detail: Detail) -> Vec<String> {
     let all = nodes.len();
     if all > most {
         // Stable, so nodes stay sorted by name.
-        nodes.sort_by_key(|node| !has_gap(node));
+        nodes.sort_by_key(known);
         nodes.truncate(most);
     }
     if !nodes.is_empty() {
         coverage.insert("nodes".to_owned(), Value::Array(nodes));
     }
-    if all > most {
+    if all > most && detail == Detail::Full {
         vec![format!("coverage/nodes: {most} of {all}")]
     } else {
         Vec::new()
+    }
+}
+
+/// How much is known of a node, from nothing to everything.
+fn known(node: &Value) -> u8 {
+    match node.get("level").and_then(Value::as_str) {
+        Some("none") => 0,
+        _ if node.get("stale") == Some(&json!(true)) => 1,
+        Some("basic") => 2,
+        _ if has_gap(node) => 3,
+        _ => 4,
     }
 }
 
@@ -159,7 +171,7 @@ pub(super) fn describe(schema: &mut Value, shape: &Shape) {
             if let Some(Value::Object(nodes)) = properties.get_mut("nodes") {
                 nodes.insert(
                     "description".to_owned(),
-                    json!("In a summary only nodes with gaps; with `full` all of them."),
+                    json!("In a summary at most five nodes with gaps, the least known first."),
                 );
             }
         }
@@ -217,30 +229,19 @@ fn round(value: &mut Value) {
     match value {
         Value::Number(number) if number.is_f64() => {
             let Some(exact) = number.as_f64() else { return };
-            let rounded = if exact.abs() >= 100.0 {
+            let rounded = if exact.abs() >= 100.0 || exact.fract() == 0.0 {
                 format!("{exact:.0}").parse::<i64>().ok().map(Value::from)
             } else {
-                let digits = format!("{exact:.2e}").parse::<f64>().ok();
-                digits.map(|digits| {
-                    if digits == 0.0 {
-                        Value::from(0)
-                    } else {
-                        Value::from(digits)
-                    }
-                })
+                format!("{exact:.2e}").parse::<f64>().ok().map(Value::from)
             };
             if let Some(rounded) = rounded {
                 *value = rounded;
             }
         }
         Value::Array(entries) => entries.iter_mut().for_each(round),
-        Value::Object(members) => round_members(members),
+        Value::Object(members) => members.values_mut().for_each(round),
         _ => {}
     }
-}
-
-fn round_members(members: &mut Map<String, Value>) {
-    members.values_mut().for_each(round);
 }
 
 #[cfg(test)]
@@ -309,9 +310,6 @@ mod tests {
     fn figures_are_rounded_to_three_digits() {
         let mut value = json!([0.051_234, 512_345.678, 12.345, 0.0, 7, -0.000_012_345]);
         round(&mut value);
-        assert_eq!(
-            value.to_string(),
-            "[0.0512,512346,12.3,0,7,-0.0000123]"
-        );
+        assert_eq!(value.to_string(), "[0.0512,512346,12.3,0,7,-0.0000123]");
     }
 }

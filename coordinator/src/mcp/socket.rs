@@ -67,7 +67,8 @@ pub async fn serve_unix(
             connections.spawn(refuse(stream));
             continue;
         };
-        let (server, stop) = (server.clone(), stop.clone());
+        // Of its own, since rmcp cancels the token of a connection that ends.
+        let (server, stop) = (server.clone(), stop.child_token());
         connections.spawn(async move {
             serve_client(server, stream, stop).await;
             drop(slot);

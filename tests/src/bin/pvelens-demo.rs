@@ -3,15 +3,19 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
-    process::ExitCode,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
 use clap::Parser;
 use jiff::Timestamp;
-use pvelens::render::{Format, Style};
-use pvelens_tests::demo::{DEFAULT_SEED, Demo, DemoSpec, report};
+use pvelens::{
+    render::{Format, Style},
+    serve::{MCP_SOCKET, READ_SOCKET, Server},
+};
+use pvelens_tests::demo::{DEFAULT_SEED, Demo, DemoSpec, Live, report, verdict};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Shows pvelens on a simulated Proxmox VE cluster with planted faults.
 #[derive(Debug, Parser)]
@@ -37,7 +41,8 @@ struct Arguments {
     labels: bool,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let wanted = DemoSpec {
         nodes: usize::from(arguments.nodes),
@@ -45,16 +50,65 @@ fn main() -> anyhow::Result<ExitCode> {
         healthy: arguments.healthy,
         directory: arguments.dir.clone(),
     };
-    let mut demo =
-        Demo::prepare(&wanted, Timestamp::now()).context("writing the simulated nodes")?;
-    let outcome = demo.live_through_the_past()?;
-    let mut text = report(&outcome, &style()).context("making the health report")?;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(cancel_when_interrupted(shutdown.clone()));
+    let demo = Demo::prepare(&wanted, Timestamp::now()).context("writing the simulated nodes")?;
+    let started = tokio::select! {
+        live = Live::start(demo, shutdown.clone()) => live?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let mut text = report(&started.current(), &style()).context("making the health report")?;
     if arguments.labels {
         text.push('\n');
-        text.push_str(&demo.verdict(&outcome));
+        text.push_str(&verdict(started.labels(), &started.outcome()));
     }
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    print(&text)?;
+    if arguments.once {
+        started.stop().await;
+        return Ok(());
+    }
+    let (server, directory) = started.bind().await?;
+    print(&how_to_use(&server, &directory))?;
+    Ok(started.live_on(server).await?)
+}
+
+async fn cancel_when_interrupted(shutdown: CancellationToken) {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(_) => return,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    shutdown.cancel();
+}
+
+fn how_to_use(server: &Server, directory: &Path) -> String {
+    let socket = directory.join(READ_SOCKET);
+    let mut lines = vec![
+        String::new(),
+        format!("Serving gRPC on {}", socket.display()),
+        format!(
+            "  cargo run -q -p pvelens -- guests --socket {}",
+            socket.display()
+        ),
+    ];
+    if let Some(address) = server.http_address() {
+        lines.push(format!("Serving MCP on http://{address}/mcp"));
+    }
+    lines.push(format!(
+        "Serving MCP on {}",
+        directory.join(MCP_SOCKET).display()
+    ));
+    lines.push("Stop with Ctrl-C.".to_owned());
+    lines.join("\n") + "\n"
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Colours for a terminal, unless the user asked for none.

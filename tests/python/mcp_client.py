@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Calls every MCP tool of a running coordinator with the official Python client.
+
+    pip install 'mcp>=2.3,<3' jsonschema
+    tests/python/mcp_client.py --http http://127.0.0.1:8442/mcp --stdio pvelens mcp
+
+Each transport is tried in both eras of the protocol. Arguments come from earlier
+answers, answers are held against the schema that their tool declares, and
+refusals must be errors that say what to do. The coordinator must know at least
+one cluster. Exits with status 1 when anything failed.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+import traceback
+
+from jsonschema import Draft202012Validator, FormatChecker
+from mcp import Client, StdioServerParameters
+
+MODES = {"modern": "auto", "legacy": "legacy"}
+TOOLS = {
+    "analyze_cluster_health",
+    "get_cluster_status",
+    "get_containers",
+    "get_findings",
+    "get_guest",
+    "get_node_status",
+    "get_nodes",
+    "get_storage",
+    "get_vms",
+}
+CEILING = 40_000
+TIMEOUT = 60
+
+
+class Failure(Exception):
+    """Something is not as promised."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+class Tester:
+    """One connection, and what was learnt over it."""
+
+    def __init__(self, client):
+        self.client = client
+        self.tools = {}
+        self.called = set()
+        self.calls = 0
+        self.largest = 0
+
+    async def call(self, name, **arguments):
+        """The structured content of an answer that is as promised."""
+        self.calls += 1
+        self.called.add(name)
+        result = await self.client.call_tool(name, arguments)
+        text = "\n".join(block.text for block in result.content)
+        where = f"{name} {json.dumps(arguments)}"
+        check(not result.is_error, f"{where}: {text}")
+        structured = result.structured_content
+        check(structured is not None, f"{where}: no structured content")
+        schema = self.tools[name].output_schema
+        errors = Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(structured)
+        for error in errors:
+            raise Failure(f"{where}: {error.json_path}: {error.message}")
+        size = max(len(text), len(json.dumps(structured, separators=(",", ":"), ensure_ascii=False)))
+        self.largest = max(self.largest, size)
+        check(size <= CEILING, f"{where}: {size} characters")
+        check(text.strip(), f"{where}: no text")
+        check(structured["coverage"]["at"], f"{where}: no coverage")
+        return structured
+
+    async def refused(self, name, *parts, **arguments):
+        """A call that must fail with a text that contains all parts."""
+        self.calls += 1
+        result = await self.client.call_tool(name, arguments)
+        text = "\n".join(block.text for block in result.content)
+        where = f"{name} {json.dumps(arguments)}"
+        check(result.is_error, f"{where} should have failed: {text[:200]}")
+        for part in parts:
+            check(part in text, f"{where}: {part!r} is not in {text!r}")
+
+    async def pages(self, name, member, key, **arguments):
+        """All entries of a list, page by page."""
+        entries = []
+        while True:
+            answer = await self.call(name, **arguments)
+            entries += answer[member]
+            token = answer.get("next_page_token")
+            if token is None:
+                break
+            check(answer[member], f"{name}: an empty page that is not the last")
+            arguments["page_token"] = token
+        keys = [key(entry) for entry in entries]
+        check(len(keys) == len(set(keys)), f"{name}: pages repeat entries")
+        check(len(keys) == answer["total"], f"{name}: {len(keys)} entries of {answer['total']}")
+        return entries
+
+    async def list(self):
+        listed = (await self.client.list_tools()).tools
+        names = [tool.name for tool in listed]
+        check(names == sorted(names), "tools are not sorted")
+        check(set(names) >= TOOLS, f"missing tools: {TOOLS - set(names)}")
+        for tool in listed:
+            self.tools[tool.name] = tool
+            Draft202012Validator.check_schema(tool.input_schema)
+            Draft202012Validator.check_schema(tool.output_schema)
+            hints = tool.annotations
+            check(tool.title and tool.description, f"{tool.name}: no title or description")
+            check(
+                (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
+                == (True, False, True, False),
+                f"{tool.name}: wrong hints",
+            )
+
+    async def use(self):
+        """Calls every tool the way a model would."""
+        clusters = (await self.call("get_cluster_status"))["clusters"]
+        check(clusters, "no cluster is known")
+        cluster = {"cluster": clusters[0]["id"]} if len(clusters) > 1 else {}
+        for detail in ("summary", "full"):
+            await self.call("get_cluster_status", detail=detail)
+            await self.call("analyze_cluster_health", detail=detail)
+            await self.call("get_storage", detail=detail)
+
+        nodes = await self.pages("get_nodes", "nodes", lambda n: (n.get("cluster"), n["name"]), **cluster)
+        check(nodes, "no node is known")
+        node = nodes[0]["name"]
+        for detail in ("summary", "full"):
+            await self.call("get_node_status", node=node, detail=detail, **cluster)
+            await self.call("analyze_cluster_health", node=node, detail=detail, **cluster)
+        await self.call("get_storage", node=node, **cluster)
+
+        guests = []
+        for tool, kind in (("get_vms", "qemu"), ("get_containers", "lxc")):
+            everything = await self.pages(tool, "guests", lambda g: g["vmid"], **cluster)
+            small = max(1, min(200, len(everything) // 3))
+            paged = await self.pages(tool, "guests", lambda g: g["vmid"], page_size=small, **cluster)
+            check(
+                [g["vmid"] for g in everything] == [g["vmid"] for g in paged],
+                f"{tool}: small pages list other guests",
+            )
+            full = await self.pages(tool, "guests", lambda g: g["vmid"], detail="full", page_size=200, **cluster)
+            check(len(full) == len(everything), f"{tool}: full lists other guests")
+            check(all(g["kind"] == kind for g in everything), f"{tool}: wrong kind")
+            for guest in everything[:1]:
+                await self.call(tool, node=guest["node"], status=guest["status"], **cluster)
+            guests += everything[:2]
+        for guest in guests:
+            for argument in (guest["vmid"], str(guest["vmid"])):
+                answer = await self.call("get_guest", guest=argument, **cluster)
+                check(answer["guest"]["vmid"] == guest["vmid"], "get_guest: another guest")
+            await self.call("get_guest", vmid=guest["vmid"], node=guest["node"], detail="full", **cluster)
+            await self.call("analyze_cluster_health", guest=guest["vmid"], **cluster)
+
+        findings = await self.pages("get_findings", "findings", lambda f: f["fingerprint"], page_size=20)
+        for finding in findings[:3]:
+            answer = await self.call("get_findings", subject=finding["subject"], detail="full")
+            check(answer["findings"], f"no finding about {finding['subject']}")
+        await self.call("get_findings", severity="critical", lane="health", include_pending=True)
+        check(self.called >= TOOLS, f"not called: {TOOLS - self.called}")
+
+    async def refusals(self):
+        await self.refused("get_guest", "no guest", guest="there-is-no-such-guest")
+        await self.refused("get_guest", "missing field", "It takes")
+        await self.refused("get_node_status", "no node", node="there-is-no-such-node")
+        await self.refused("get_nodes", "no cluster", cluster="there-is-no-such-cluster")
+        await self.refused("get_vms", "unknown field", "page_token", vm="x")
+        await self.refused("get_vms", "out of range", page_size=100_000)
+        await self.refused("get_vms", "page token", page_token="zz")
+        await self.refused("get_findings", "unknown variant", "critical", severity="awful")
+        try:
+            result = await self.client.call_tool("no_such_tool", {})
+        except Exception as error:  # noqa: BLE001: the type is the client's own
+            check("get_vms" in str(error), f"unknown tool: {error}")
+        else:
+            check(result.is_error, "an unknown tool answered")
+
+
+async def run(target, mode):
+    started = time.monotonic()
+    async with asyncio.timeout(TIMEOUT), Client(target, mode=mode) as client:
+        modern = client.protocol_version >= "2026-07-28"
+        check(modern == (mode != "legacy"), f"speaks {client.protocol_version}")
+        check(client.instructions, "no instructions")
+        tester = Tester(client)
+        await tester.list()
+        await tester.use()
+        await tester.refusals()
+        return (
+            f"{client.protocol_version}, {len(tester.tools)} tools, {tester.calls} calls, "
+            f"largest answer {tester.largest} characters, {time.monotonic() - started:.1f} s"
+        )
+
+
+def innermost(error):
+    """The client wraps errors in groups of groups."""
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    return error
+
+
+async def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--http", metavar="URL", help="for example http://127.0.0.1:8442/mcp")
+    parser.add_argument("--stdio", metavar="CMD", nargs=argparse.REMAINDER, help="command and its arguments; last")
+    arguments = parser.parse_args()
+    targets = {}
+    if arguments.http:
+        targets["http"] = arguments.http
+    if arguments.stdio:
+        command, *rest = arguments.stdio
+        targets["stdio"] = StdioServerParameters(command=command, args=rest)
+    if not targets:
+        parser.error("give --http, --stdio or both")
+
+    failed = 0
+    for transport, target in targets.items():
+        for name, mode in MODES.items():
+            try:
+                print(f"{transport:5} {name:6} ok      {await run(target, mode)}", flush=True)
+            except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001: whatever it is, the others still run
+                failed += 1
+                cause = innermost(error)
+                print(f"{transport:5} {name:6} FAILED  {type(cause).__name__}: {cause}", flush=True)
+                if not isinstance(cause, Failure):
+                    traceback.print_exception(cause)
+    total = len(targets) * len(MODES)
+    print(f"{total - failed} of {total} combinations passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
