@@ -174,6 +174,8 @@ pub enum ConfigError {
         #[source]
         source: Box<ConfigError>,
     },
+    #[error("in the environment")]
+    Environment(#[source] Box<ConfigError>),
 }
 
 impl Config {
@@ -196,9 +198,15 @@ impl Config {
                 source,
             })?,
         };
-        Self::parse(&text, environment).map_err(|source| ConfigError::In {
-            path: file.to_owned(),
-            source: Box::new(source),
+        Self::parse(&text, environment).map_err(|error| {
+            // Whose fault it is shows without the environment.
+            match Self::parse(&text, std::iter::empty()) {
+                Err(source) => ConfigError::In {
+                    path: file.to_owned(),
+                    source: Box::new(source),
+                },
+                Ok(_) => ConfigError::Environment(Box::new(error)),
+            }
         })
     }
 

@@ -10,7 +10,6 @@ use std::{io, sync::Arc, time::Duration};
 
 use pvelens_proto::v1 as message;
 use tokio::{net::UnixListener, task};
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status, server::NamedService, transport::Server};
 use tonic_health::ServingStatus;
@@ -21,6 +20,7 @@ use crate::{
     render::{self, Render},
 };
 
+mod accept;
 mod analysis;
 mod convert;
 mod finding;
@@ -37,6 +37,10 @@ use message::{
     fleet_service_server::FleetServiceServer, inventory_service_server::InventoryServiceServer,
 };
 
+/// Clients at a time; more of them wait.
+const CONNECTIONS: usize = 256;
+/// So that a client which is gone without a word gives up its place.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Calls that one client may have in flight; more of them wait.
 const CALLS_PER_CONNECTION: usize = 16;
 const STREAMS_PER_CONNECTION: u32 = 128;
@@ -75,6 +79,7 @@ pub async fn serve(
     let reflection = || reflection(&names);
     let server = Server::builder()
         .timeout(CALL_DEADLINE)
+        .http2_keepalive_interval(Some(PING_INTERVAL))
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .add_service(inventory)
@@ -85,7 +90,7 @@ pub async fn serve(
         .add_service(reflection().build_v1().map_err(io::Error::other)?)
         .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
         .serve_with_incoming_shutdown(
-            UnixListenerStream::new(listener),
+            accept::connections(listener, CONNECTIONS),
             shutdown.clone().cancelled_owned(),
         );
     let end = async {
@@ -118,6 +123,8 @@ fn reflection(names: &[&str]) -> tonic_reflection::server::Builder<'static> {
         .with_service_name("grpc.health.v1.Health")
         .register_encoded_file_descriptor_set(pvelens_proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that clients without our code can read the details of errors.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
 fn name<S: NamedService>(_: &S) -> &'static str {

@@ -53,7 +53,7 @@ const REASON_LIMIT: usize = 300;
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 enum LinkError {
-    #[error("connecting: {0}")]
+    #[error("{}", connect_words(.0))]
     Connect(#[source] io::Error),
     #[error("{0}: no answer within {seconds} s", seconds = ANSWER_DEADLINE.as_secs())]
     Deadline(&'static str),
@@ -132,7 +132,7 @@ impl Link {
         let stream = answer(doing, UnixStream::connect(&self.socket))
             .await?
             .map_err(LinkError::Connect)?;
-        let channel = answer(doing, channel(stream))
+        let channel = answer(doing, channel(endpoint(), stream))
             .await?
             .map_err(|error| LinkError::Connect(io::Error::other(error)))?;
         let mut client =
@@ -219,6 +219,20 @@ impl Link {
     }
 }
 
+/// What the administrator can do about it.
+fn connect_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such socket; is the agent running?".to_owned(),
+        io::ErrorKind::ConnectionRefused => {
+            "nobody serves the socket; is the agent running?".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "no permission to use the socket; the coordinator must be in its group".to_owned()
+        }
+        _ => format!("connecting: {error}"),
+    }
+}
+
 async fn answer<T>(doing: &'static str, call: impl Future<Output = T>) -> Result<T, LinkError> {
     timeout(ANSWER_DEADLINE, call)
         .await
@@ -230,7 +244,10 @@ async fn answer<T>(doing: &'static str, call: impl Future<Output = T>) -> Result
 ///
 /// # Errors
 /// When the other side does not speak HTTP/2.
-pub(crate) async fn channel(stream: UnixStream) -> Result<Channel, tonic::transport::Error> {
+pub(crate) async fn channel(
+    endpoint: Endpoint,
+    stream: UnixStream,
+) -> Result<Channel, tonic::transport::Error> {
     let mut stream = Some(TokioIo::new(stream));
     let connector = tower::service_fn(move |_| {
         let stream = stream
@@ -238,9 +255,12 @@ pub(crate) async fn channel(stream: UnixStream) -> Result<Channel, tonic::transp
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
         std::future::ready(stream)
     });
-    // The name has no meaning on a Unix socket, but HTTP wants one.
-    let endpoint = Endpoint::from_static("http://localhost");
     endpoint.connect_with_connector(connector).await
+}
+
+/// The name has no meaning on a Unix socket, but HTTP wants one.
+pub(crate) fn endpoint() -> Endpoint {
+    Endpoint::from_static("http://localhost")
 }
 
 fn delays() -> impl Iterator<Item = Duration> {

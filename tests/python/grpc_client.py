@@ -38,7 +38,7 @@ class Client:
     def method(self, service, method):
         return self.pool.FindServiceByName(service).FindMethodByName(method)
 
-    def call(self, service, method, **fields):
+    def call(self, service, method, /, **fields):
         """The response, or an iterator of responses."""
         described = self.method(service, method)
         request = GetMessageClass(described.input_type)(**fields)
@@ -50,7 +50,19 @@ class Client:
         )
         return invoke(request, timeout=DEADLINE_SECONDS)
 
-    def pages(self, service, method, field, **fields):
+    def message(self, name, encoded):
+        return GetMessageClass(self.pool.FindMessageTypeByName(name)).FromString(encoded)
+
+    def error_info(self, error):
+        """The `google.rpc.ErrorInfo` of an error."""
+        trailers = dict(error.trailing_metadata())
+        status = self.message("google.rpc.Status", trailers["grpc-status-details-bin"])
+        for detail in status.details:
+            if detail.type_url.endswith("/google.rpc.ErrorInfo"):
+                return self.message("google.rpc.ErrorInfo", detail.value)
+        raise AssertionError(f"no reason: {error}")
+
+    def pages(self, service, method, field, /, **fields):
         """All items of a paged list."""
         items, token = [], ""
         while True:
@@ -118,9 +130,9 @@ def check(client):
         raise AssertionError("a node that does not exist was found")
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.NOT_FOUND, error
-        trailers = dict(error.trailing_metadata())
-        details = trailers.get("grpc-status-details-bin", b"")
-        assert b"NOT_FOUND_NODE" in details and b"pvelens" in details, f"details: {details}"
+        info = client.error_info(error)
+        assert (info.reason, info.domain) == ("NOT_FOUND_NODE", "pvelens"), info
+        assert info.metadata["hint"], info
 
     agents = client.call("pvelens.v1.FleetService", "ListAgents").agents
     return (

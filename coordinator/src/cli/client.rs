@@ -16,6 +16,9 @@ use crate::link;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The coordinator's own deadline comes first, when it lives.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// What does not even answer a ping is no coordinator, or hangs.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
+const PING_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 
 #[derive(Debug, Args)]
@@ -53,7 +56,10 @@ impl Connection {
             let stream = UnixStream::connect(&self.socket)
                 .await
                 .map_err(|error| unreachable(&self.socket, &error))?;
-            link::channel(stream)
+            let endpoint = link::endpoint()
+                .http2_keep_alive_interval(PING_INTERVAL)
+                .keep_alive_timeout(PING_DEADLINE);
+            link::channel(endpoint, stream)
                 .await
                 .map_err(|_| foreign(&self.socket))
         };
@@ -114,7 +120,9 @@ pub(super) fn refused(status: &Status) -> Failure {
             "the coordinator does not know this question; is it of an older version?".to_owned(),
         ),
         Code::Unavailable => Failure::NotAssessed(
-            "the coordinator closed the connection; is it being restarted?".to_owned(),
+            "the coordinator ended the connection or hangs; is it being restarted, and is the \
+             path that of read.sock?"
+                .to_owned(),
         ),
         code if text.is_empty() => Failure::NotAssessed(format!("the coordinator: {code}")),
         _ => Failure::NotAssessed(format!("the coordinator: {text}")),

@@ -22,9 +22,11 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let config = config::load(self.config.as_deref())?;
-        // The level was checked with the other settings.
+        // The level was checked with the other settings. Libraries report every
+        // connection at `info`, with words of the client's choosing.
+        let filter = format!("{},rmcp=warn,h2=warn,hyper=warn", config.log.level);
         tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(&config.log.level))
+            .with_env_filter(EnvFilter::new(filter))
             .with_writer(io::stderr)
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
             .init();

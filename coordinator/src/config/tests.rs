@@ -145,6 +145,19 @@ fn only_the_default_file_may_be_missing() {
     assert_eq!(error.to_string(), "reading /nonexistent/pvelens.toml");
 }
 
+#[test]
+fn an_error_names_the_file_or_the_environment() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("pvelens.toml");
+    let variable = || std::iter::once(("PVELENS_HTTP__LISTEN".to_owned(), "x".to_owned()));
+    std::fs::write(&path, "").unwrap();
+    let error = Config::load(Some(&path), variable()).unwrap_err();
+    assert_eq!(error.to_string(), "in the environment");
+    std::fs::write(&path, "x = 1").unwrap();
+    let error = Config::load(Some(&path), variable()).unwrap_err();
+    assert_eq!(error.to_string(), format!("in {}", path.display()));
+}
+
 proptest! {
     #[test]
     fn any_text_is_settings_or_an_error(text in "(\\[?(agents|log|profile|profile.x)\\]?\n|(directory|level|profile|x) ?= ?(\"\\PC{0,5}\"|[0-9]{1,4}|\\{\\})\n|\\PC{0,9}\n){0,5}", value in "\\PC{0,5}") {

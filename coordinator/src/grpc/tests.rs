@@ -37,7 +37,7 @@ async fn served(current: Option<Current>) -> Served {
     }
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(serve(coordinator, listener, shutdown.clone()));
-    let channel = link::channel(UnixStream::connect(&path).await.unwrap())
+    let channel = link::channel(link::endpoint(), UnixStream::connect(&path).await.unwrap())
         .await
         .unwrap();
     Served {

@@ -78,6 +78,10 @@ impl Socket {
         Ok((socket, listener))
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn make(path: &Path, early: &Path, group: &str) -> io::Result<UnixListener> {
         match fs::remove_file(early) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -51,8 +51,16 @@ impl Surfaces {
         coordinator: &Arc<Coordinator>,
         shutdown: &CancellationToken,
     ) -> Result<(), ServeError> {
-        let (_read_socket, read) = self.read;
-        let (_mcp_socket, mcp) = self.mcp;
+        let http_address = self.http_address();
+        let (read_socket, read) = self.read;
+        let (mcp_socket, mcp) = self.mcp;
+        let http_shown = http_address.map_or_else(|| "off".to_owned(), |at| at.to_string());
+        info!(
+            read = %read_socket.path().display(),
+            mcp = %mcp_socket.path().display(),
+            http = http_shown,
+            "serving"
+        );
         let mut surfaces = JoinSet::new();
         surfaces.spawn(named(
             "gRPC",
@@ -90,7 +98,6 @@ async fn named(
     surface: &'static str,
     serving: impl Future<Output = io::Result<()>>,
 ) -> Result<(), ServeError> {
-    info!(surface, "serving");
     serving
         .await
         .map_err(|source| ServeError::Surface { surface, source })

@@ -53,7 +53,8 @@ async fn it_serves_until_told_to_stop_and_leaves_no_socket() {
 
     let socket = directory.path().join("run").join(READ_SOCKET);
     let stream = UnixStream::connect(&socket).await.unwrap();
-    let mut client = FleetServiceClient::new(link::channel(stream).await.unwrap());
+    let mut client =
+        FleetServiceClient::new(link::channel(link::endpoint(), stream).await.unwrap());
     let agents = client.list_agents(ListAgentsRequest::default()).await;
     assert!(agents.unwrap().into_inner().agents.is_empty());
     // It was evaluated before it answered.
