@@ -173,9 +173,9 @@ fn causes_come_first_with_their_consequences_folded_under_them() {
     assert_eq!(
         lines(&report, "What is wrong"),
         [
-            "warning: cluster fails a.cause, for 12 min",
+            "warning: cluster fails a.cause (since 09:34)",
             "  leads to 2 more: title of b.symptom (pve2); title of c.symptom (101)",
-            "warning: node/pve3 fails z.other, for 12 min",
+            "warning: node/pve3 fails z.other (since 09:34)",
         ]
     );
     assert_eq!(lines(&report, "Do first").len(), 2);

@@ -41,7 +41,7 @@ fn an_agent_is_silent_after_three_minutes() {
     assert_eq!(scene.judge(STALE, "node/pve1"), "warning");
     assert_eq!(
         scene.summary(STALE),
-        "The agent of pve1 has been silent for 4 min, while the node is up."
+        "The agent of pve1 is silent although the node is up."
     );
     scene.node(0).status = NodeStatus::Unknown;
     assert_eq!(scene.judge(STALE, "node/pve1"), "warning");

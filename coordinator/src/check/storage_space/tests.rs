@@ -22,6 +22,14 @@ fn used(scene: &mut Scene, storage: usize, share: f64) {
     }
 }
 
+/// Gives the storage `local` of the first node a file system of its own.
+fn mount_local(scene: &mut Scene) {
+    let mut own = scene.mounts(0)[0].clone();
+    "/mnt/data".clone_into(&mut own.mount_point);
+    scene.mounts(0).push(own);
+    "/mnt/data".clone_into(&mut scene.storage(0).path);
+}
+
 #[test]
 fn a_storage_is_nearly_full_after_ten_minutes() {
     for (share, expected) in [
@@ -37,6 +45,7 @@ fn a_storage_is_nearly_full_after_ten_minutes() {
             scene.set(key, UsedRatio, share, 32);
         }
         used(&mut scene, 1, share);
+        mount_local(&mut scene);
         assert_eq!(scene.judge(ID, "storage/nas"), expected, "{share}");
         assert_eq!(scene.judge(ID, "storage/local@pve1"), "pass");
     }
@@ -45,10 +54,21 @@ fn a_storage_is_nearly_full_after_ten_minutes() {
 #[test]
 fn filling_up_for_a_moment_is_no_warning() {
     let mut scene = Scene::healthy();
+    mount_local(&mut scene);
     scene.record(ObjectKey(LOCAL), UsedRatio, "", 3, 0.99);
     used(&mut scene, 0, 0.9);
     assert_eq!(scene.judge(ID, "storage/local@pve1"), "recovering");
     used(&mut scene, 0, 0.96);
+    assert_eq!(scene.judge(ID, "storage/local@pve1"), "critical");
+}
+
+#[test]
+fn a_directory_on_a_system_file_system_is_judged_with_its_node() {
+    let mut scene = Scene::healthy();
+    used(&mut scene, 0, 0.99);
+    assert_eq!(scene.judge(ID, "storage/local@pve1"), "not applicable");
+    // Unless the node's own check does not look at it.
+    scene.mounts(0)[0].read_only = true;
     assert_eq!(scene.judge(ID, "storage/local@pve1"), "critical");
 }
 
