@@ -16,6 +16,7 @@ mod tests;
 mod words;
 
 pub use health::cluster_health;
+pub(crate) use words::evidence_line;
 
 /// What an analysis is about; empty = everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

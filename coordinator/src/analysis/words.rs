@@ -212,7 +212,7 @@ impl Words<'_> {
     pub(super) fn details(self, finding: &Finding) -> Vec<String> {
         let mut lines = Vec::new();
         for evidence in finding.evidence.iter().take(8) {
-            lines.push(format!("  {}", self.evidence(evidence)));
+            lines.push(format!("  {}", evidence_line(evidence, self.at)));
         }
         let fix = &finding.remediation;
         for (title, text) in [
@@ -229,26 +229,27 @@ impl Words<'_> {
         }
         lines
     }
+}
 
-    fn evidence(self, evidence: &Evidence) -> String {
-        let value = figure_of(evidence);
-        let place = match (evidence.node.is_empty(), evidence.source.is_empty()) {
-            (false, false) => format!(
-                " ({} on {})",
-                line(&evidence.source, LINE),
-                name(&evidence.node)
-            ),
-            (true, false) => format!(" ({})", line(&evidence.source, LINE)),
-            (false, true) => format!(" ({})", name(&evidence.node)),
-            (true, true) => String::new(),
-        };
-        let age = evidence
-            .observed_at
-            .and_then(|at| crate::inventory::coverage::age(self.at, at))
-            .map(|age| format!(", {age}"))
-            .unwrap_or_default();
-        format!("{} = {value}{place}{age}", name(&evidence.name))
-    }
+/// What was seen, where, and how old that is when it is not fresh at `at`.
+pub(crate) fn evidence_line(evidence: &Evidence, at: Timestamp) -> String {
+    let value = figure_of(evidence);
+    let place = match (evidence.node.is_empty(), evidence.source.is_empty()) {
+        (false, false) => format!(
+            " ({} on {})",
+            line(&evidence.source, LINE),
+            name(&evidence.node)
+        ),
+        (true, false) => format!(" ({})", line(&evidence.source, LINE)),
+        (false, true) => format!(" ({})", name(&evidence.node)),
+        (true, true) => String::new(),
+    };
+    let age = evidence
+        .observed_at
+        .and_then(|observed| crate::inventory::coverage::age(at, observed))
+        .map(|age| format!(", {age}"))
+        .unwrap_or_default();
+    format!("{} = {value}{place}{age}", name(&evidence.name))
 }
 
 /// The value of an evidence with its unit, as people read it.

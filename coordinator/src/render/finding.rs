@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{
     block::{Describe, Document, Mark},
     cell::{missing, seen},
 };
 use crate::{
+    analysis::evidence_line,
     answer::Findings,
     figure,
     finding::{Finding, FindingState, Lane, Risk},
 };
+
+/// Values behind one finding that a list shows.
+const EVIDENCE: usize = 3;
 
 impl Describe for Findings {
     fn describe(&self) -> Document {
@@ -21,6 +27,9 @@ impl Describe for Findings {
         for finding in &self.findings {
             brief(&mut document, finding);
             document.line(Mark::Below, about(finding));
+            if let Some(text) = evidence(finding, self.coverage.at) {
+                document.line(Mark::Below, text);
+            }
             let fix = &finding.remediation;
             if !fix.fix.is_empty() {
                 let risk = match fix.risk {
@@ -43,6 +52,19 @@ impl Describe for Findings {
 /// One line: how bad, and what.
 pub(super) fn brief(document: &mut Document, finding: &Finding) {
     document.line(Mark::Severity(finding.severity), finding.summary.clone());
+}
+
+/// The first values behind it; the rest is in the structured forms.
+fn evidence(finding: &Finding, at: Timestamp) -> Option<String> {
+    let shown = finding.evidence.iter().take(EVIDENCE);
+    let shown: Vec<String> = shown.map(|value| evidence_line(value, at)).collect();
+    let more = finding.evidence.len().saturating_sub(EVIDENCE);
+    let rest = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    (!shown.is_empty()).then(|| format!("seen: {}{rest}", shown.join("; ")))
 }
 
 /// Where to look it up, how long, and what it counts for.
