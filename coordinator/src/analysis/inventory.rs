@@ -72,42 +72,71 @@ pub(super) fn in_short(selected: &Selected<'_>) -> Vec<String> {
         .iter()
         .filter(|node| node.status == NodeStatus::Online)
         .count();
-    let (mut running, mut guests) = (0_usize, 0_usize);
-    for index in &selected.clusters {
-        let counts = count_guests(view, view.cluster(*index));
-        running += counts.0;
-        guests += counts.1;
-    }
-    vec![
-        format!("{online} of {} nodes online", nodes.len()),
-        format!("{running} of {guests} guests running"),
-    ]
+    let mut parts = vec![format!("{online} of {} nodes online", nodes.len())];
+    let clusters = selected.clusters.iter().map(|index| view.cluster(*index));
+    parts.extend(GuestCounts::of(view, clusters).words());
+    parts
 }
 
-/// Running guests and all of them; templates never run.
-fn count_guests(view: &View, cluster: &Cluster) -> (usize, usize) {
-    view.guests_of(cluster)
-        .filter(|(_, guest)| !guest.template)
-        .fold((0, 0), |(running, all), (_, guest)| {
-            let runs = guest.status == GuestStatus::Running;
-            (running + usize::from(runs), all + 1)
-        })
+/// How many guests run; templates never do.
+#[derive(Default)]
+struct GuestCounts {
+    running: usize,
+    unknown: usize,
+    all: usize,
+}
+
+impl GuestCounts {
+    fn of<'v>(view: &View, clusters: impl Iterator<Item = &'v Cluster>) -> Self {
+        let mut counts = Self::default();
+        for cluster in clusters {
+            for (_, guest) in view.guests_of(cluster).filter(|(_, guest)| !guest.template) {
+                counts.all += 1;
+                counts.running += usize::from(guest.status == GuestStatus::Running);
+                counts.unknown += usize::from(guest.status == GuestStatus::Unknown);
+            }
+        }
+        counts
+    }
+
+    /// `12 of 14 guests running, 1 not known`; nothing without guests.
+    fn words(&self) -> Option<String> {
+        let Self {
+            running,
+            unknown,
+            all,
+        } = self;
+        let rest = match unknown {
+            0 => String::new(),
+            count => format!(", {count} not known"),
+        };
+        (*all > 0).then(|| format!("{running} of {all} guests running{rest}"))
+    }
 }
 
 fn cluster(view: &View, index: ClusterIndex) -> String {
     let cluster = view.cluster(index);
+    let mut nodes = view.nodes_of(cluster).map(|(_, node)| node);
+    if nodes.all(|node| node.agent.as_ref().is_some_and(|agent| !agent.is_pve_node)) {
+        return format!(
+            "{}: not a Proxmox VE node, only its host",
+            name(&cluster.name)
+        );
+    }
     let online = view
         .nodes_of(cluster)
         .filter(|(_, node)| node.status == NodeStatus::Online)
         .count();
-    let (running, guests) = count_guests(view, cluster);
-    format!(
-        "{}: {}, {online} of {} nodes online, {running} of {guests} guests running, {} storages",
-        name(&cluster.name),
+    let mut parts = vec![
         quorum(view, cluster),
-        view.nodes_of(cluster).count(),
-        view.storages_of(cluster).count()
-    )
+        format!(
+            "{online} of {} nodes online",
+            view.nodes_of(cluster).count()
+        ),
+    ];
+    parts.extend(GuestCounts::of(view, std::iter::once(cluster)).words());
+    parts.push(format!("{} storages", view.storages_of(cluster).count()));
+    format!("{}: {}", name(&cluster.name), parts.join(", "))
 }
 
 fn quorum(view: &View, cluster: &Cluster) -> String {

@@ -159,7 +159,12 @@ pub(super) fn headline(
             parts.extend(doubt);
         }
         HealthState::Healthy => {
-            parts.push(format!("{label} is healthy"));
+            // Unknown is not healthy: say that something was left open.
+            let rest = match selected.current.verdicts.unknown {
+                0 => "",
+                _ => " as far as it can be judged",
+            };
+            parts.push(format!("{label} is healthy{rest}"));
             parts.extend(inventory::in_short(selected));
         }
         HealthState::Unknown => {
