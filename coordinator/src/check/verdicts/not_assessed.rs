@@ -179,11 +179,7 @@ fn line(view: &View, reason: &Reason, group: &Group<'_>) -> String {
                 .filter(|(_, node)| node.agent.is_none())
                 .map(|(index, _)| index)
                 .collect();
-            let verb = if nodes.len() == 1 { "has" } else { "have" };
-            format!(
-                "{} {verb} no agent: only basic figures are known",
-                words::nodes(view, &nodes)
-            )
+            format!("{}: {checks} — no agent there", words::nodes(view, &nodes))
         }
     }
 }
