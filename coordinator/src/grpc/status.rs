@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use pvelens_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -24,12 +25,21 @@ pub(super) enum Named {
 }
 
 impl Named {
-    fn word(self) -> &'static str {
+    fn not_found(self) -> ErrorReason {
         match self {
-            Self::Cluster => "CLUSTER",
-            Self::Node => "NODE",
-            Self::Guest => "GUEST",
-            Self::Scope => "SCOPE",
+            Self::Cluster => ErrorReason::NotFoundCluster,
+            Self::Node => ErrorReason::NotFoundNode,
+            Self::Guest => ErrorReason::NotFoundGuest,
+            Self::Scope => ErrorReason::NotFoundScope,
+        }
+    }
+
+    fn ambiguous(self) -> ErrorReason {
+        match self {
+            Self::Cluster => ErrorReason::AmbiguousCluster,
+            Self::Node => ErrorReason::AmbiguousNode,
+            Self::Guest => ErrorReason::AmbiguousGuest,
+            Self::Scope => ErrorReason::AmbiguousScope,
         }
     }
 
@@ -57,21 +67,13 @@ pub(super) fn answer(
     };
     let text = error.to_string();
     match error {
-        AnswerError::NotFound(_) => rich(
-            Code::NotFound,
-            format!("NOT_FOUND_{}", named.word()),
-            text,
-            named.hint(),
-        ),
-        AnswerError::Ambiguous(_) => rich(
-            Code::InvalidArgument,
-            format!("AMBIGUOUS_{}", named.word()),
-            text,
-            named.hint(),
-        ),
+        AnswerError::NotFound(_) => rich(Code::NotFound, named.not_found(), text, named.hint()),
+        AnswerError::Ambiguous(_) => {
+            rich(Code::InvalidArgument, named.ambiguous(), text, named.hint())
+        }
         AnswerError::Invalid(_) => rich(
             Code::InvalidArgument,
-            "INVALID_ARGUMENT".to_owned(),
+            ErrorReason::InvalidArgument,
             text,
             "a page token is good for the same question only; ask again without it",
         ),
@@ -80,7 +82,7 @@ pub(super) fn answer(
 
 /// A field of the request has a value that means nothing.
 pub(super) fn invalid(field: &str, text: &str) -> Status {
-    let mut details = details("INVALID_ARGUMENT", "see the field's description");
+    let mut details = details(ErrorReason::InvalidArgument, "see the field's description");
     details.add_bad_request_violation(field, text);
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {text}"), details)
 }
@@ -89,17 +91,23 @@ pub(super) fn invalid(field: &str, text: &str) -> Status {
 pub(super) fn internal() -> Status {
     rich(
         Code::Internal,
-        "INTERNAL".to_owned(),
+        ErrorReason::Internal,
         "the question could not be answered; this is a defect of pvelens".to_owned(),
         "the log of the coordinator says more",
     )
 }
 
-fn rich(code: Code, reason: String, text: String, hint: &str) -> Status {
+fn rich(code: Code, reason: ErrorReason, text: String, hint: &str) -> Status {
     Status::with_error_details(code, text, details(reason, hint))
 }
 
-fn details(reason: impl Into<String>, hint: &str) -> ErrorDetails {
+fn details(reason: ErrorReason, hint: &str) -> ErrorDetails {
     let hint = HashMap::from([("hint".to_owned(), hint.to_owned())]);
-    ErrorDetails::with_error_info(reason, DOMAIN, hint)
+    ErrorDetails::with_error_info(name(reason), DOMAIN, hint)
+}
+
+/// The reason as it travels: the name in the schema without its prefix.
+fn name(reason: ErrorReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
