@@ -261,7 +261,9 @@ async fn a_source_that_hangs_costs_its_collector_one_deadline_and_no_other_anyth
         let healthy = sweep(&host);
         let Some(hanging) = Hanging::over(node.path(&path)) else {
             // Needs the right to mount; `collector::run` proves the same with a
-            // collector that hangs by itself.
+            // collector that hangs by itself. CI skips nothing.
+            let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+            assert!(!in_ci, "no hanging file system could be mounted");
             return;
         };
         for collector in COLLECTORS {

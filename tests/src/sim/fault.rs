@@ -2,8 +2,8 @@
 //! with the label that says what a good observer will find.
 //!
 //! A fault is clearly beyond the threshold of its check and lasts longer than
-//! its hold time. Consequences that must show are expected; those that may show
-//! are allowed.
+//! its hold time. Consequences are expected like their cause: what is found and
+//! not labelled is a false alarm.
 
 use serde::{Deserialize, Serialize};
 

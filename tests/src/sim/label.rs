@@ -42,8 +42,6 @@ pub struct Pattern {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
     pub expect: Vec<Label>,
-    /// Consequences that need not show, and are no false alarm.
-    pub allow: Vec<Pattern>,
 }
 
 impl Labels {
@@ -53,13 +51,6 @@ impl Labels {
 
     pub fn consequence(&mut self, check: &str, subject: impl Into<String>, severity: Severity) {
         self.push(check, subject.into(), severity, Role::Consequence);
-    }
-
-    pub fn allow(&mut self, check: &str, subject: impl Into<String>) {
-        self.allow.push(Pattern {
-            check: check.to_owned(),
-            subject: subject.into(),
-        });
     }
 
     fn push(&mut self, check: &str, subject: String, severity: Severity, role: Role) {

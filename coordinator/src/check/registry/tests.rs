@@ -160,10 +160,14 @@ fn catalogue() -> Option<String> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a skipped comparison must be seen")]
 fn the_registry_is_what_the_catalogue_says() {
     let Some(text) = catalogue() else {
-        println!("SKIPPED: the catalogue is not at hand; set PVELENS_CHECKS_MD");
+        // `tests/run` says that this is skipped; CI skips nothing.
+        let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        assert!(
+            !in_ci,
+            "the catalogue is not at hand; set PVELENS_CHECKS_MD"
+        );
         return;
     };
     let entries: BTreeMap<&str, &str> = text
