@@ -113,7 +113,6 @@ pub fn verdict(labels: &Labels, outcome: &Outcome) -> String {
     let coverage = Coverage::default();
     let known = Known {
         expect: &labels.expect,
-        allow: &[],
         forbid: &[],
         coverage: &coverage,
     };

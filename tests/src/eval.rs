@@ -22,7 +22,7 @@ pub struct Evaluation {
     pub cases: Vec<Case>,
     /// Expected findings that were found.
     pub recall: f64,
-    /// Reported findings that were expected or allowed.
+    /// Reported findings that were expected.
     pub precision: f64,
     /// Cases whose first finding without a cause is a planted root.
     pub root_first: f64,
@@ -227,7 +227,6 @@ pub fn of_scenario(scenario: &Scenario, shuffled: bool) -> Result<(Score, String
     let outcome = run::run(&mut cluster, &options)?;
     let known = Known {
         expect: &scenario.expect,
-        allow: &scenario.allow,
         forbid: &scenario.forbid,
         coverage: &scenario.coverage,
     };
@@ -258,7 +257,6 @@ pub fn of_seed(seed: u64, shuffled: bool) -> Result<(Score, String), EvalError> 
     let outcome = run::run(&mut cluster, &options)?;
     let known = Known {
         expect: &labels.expect,
-        allow: &[],
         forbid: &[],
         coverage: &Coverage::default(),
     };

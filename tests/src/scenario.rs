@@ -42,8 +42,6 @@ pub struct Scenario {
     pub injections: Vec<Injection>,
     #[serde(default)]
     pub expect: Vec<Label>,
-    #[serde(default)]
-    pub allow: Vec<Pattern>,
     /// Must not be open at any moment of the run.
     #[serde(default)]
     pub forbid: Vec<Pattern>,
