@@ -17,7 +17,10 @@ mod node;
 use std::{
     collections::BTreeMap,
     fs,
-    os::{fd::AsRawFd, unix::fs::symlink},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{PermissionsExt, symlink},
+    },
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -31,6 +34,8 @@ use pvelens_proto::agent::v1::{FailureKind, Sample};
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags, mknodat, open},
     mount::{MountFlags, UnmountFlags, mount, unmount},
+    process::{Uid, getuid},
+    thread::set_thread_res_uid,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +49,8 @@ enum Fault {
     /// A link to itself.
     Loop,
     Vanished,
+    /// There, and refused.
+    Unreadable,
     Fifo,
 }
 
@@ -55,6 +62,7 @@ const FAULTS: &[Fault] = &[
     Fault::Directory,
     Fault::Loop,
     Fault::Vanished,
+    Fault::Unreadable,
     Fault::Fifo,
 ];
 
@@ -73,8 +81,8 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         // A source may be missing. What that means is each collector's matter;
         // that nothing else changes is checked all the same.
         Fault::Vanished => true,
-        // It is a link either way.
-        Fault::Loop if is_link => true,
+        // It is a link either way, and has no mode of its own.
+        Fault::Loop | Fault::Unreadable if is_link => true,
         // Only the name of a port is looked at.
         _ if fits("/sys/class/net/*/brif/*", path) => true,
         // Written by people, who may leave out the newline; the name in use is
@@ -108,8 +116,12 @@ fn inflict(node: &Node, path: &str, fault: Fault) {
         Fault::Directory => fs::create_dir(full).unwrap(),
         Fault::Loop => symlink(full.file_name().unwrap(), &full).unwrap(),
         Fault::Vanished => {}
+        Fault::Unreadable => {
+            fs::write(&full, content).unwrap();
+            fs::set_permissions(full, fs::Permissions::from_mode(0)).unwrap();
+        }
         Fault::Fifo => {
-            mknodat(CWD, full, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+            mknodat(CWD, full, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
         }
     }
 }
@@ -118,16 +130,30 @@ fn reads(collector: &Collector, path: &str) -> bool {
     collector.paths.iter().any(|pattern| fits(pattern, path))
 }
 
-fn names(sample: &Sample, path: &str) -> bool {
-    sample.failures.iter().any(|failure| failure.path == path)
+/// Whether the sample says of this path that it failed, and of a refused one
+/// that it was refused.
+fn names(sample: &Sample, path: &str, fault: Fault) -> bool {
+    sample.failures.iter().any(|failure| {
+        failure.path == path
+            && (fault != Fault::Unreadable || failure.kind() == FailureKind::PermissionDenied)
+    })
 }
 
-/// What every collector gives, by name.
+/// What every collector gives, by name. Read as nobody: root, with its
+/// capabilities, is refused nothing.
 fn sweep(host: &Host) -> BTreeMap<&'static str, Sample> {
-    COLLECTORS
-        .iter()
-        .map(|collector| (collector.name, collect_once(collector, host)))
-        .collect()
+    let sweep = || {
+        if getuid().is_root() {
+            // Of this thread only.
+            let nobody = Uid::from_raw(65_534);
+            set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        }
+        COLLECTORS
+            .iter()
+            .map(|collector| (collector.name, collect_once(collector, host)))
+            .collect()
+    };
+    std::thread::scope(|scope| scope.spawn(sweep).join()).unwrap()
 }
 
 /// Takes the first choice away when a path is only read instead of it.
@@ -193,7 +219,9 @@ fn a_broken_source_is_named_and_costs_no_other_collector_anything() {
                     }
                 } else if after.payload.is_none() && after.failures.is_empty() {
                     wrong.push(format!("{path} {fault:?}: {} says nothing", collector.name));
-                } else if !names(after, &path) && !is_harmless(&path, *fault, node.is_link(&path)) {
+                } else if !names(after, &path, *fault)
+                    && !is_harmless(&path, *fault, node.is_link(&path))
+                {
                     wrong.push(format!(
                         "{path} {fault:?}: {} does not name it: {:?}",
                         collector.name, after.failures

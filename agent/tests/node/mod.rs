@@ -9,7 +9,7 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -184,6 +184,8 @@ impl Node {
         let node = Self {
             directory: TempDir::new().unwrap(),
         };
+        // Readable by whoever the test reads as.
+        fs::set_permissions(node.root(), fs::Permissions::from_mode(0o755)).unwrap();
         for (path, content) in FILES {
             let path = node.path(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
