@@ -118,7 +118,7 @@ fn inflict(node: &Node, path: &str, fault: Fault) {
         Fault::Vanished => {}
         Fault::Unreadable => {
             fs::write(&full, content).unwrap();
-            fs::set_permissions(full, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(full, fs::Permissions::from_mode(0o000)).unwrap();
         }
         Fault::Fifo => {
             mknodat(CWD, full, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
