@@ -10,9 +10,9 @@ use std::{
     process::ExitCode,
 };
 
+use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use pvelens_agent::config::{Config, ConfigError, DEFAULT_PATH};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod collect;
 mod json;
@@ -114,7 +114,16 @@ impl SettingsArguments {
     }
 }
 
-pub(crate) fn main() -> ExitCode {
+/// The definition of the command line: manual pages and completions are made
+/// from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
@@ -169,13 +178,11 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_definition_of_the_command_line_is_sound() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! [`host`] is the only way to a file, [`collector`] the list of what is read,
 //! [`sampler`] decides when, [`spool`] keeps the result for whoever connects,
-//! and [`service`] serves it. The binary adds [`config`] and the command line.
+//! and [`service`] serves it. [`cli`] is the program, with [`config`].
 
+pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod format;

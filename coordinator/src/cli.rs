@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::untrusted;
 
@@ -100,6 +100,13 @@ impl Failure {
             Self::NotAssessed(_) | Self::Output(_) => NOT_ASSESSED,
         }
     }
+}
+
+/// The definition of the command line: manual pages and completions are made
+/// from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command line of this process.

@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
-use pvelens_agent::{
+use crate::{
     collector::{COLLECTORS, Runner},
     host::Host,
 };
+use anyhow::Context;
 use pvelens_proto::agent::v1::{FailureKind, HostIdentity, Sample, SourceFailure, sample::Payload};
 use serde_json::{Map, Value, json};
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pvelens_agent::collector::{COLLECTORS, Collector};
+use crate::collector::{COLLECTORS, Collector};
 use pvelens_proto::agent::v1::CollectionClass;
 use serde_json::{Value, json};
 

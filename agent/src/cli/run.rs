@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
-use pvelens_agent::{
+use crate::{
     collector::is_pve_node,
     config::Config,
     host::Host,
@@ -16,6 +15,7 @@ use pvelens_agent::{
     service::{NodeAgent, serve},
     spool::Spool,
 };
+use anyhow::Context;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::timeout,

@@ -5,7 +5,7 @@ use super::{health::FailOn, *};
 
 #[test]
 fn the_definition_of_the_command_line_is_sound() {
-    Arguments::command().debug_assert();
+    command().debug_assert();
 }
 
 #[test]
