@@ -24,7 +24,7 @@ pub(super) struct Base {
 
 impl Base {
     pub(super) fn empty() -> Self {
-        Self::new(Vec::new(), Records::in_memory())
+        Self::new(Vec::new(), Records::in_memory(&[]))
     }
 
     /// Records by the collectors they are of.
@@ -34,12 +34,8 @@ impl Base {
     }
 
     pub(super) fn in_memory(frames: Frames) -> Self {
-        let mut records = Records::in_memory();
-        let collectors = frames.into_iter().filter_map(|(collector, frame)| {
-            // Memory takes every record.
-            records.append(&frame).ok().map(|()| collector)
-        });
-        Self::new(collectors.collect(), records)
+        let (collectors, frames): (Vec<_>, Vec<_>) = frames.into_iter().unzip();
+        Self::new(collectors, Records::in_memory(&frames))
     }
 
     /// What is left when a segment sinks into it.
@@ -71,7 +67,7 @@ impl Base {
 
     /// All of it, as it is.
     pub(super) fn frames(&self) -> Result<Frames, Flaw> {
-        self.with(&Records::in_memory())
+        self.with(&Records::in_memory(&[]))
     }
 
     pub(super) fn samples(&self) -> Result<Vec<Sample>, Flaw> {

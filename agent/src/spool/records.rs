@@ -79,12 +79,16 @@ pub(super) struct Scanned {
 }
 
 impl Records {
-    pub(super) fn in_memory() -> Self {
-        Self {
+    pub(super) fn in_memory(frames: &[Vec<u8>]) -> Self {
+        let mut records = Self {
             place: Place::Memory(Vec::new()),
             begin: 0,
             ends: Vec::new(),
+        };
+        for frame in frames {
+            records.extend(frame);
         }
+        records
     }
 
     /// None so far, in an empty file.
@@ -149,18 +153,27 @@ impl Records {
     /// Adds a framed record. When that fails, the records are as before.
     pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         let at = self.end();
-        match &mut self.place {
-            Place::Memory(bytes) => bytes.extend_from_slice(frame),
-            Place::File(file) => {
-                if let Err(error) = file.write_all_at(frame, at) {
-                    // What stays behind is as torn as after a kill.
-                    file.set_len(at).ok();
-                    return Err(error);
-                }
-            }
+        if let Place::File(file) = &self.place
+            && let Err(error) = file.write_all_at(frame, at)
+        {
+            // What stays behind is as torn as after a kill.
+            file.set_len(at).ok();
+            return Err(error);
         }
-        self.ends.push(at.saturating_add(length(frame)));
+        self.extend(frame);
         Ok(())
+    }
+
+    fn extend(&mut self, frame: &[u8]) {
+        if let Place::Memory(bytes) = &mut self.place {
+            bytes.extend_from_slice(frame);
+        }
+        self.ends.push(self.end().saturating_add(length(frame)));
+    }
+
+    /// Whether a record fits into so many bytes with those that are there.
+    pub(super) fn takes(&self, frame: &[u8], bytes: u64) -> bool {
+        self.end().saturating_add(length(frame)) <= bytes
     }
 
     /// The frame of one record, checked.
@@ -187,6 +200,10 @@ impl Records {
 
     pub(super) fn read(&self, position: usize) -> Result<NodeUpdate, Flaw> {
         decode(&self.frame(position)?)
+    }
+
+    pub(super) fn frames(&self) -> Result<Vec<Vec<u8>>, Flaw> {
+        (0..self.len()).map(|position| self.frame(position)).collect()
     }
 
     pub(super) fn len(&self) -> usize {

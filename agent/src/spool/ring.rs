@@ -241,7 +241,7 @@ impl Ring {
                 Err(error) => disk.failed(&error),
             }
         }
-        Records::of_memory(frames)
+        Records::in_memory(frames)
     }
 
     /// The newest update stays even if it is larger than the ring.
