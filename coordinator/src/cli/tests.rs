@@ -1,4 +1,3 @@
-use clap::CommandFactory;
 use pvelens_proto::v1::HealthState;
 
 use super::{health::FailOn, *};
