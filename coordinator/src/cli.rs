@@ -12,7 +12,7 @@ use std::{
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::untrusted;
+use crate::{log, untrusted};
 
 mod access;
 mod agents;
@@ -136,7 +136,9 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            complain(&failure.to_string());
+            // A service that cannot start is an error in the journal.
+            let priority = if log::is_journal() { "<3>" } else { "" };
+            say(priority, &failure.to_string());
             ExitCode::from(failure.status())
         }
     }
@@ -169,13 +171,19 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Says something beside the output. The text may come from a coordinator
-/// elsewhere, so nothing in it reaches the terminal as a command.
+/// Says something beside the output.
 fn complain(text: &str) {
+    say("", text);
+}
+
+/// The text may come from a coordinator elsewhere, so nothing in it reaches the
+/// terminal as a command.
+fn say(priority: &str, text: &str) {
     let lines: Vec<_> = text
         .lines()
         .map(|line| untrusted::line(line, MESSAGE_LIMIT))
         .collect();
+    let text = lines.join(&format!("\n{priority}"));
     // If even this cannot be written, there is nobody to tell.
-    drop(writeln!(io::stderr(), "pvelens: {}", lines.join("\n")));
+    drop(writeln!(io::stderr(), "{priority}pvelens: {text}"));
 }

@@ -109,7 +109,7 @@ impl Log {
     /// When something else in this process logs already.
     pub fn start(configured: Level) -> io::Result<Arc<Self>> {
         let (filter, handle) = reload::Layer::new(filter(configured));
-        let lines = if is_journal(env::var("JOURNAL_STREAM").ok().as_deref()) {
+        let lines = if is_journal() {
             layer()
                 .event_format(JournalLines)
                 .with_ansi(false)
@@ -204,8 +204,13 @@ fn filter(level: Level) -> EnvFilter {
     ))
 }
 
-/// Whether standard error is the journal: systemd tells its device and inode.
-fn is_journal(stream: Option<&str>) -> bool {
+/// Whether standard error is the journal.
+pub(crate) fn is_journal() -> bool {
+    is_stream(env::var("JOURNAL_STREAM").ok().as_deref())
+}
+
+/// systemd tells the journal's device and inode.
+fn is_stream(stream: Option<&str>) -> bool {
     let Ok(stderr) = rustix::fs::fstat(io::stderr()) else {
         return false;
     };
@@ -346,8 +351,8 @@ mod tests {
     fn the_journal_is_known_by_its_inode() {
         let stderr = rustix::fs::fstat(io::stderr()).unwrap();
         let stream = format!("{}:{}", stderr.st_dev, stderr.st_ino);
-        assert!(is_journal(Some(&stream)));
-        assert!(!is_journal(Some("1:1")));
-        assert!(!is_journal(None));
+        assert!(is_stream(Some(&stream)));
+        assert!(!is_stream(Some("1:1")));
+        assert!(!is_stream(None));
     }
 }
