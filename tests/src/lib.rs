@@ -3,6 +3,7 @@
 
 pub mod demo;
 pub mod eval;
+pub mod inmate;
 pub mod run;
 pub mod scenario;
 pub mod score;
