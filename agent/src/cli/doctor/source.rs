@@ -18,8 +18,8 @@ use super::{
 const MISSED: i64 = 3;
 /// Younger than this is never late.
 const LEAST_OVERDUE_SECONDS: i64 = 60;
-/// Names of sources in one line.
-const NAMES: usize = 12;
+/// More sources than this are counted, not named.
+const NAMES: usize = 3;
 
 /// What the agent reads; `outside` is what root reads outside its cage.
 pub(super) fn look(reading: &Reading, outside: Option<&Reading>) -> Vec<Item> {
@@ -55,7 +55,7 @@ pub(super) fn look(reading: &Reading, outside: Option<&Reading>) -> Vec<Item> {
         )));
     }
     all.extend(empty.into_iter().map(|(reason, names)| {
-        Item::ok(format!("nothing to read for {} ({reason})", listed(&names)))
+        Item::ok(format!("nothing to read for {}: {reason}", listed(&names)))
     }));
     // What is not well comes last, where the eye rests.
     items.sort_by_key(|item| item.state);
@@ -76,10 +76,10 @@ fn counted(number: usize) -> String {
 }
 
 fn listed(names: &[&str]) -> String {
-    let (shown, more) = names.split_at(names.len().min(NAMES));
-    match more.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+    if names.len() <= NAMES {
+        names.join(", ")
+    } else {
+        counted(names.len())
     }
 }
 
