@@ -28,6 +28,7 @@ mod socket;
 mod source;
 mod system;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write the tree they read")]
 mod tests;
 
 use process::UNIT;

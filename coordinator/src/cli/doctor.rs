@@ -27,7 +27,7 @@ use super::{
     config, print,
 };
 use crate::{
-    config::{Config, DEFAULT_PATH},
+    config::{Config, DEFAULT_PATH, Sockets},
     figure, render,
     serve::READ_SOCKET,
 };
@@ -44,7 +44,6 @@ use item::{Item, Section};
 use system::{System, Unit};
 
 const UNIT: &str = "pvelens.service";
-const STATE_DIRECTORY: &str = "/var/lib/pvelens";
 /// For both questions together.
 const DEADLINE: Duration = Duration::from_secs(10);
 const HTTP_DEADLINE: Duration = Duration::from_secs(1);
@@ -62,69 +61,121 @@ pub(super) struct Doctor {
     output: super::output::OutputArguments,
 }
 
-/// What the coordinator said.
+/// What the coordinator said; what it says of itself joins here.
 struct Answers {
     agents: Vec<Agent>,
     report: Report,
 }
 
+/// The attempt to ask the coordinator.
+enum Asked {
+    Answered(Box<Answers>),
+    Failed(String),
+    /// This user may not.
+    Closed,
+    /// systemd would have started it.
+    Stopped,
+}
+
+/// Everything that was seen, before it is judged.
+struct Look {
+    system: System,
+    config: Config,
+    about_settings: Item,
+    sockets: Sockets,
+    asked: Asked,
+    now: Timestamp,
+    /// When this program was written to the disk.
+    installed_at: Option<Timestamp>,
+}
+
 impl Doctor {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let system = System::open();
-        let (settings, about_settings) = settings(self.config.as_deref());
-        let directory = self.socket.as_deref().and_then(Path::parent);
-        let sockets = crate::config::Sockets {
-            directory: directory.map_or(settings.sockets.directory.clone(), Path::to_owned),
-            ..settings.sockets.clone()
-        };
-        let socket = self.socket.unwrap_or(sockets.directory.join(READ_SOCKET));
-        let unit = system.unit(UNIT);
-        let is_packaged = sockets.directory == crate::config::Sockets::default().directory;
-        let style = self.output.style();
-        let answers = match would_start(&system, unit, is_packaged) {
-            true => None,
-            false => Some(ask(Connection::to(socket, self.output))),
-        };
-        let asked = matches!(answers, Some(Ok(_)));
-        let now = now();
-
-        let mut sections = vec![Section {
-            title: "Settings",
-            items: vec![about_settings],
-        }];
-        let mut about = coordinator(&system, unit, answers.as_ref());
-        if asked && settings.http.enabled && is_packaged {
-            about.push(http(settings.http.listen));
+        let (config, about_settings) = settings(self.config.as_deref());
+        let mut sockets = config.sockets.clone();
+        if let Some(directory) = self.socket.as_deref().and_then(Path::parent) {
+            directory.clone_into(&mut sockets.directory);
         }
-        let mut section = |title, items: Vec<Item>| {
-            if !items.is_empty() {
-                sections.push(Section { title, items });
+        let socket = self.socket.unwrap_or(sockets.directory.join(READ_SOCKET));
+        let style = self.output.style();
+        let asked = if would_start(&system, &sockets) {
+            Asked::Stopped
+        } else if access::is_closed(&system, &socket) {
+            Asked::Closed
+        } else {
+            match ask(Connection::to(socket, self.output)) {
+                Ok(answers) => Asked::Answered(Box::new(answers)),
+                Err(failure) => Asked::Failed(failure.to_string()),
             }
         };
-        section("Coordinator", about);
-        section("Access", access::look(&system, &sockets));
-        let followed = match &answers {
-            Some(Ok(answers)) => Some(answers.agents.as_slice()),
-            _ => None,
+        let look = Look {
+            system,
+            config,
+            about_settings,
+            sockets,
+            asked,
+            now: now(),
+            installed_at: installed_at(),
         };
-        let mut agents = followed.map_or(Vec::new(), |agents| fleet::agents(agents, now));
-        if is_packaged {
-            agents.extend(fleet::local(&system, &settings.agents, followed));
-        }
-        section("Agents", agents);
-        if let Some(Ok(answers)) = &answers {
-            section("Coverage", fleet::coverage(&answers.report));
-        }
-        section("This machine", machine(&system, now));
-
-        let diagnosis = Diagnosis::new(sections);
+        let has_answer = matches!(look.asked, Asked::Answered(_));
+        let diagnosis = look.judge();
         print(&render::render(&diagnosis, &style))?;
-        Ok(match (asked, diagnosis.state) {
+        Ok(match (has_answer, diagnosis.state) {
             (false, _) => NOT_ASSESSED,
             (true, State::Problem) => FOUND,
             (true, _) => 0,
         })
     }
+}
+
+impl Look {
+    fn judge(self) -> Diagnosis {
+        let Self {
+            system,
+            config,
+            sockets,
+            now,
+            ..
+        } = self;
+        let is_packaged = is_packaged(&sockets);
+        let unit = system.unit(UNIT);
+        let mut about = coordinator(&system, unit, &self.asked);
+        let (mut agents, mut coverage, mut followed) = (Vec::new(), Vec::new(), None);
+        if let Asked::Answered(answers) = &self.asked {
+            if config.http.enabled && is_packaged {
+                about.extend(http(config.http.listen));
+            }
+            agents = fleet::agents(&answers.agents, now);
+            coverage = fleet::coverage(&answers.report);
+            followed = Some(answers.agents.as_slice());
+        }
+        if is_packaged {
+            agents.extend(fleet::local(&system, &config.agents, followed));
+        }
+        let mut machine: Vec<Item> = clock(now, self.installed_at).into_iter().collect();
+        machine.extend(fleet::disk(&system, unit));
+        let sections = [
+            ("Settings", vec![self.about_settings]),
+            ("Coordinator", about),
+            ("Access", access::look(&system, &sockets, is_packaged)),
+            ("Agents", agents),
+            ("Coverage", coverage),
+            ("This machine", machine),
+        ];
+        Diagnosis::new(
+            sections
+                .into_iter()
+                .filter(|(_, items)| !items.is_empty())
+                .map(|(title, items)| Section { title, items })
+                .collect(),
+        )
+    }
+}
+
+/// Whether the sockets are where the packages make them.
+fn is_packaged(sockets: &Sockets) -> bool {
+    sockets.directory == Sockets::default().directory
 }
 
 /// The settings, or the defaults when they are not valid.
@@ -161,8 +212,9 @@ fn gist(error: &str) -> String {
 }
 
 /// Whether a question would make systemd start the coordinator.
-fn would_start(system: &System, unit: Unit, is_packaged: bool) -> bool {
-    is_packaged && system.has_systemd() && unit.is_installed && unit.process.is_none()
+fn would_start(system: &System, sockets: &Sockets) -> bool {
+    let unit = system.unit(UNIT);
+    is_packaged(sockets) && system.has_systemd() && unit.is_installed && unit.process.is_none()
 }
 
 fn ask(connection: Connection) -> Result<Answers, Failure> {
@@ -207,49 +259,48 @@ async fn asked(connection: Connection) -> Result<Answers, Failure> {
 }
 
 /// Whether the coordinator runs and answers.
-fn coordinator(
-    system: &System,
-    unit: Unit,
-    answers: Option<&Result<Answers, Failure>>,
-) -> Vec<Item> {
+fn coordinator(system: &System, unit: Unit, asked: &Asked) -> Vec<Item> {
     let process = unit.process.map(|process| {
         let since = uptime(system, process)
             .map(|age| format!(" for {}", figure::duration(age)))
             .unwrap_or_default();
         format!("{UNIT} runs{since} (process {process})")
     });
-    match (process, answers) {
-        (Some(process), Some(Ok(_))) => vec![Item::ok(format!("{process} and answers"))],
-        (None, Some(Ok(_))) => vec![Item::ok(format!(
+    let stopped = Item::problem(format!("{UNIT} does not run"))
+        .why(format!(
+            "it was stopped, or it ended; `journalctl -u {UNIT} -n 30` has its last words"
+        ))
+        .fix(format!("as root: `systemctl enable --now {UNIT}`"));
+    match (process, asked) {
+        (Some(process), Asked::Answered(_)) => vec![Item::ok(format!("{process} and answers"))],
+        (None, Asked::Answered(_)) => vec![Item::ok(format!(
             "a coordinator answers; it was not started as {UNIT}"
         ))],
-        (Some(process), Some(Err(failure))) => vec![
+        (process, Asked::Closed) => {
+            let mut items: Vec<Item> = process.map(Item::ok).into_iter().collect();
+            items.push(Item::unknown(format!(
+                "what the coordinator says: {} may not ask, see below",
+                system.user.name
+            )));
+            items
+        }
+        (Some(process), Asked::Failed(reason)) => vec![
             Item::ok(process),
-            Item::problem("it gives this user no answer")
-                .why(failure.to_string())
-                .fix(format!(
-                    "see the access below; `journalctl -u {UNIT} -n 30` may say more"
-                )),
+            Item::problem("it gives no answer")
+                .why(reason)
+                .fix(format!("`journalctl -u {UNIT} -n 30` may say more")),
         ],
-        (None, Some(Err(failure))) if !system.has_systemd() => vec![
+        (None, Asked::Failed(_)) if unit.is_installed => vec![stopped],
+        (None, Asked::Failed(reason)) => vec![
             Item::problem("no coordinator answers")
-                .why(failure.to_string())
-                .fix("start it with `pvelens serve`"),
+                .why(reason)
+                .fix(if system.has_systemd() {
+                    "as root: `apt install pvelens`, or name another one with --socket"
+                } else {
+                    "start it with `pvelens serve`, or name another one with --socket"
+                }),
         ],
-        (None, Some(Err(failure))) if !unit.is_installed => vec![
-            Item::problem(format!("no coordinator answers, and there is no {UNIT}"))
-                .why(failure.to_string())
-                .fix(
-                    "as root: `apt install pvelens`, or give the path of another one with --socket",
-                ),
-        ],
-        (_, _) => vec![
-            Item::problem(format!("{UNIT} does not run"))
-                .why(format!(
-                    "it was stopped, or it ended; `journalctl -u {UNIT} -n 30` has its last words"
-                ))
-                .fix(format!("as root: `systemctl enable --now {UNIT}`")),
-        ],
+        (_, Asked::Stopped) => vec![stopped],
     }
 }
 
@@ -267,41 +318,30 @@ fn uptime(system: &System, process: u32) -> Option<Duration> {
     uptime.checked_sub(Duration::from_secs(started))
 }
 
-fn http(address: SocketAddr) -> Item {
-    match TcpStream::connect_timeout(&address, HTTP_DEADLINE) {
-        Ok(_) => Item::ok(format!("MCP and metrics are served on http://{address}")),
-        Err(error) => Item::problem(format!("nobody serves http://{address}"))
+fn http(address: SocketAddr) -> Option<Item> {
+    let error = TcpStream::connect_timeout(&address, HTTP_DEADLINE).err()?;
+    Some(
+        Item::problem(format!("nobody serves http://{address}"))
             .why(error.to_string())
             .fix("the settings may have changed: as root `systemctl restart pvelens`"),
-    }
-}
-
-fn machine(system: &System, now: Timestamp) -> Vec<Item> {
-    let mut items = Vec::new();
-    items.extend(clock(now, built()));
-    if system.exists(STATE_DIRECTORY)
-        && let Ok(stat) = rustix::fs::statvfs(system.path(Path::new(STATE_DIRECTORY)))
-    {
-        items.push(fleet::disk(stat.f_bavail.saturating_mul(stat.f_frsize)));
-    }
-    items
+    )
 }
 
 /// A program is not younger than the present.
-fn clock(now: Timestamp, built: Option<Timestamp>) -> Option<Item> {
-    let built = built.filter(|built| *built > now)?;
+fn clock(now: Timestamp, installed_at: Option<Timestamp>) -> Option<Item> {
+    let installed_at = installed_at.filter(|then| *then > now)?;
     Some(
         Item::problem(format!(
             "the clock says {}, before this program was installed ({})",
             now.strftime("%Y-%m-%d"),
-            built.strftime("%Y-%m-%d")
+            installed_at.strftime("%Y-%m-%d")
         ))
         .why("ages of facts and times of findings are wrong")
         .fix("look at `timedatectl` and `chronyc tracking`"),
     )
 }
 
-fn built() -> Option<Timestamp> {
+fn installed_at() -> Option<Timestamp> {
     let modified: SystemTime = fs::metadata(env::current_exe().ok()?)
         .ok()?
         .modified()

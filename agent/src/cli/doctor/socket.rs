@@ -68,7 +68,6 @@ pub(super) fn look(system: &System, all: &[&Expected]) -> Vec<Item> {
 
 fn wrong(system: &System, expected: &Expected) -> Option<Item> {
     let Expected { path, unit, .. } = expected;
-    let again = format!("`systemctl restart {unit}`");
     let place = match system.place(Path::new(path)) {
         Ok(place) => place,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -94,10 +93,17 @@ fn wrong(system: &System, expected: &Expected) -> Option<Item> {
             Item::problem(format!("there is no group {}", expected.group))
                 .why(format!("so {path} cannot belong to it"))
                 .fix(format!(
-                    "`systemd-sysusers pvelens-agent.conf`, then {again}"
+                    "`systemd-sysusers pvelens-agent.conf`, then `systemctl restart {unit}`"
                 )),
         );
     };
+    differs(expected, place, group)
+}
+
+/// How a place is not as the packages make it.
+pub(super) fn differs(expected: &Expected, place: Place, group: u32) -> Option<Item> {
+    let path = expected.path;
+    let again = format!("`systemctl restart {}`", expected.unit);
     let right = Place {
         is_socket: true,
         mode: expected.mode,

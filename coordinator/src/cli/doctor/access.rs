@@ -1,9 +1,6 @@
 //! The coordinator's sockets, and whether this user may use them.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, io, path::Path};
 
 use super::{
     item::Item,
@@ -15,10 +12,12 @@ use crate::{
 };
 
 const OPERATORS: &str = "pvelens-operators";
+/// Whoever follows the agent of this node.
+const COORDINATORS: &str = "pvelens";
 
 /// A socket as the packages make it.
 struct Expected {
-    path: PathBuf,
+    name: &'static str,
     /// Empty = whatever the coordinator runs as.
     group: String,
     mode: u32,
@@ -28,142 +27,120 @@ struct Expected {
 }
 
 fn expected(sockets: &Sockets) -> Vec<Expected> {
-    let one = |name: &str, group: &str, mode, unit, for_readers| Expected {
-        path: sockets.directory.join(name),
+    let one = |name, group: &str, mode, unit, for_readers| Expected {
+        name,
         group: group.to_owned(),
         mode,
         unit,
         for_readers,
     };
     let readers = sockets.group.as_str();
+    let (read, operate) = ("pvelens-read.socket", "pvelens-operate.socket");
     vec![
-        one(READ_SOCKET, readers, 0o660, "pvelens-read.socket", true),
-        one(MCP_SOCKET, readers, 0o660, "pvelens-read.socket", true),
-        one(
-            "operate.sock",
-            OPERATORS,
-            0o660,
-            "pvelens-operate.socket",
-            false,
-        ),
+        one(READ_SOCKET, readers, 0o660, read, true),
+        one(MCP_SOCKET, readers, 0o660, read, true),
+        one("operate.sock", OPERATORS, 0o660, operate, false),
         one("admin.sock", "root", 0o600, "pvelens-admin.socket", false),
     ]
 }
 
-pub(super) fn look(system: &System, sockets: &Sockets) -> Vec<Item> {
-    let mut items = Vec::new();
-    let mut right = Vec::new();
+/// Whether this user may not connect to what is there.
+pub(super) fn is_closed(system: &System, socket: &Path) -> bool {
+    match system.place(socket) {
+        Ok(place) => !system.user.may_write(&place),
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
+pub(super) fn look(system: &System, sockets: &Sockets, is_packaged: bool) -> Vec<Item> {
+    let shown = sockets.directory.display();
+    let (mut items, mut right) = (Vec::new(), Vec::new());
+    let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for expected in expected(sockets) {
-        let shown = expected.path.display();
-        match system.place(&expected.path) {
+        match system.place(&sockets.directory.join(expected.name)) {
             Ok(place) => match wrong(system, &expected, &place) {
                 Some(item) => items.push(item),
                 None => right.push((expected, place)),
             },
-            // Those for operators and administrators come with their units.
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound
-                    && !expected.for_readers
-                    && !system.unit(expected.unit).is_installed => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                items.push(missing(system, &expected));
+                // Without its unit a socket comes and goes with the coordinator.
+                if is_packaged && system.unit(expected.unit).is_installed {
+                    let names = missing.entry(expected.unit).or_default();
+                    names.push(expected.name);
+                }
             }
-            Err(error) => items.push(
-                Item::problem(format!("{shown} cannot be looked at"))
-                    .why(format!(
-                        "{error}: the directory is closed to {}",
-                        system.user.name
-                    ))
-                    .fix(membership(system, &sockets.group)),
-            ),
+            // What is true of one socket is true of all in the directory.
+            Err(error) => {
+                return vec![
+                    Item::problem(format!("{shown} is closed to {}", system.user.name))
+                        .why(error.kind().to_string())
+                        .fix(membership(system, &sockets.group)),
+                ];
+            }
         }
     }
-    if !right.is_empty() {
-        let names = right.iter().filter_map(|(one, _)| one.path.file_name());
-        let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
-        items.insert(
-            0,
-            Item::ok(format!(
-                "{} in {}, with the right group and mode",
-                names.join(", "),
-                sockets.directory.display()
-            )),
-        );
+    items.extend(missing.into_iter().map(|(unit, names)| {
+        Item::problem(format!("not there in {shown}: {}", names.join(", ")))
+            .why(format!("{unit} does not run"))
+            .fix(format!("as root: `systemctl enable --now {unit}`"))
+    }));
+    if is_packaged {
+        items.extend(groups(system, sockets));
     }
-    items.extend(groups(system, sockets));
-    items.extend(rights(system, &right));
+    items.extend(rights(system, sockets, &right));
     items
 }
 
-fn missing(system: &System, expected: &Expected) -> Item {
-    let item = Item::problem(format!("{} is not there", expected.path.display()));
-    let unit = expected.unit;
-    if system.unit(unit).is_installed {
-        item.why(format!("{unit} does not run"))
-            .fix(format!("as root: `systemctl enable --now {unit}`"))
-    } else {
-        item.why("no coordinator runs with this directory, or the package is not installed")
-            .fix("as root: `systemctl enable --now pvelens.service`, or `pvelens serve`")
-    }
-}
-
 fn wrong(system: &System, expected: &Expected, place: &Place) -> Option<Item> {
-    let shown = expected.path.display();
+    let Expected {
+        name, group, mode, ..
+    } = expected;
     if !place.is_socket {
         return Some(
-            Item::problem(format!("{shown} is not a socket"))
+            Item::problem(format!("{name} is not a socket"))
                 .why("something else was put in its place")
-                .fix("move it away and start the coordinator anew"),
+                .fix("move it away, and start the coordinator anew"),
         );
     }
-    let again = format!("as root: `systemctl restart {}`", expected.unit);
-    let group = system.group(&expected.group);
-    let is_given = expected.group.is_empty() || group.is_none_or(|group| group.id == place.group);
-    if place.mode == expected.mode && is_given {
+    // That a group does not exist is said once.
+    let is_given = group.is_empty() || system.group(group).is_none_or(|it| it.id == place.group);
+    if place.mode == *mode && is_given {
         return None;
     }
-    let what = if is_given {
-        format!("{shown} has the mode {:04o}", place.mode)
+    let why = if place.mode & 0o007 != 0 {
+        "every user of this machine can connect".to_owned()
     } else {
-        format!("{shown} belongs to another group than {}", expected.group)
+        format!("its mode is {:04o}, and should be {mode:04o}", place.mode)
     };
-    Some(
-        Item::problem(what)
-            .why(if place.mode & 0o007 != 0 {
-                "every user of this machine can connect".to_owned()
-            } else {
-                format!(
-                    "it should be {:04o} and belong to {}",
-                    expected.mode,
-                    named(&expected.group)
-                )
-            })
-            .fix(again),
-    )
-}
-
-fn named(group: &str) -> &str {
-    if group.is_empty() {
-        "the group of the coordinator"
+    let item = if is_given {
+        Item::problem(format!("{name} has the wrong mode")).why(why)
     } else {
-        group
-    }
+        Item::problem(format!("{name} does not belong to {group}"))
+            .why("so the members of the group cannot connect")
+    };
+    Some(item.fix(format!("as root: `systemctl restart {}`", expected.unit)))
 }
 
 /// Whether the groups exist, and whether somebody is in the one of the readers.
 fn groups(system: &System, sockets: &Sockets) -> Vec<Item> {
-    let mut items = Vec::new();
+    let is_installed = system.unit(super::UNIT).is_installed;
     let readers = sockets.group.as_str();
-    let is_packaged = system.unit(super::UNIT).is_installed;
-    for name in [readers, OPERATORS] {
-        if name.is_empty() || !is_packaged && name == OPERATORS {
-            continue;
-        }
+    let mut names = vec![readers];
+    if is_installed {
+        names.push(OPERATORS);
+    }
+    names.retain(|name| !name.is_empty());
+    let mut items = Vec::new();
+    for name in names {
         match system.group(name) {
             None => items.push(
                 Item::problem(format!("there is no group {name}"))
                     .why("so nobody but root and the coordinator's own user can connect")
-                    .fix("as root: `systemd-sysusers pvelens.conf`, then `systemctl restart pvelens.service`"),
+                    .fix(if is_installed {
+                        "as root: `systemd-sysusers pvelens.conf`, then `systemctl restart pvelens.service`".to_owned()
+                    } else {
+                        format!("as root: `groupadd --system {name}`, or another group in `sockets.group` of the settings")
+                    }),
             ),
             Some(group) if group.members.is_empty() && name == readers && system.user.is_root() => {
                 items.push(
@@ -179,52 +156,51 @@ fn groups(system: &System, sockets: &Sockets) -> Vec<Item> {
 }
 
 /// What this user may do with the sockets that are right.
-fn rights(system: &System, sockets: &[(Expected, Place)]) -> Vec<Item> {
+fn rights(system: &System, sockets: &Sockets, right: &[(Expected, Place)]) -> Vec<Item> {
     let user = &system.user;
-    let (mut may, mut may_not) = (Vec::new(), Vec::new());
-    let mut items = Vec::new();
-    for (expected, place) in sockets {
-        let name = expected.path.file_name().unwrap_or_default();
-        let name = name.to_string_lossy().into_owned();
+    let (mut may, mut closed, mut reserved) = (Vec::new(), Vec::new(), Vec::new());
+    for (expected, place) in right {
         if user.may_write(place) {
-            may.push(name);
+            may.push(expected.name);
         } else if expected.for_readers {
-            items.push(
-                Item::problem(format!("{} may not use {name}", user.name))
-                    .why(why_not(system, &expected.group))
-                    .fix(membership(system, &expected.group)),
-            );
+            closed.push(expected.name);
         } else {
-            may_not.push(format!("{name} (for {})", expected.group));
+            reserved.push(expected.name);
         }
     }
+    let shown = sockets.directory.display();
+    let mut items = Vec::new();
     if !may.is_empty() {
-        let reserved = match may_not.is_empty() {
+        let others = match reserved.is_empty() {
             true => String::new(),
-            false => format!(", and not {}", may_not.join(", ")),
+            false => format!(", and not {}", reserved.join(", ")),
         };
-        items.insert(
-            0,
-            Item::ok(format!(
-                "{} may use {}{reserved}",
-                user.name,
-                may.join(", ")
-            )),
+        let may = may.join(", ");
+        items.push(Item::ok(format!(
+            "{} may use {may} in {shown}{others}",
+            user.name
+        )));
+    }
+    if !closed.is_empty() {
+        let closed = closed.join(", ");
+        items.push(
+            Item::problem(format!("{} may not use {closed} in {shown}", user.name))
+                .why(why_not(system, &sockets.group))
+                .fix(membership(system, &sockets.group)),
         );
     }
     items
 }
 
 fn is_member(system: &System, group: &str) -> bool {
-    let name = &system.user.name;
     system
         .group(group)
-        .is_some_and(|group| group.members.contains(name))
+        .is_some_and(|group| group.members.contains(&system.user.name))
 }
 
 fn why_not(system: &System, group: &str) -> String {
     match group {
-        "" => "the socket belongs to the user and the group of the coordinator".to_owned(),
+        "" => "they belong to the user and the group of the coordinator".to_owned(),
         group if is_member(system, group) => {
             format!("the membership in {group} is newer than this login")
         }
@@ -246,17 +222,16 @@ fn membership(system: &System, group: &str) -> String {
     }
 }
 
-/// Whether the coordinator, when it runs as its own user, may use the socket of
-/// an agent.
+/// The coordinator of this node can use the socket of the agent of this node.
 pub(super) fn agent_socket(system: &System, path: &Path) -> Option<Item> {
     let place = system.place(path).ok()?;
-    let group = system.group("pvelens")?;
+    let group = system.group(COORDINATORS)?;
     (place.group != group.id).then(|| {
         Item::problem(format!(
-            "{} does not belong to the group pvelens",
+            "{} does not belong to the group {COORDINATORS}",
             path.display()
         ))
-        .why("so the coordinator, which runs as the user pvelens, cannot connect")
+        .why("so the coordinator, which is in that group, cannot connect")
         .fix("as root: `systemctl restart pvelens-agent.socket`")
     })
 }

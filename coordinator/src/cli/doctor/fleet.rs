@@ -8,7 +8,11 @@ use pvelens_proto::{
     v1::{Agent, CoverageLevel, NodeCoverage, Report},
 };
 
-use super::{access, item::Item, system::System};
+use super::{
+    access,
+    item::Item,
+    system::{System, Unit},
+};
 use crate::{config::Agents, figure};
 
 pub(super) const AGENT_SOCKET: &str = "/run/pvelens-agent/local.sock";
@@ -16,6 +20,8 @@ pub(super) const AGENT_SOCKET: &str = "/run/pvelens-agent/local.sock";
 const SILENT_MILLIS: i64 = 60_000;
 /// Beyond this, times of different nodes cannot be put in order.
 const CLOCK_SECONDS: f64 = 2.0;
+const STATE_DIRECTORY: &str = "/var/lib/pvelens";
+const SCARCE_BYTES: u64 = 256 << 20;
 /// Things of one kind that are named each for itself.
 const NAMED: usize = 5;
 
@@ -55,16 +61,20 @@ fn ill(agent: &Agent, now: Timestamp) -> Option<Item> {
     } else {
         format!("the agent of {}", agent.node)
     };
+    let place = match agent.node.as_str() {
+        "" => "where it runs",
+        node => &format!("on {node}"),
+    };
     if !agent.connected {
         let fix = if agent.last_error.contains("permission") {
-            "on that node: `systemctl restart pvelens-agent.socket` gives the socket to the group pvelens again"
+            "`systemctl restart pvelens-agent.socket` gives the socket to the group pvelens again"
         } else {
-            "on that node: `systemctl status pvelens-agent`, then `pvelens-agent doctor`"
+            "`systemctl status pvelens-agent`, then `pvelens-agent doctor`"
         };
         return Some(
             Item::problem(format!("{name} is not connected"))
                 .why(&agent.last_error)
-                .fix(fix),
+                .fix(format!("{place}: {fix}")),
         );
     }
     let silent = age_millis(agent, now).filter(|age| *age > SILENT_MILLIS);
@@ -72,7 +82,7 @@ fn ill(agent: &Agent, now: Timestamp) -> Option<Item> {
         return Some(
             Item::problem(format!("{name} has sent nothing for {} s", age / 1000))
                 .why("it is connected and does not read, or its node hangs")
-                .fix("on that node: `pvelens-agent doctor`"),
+                .fix(format!("{place}: `pvelens-agent doctor`")),
         );
     }
     let offset = agent
@@ -148,7 +158,9 @@ pub(super) fn coverage(report: &Report) -> Vec<Item> {
             items.push(
                 Item::warning(format!("{known} of {names}"))
                     .why("no agent reports from there")
-                    .fix("install pvelens-agent there and join it to this coordinator"),
+                    .fix(format!(
+                        "install pvelens-agent on {names} and join it to this coordinator"
+                    )),
             );
         }
     }
@@ -160,7 +172,7 @@ pub(super) fn coverage(report: &Report) -> Vec<Item> {
         items.push(
             Item::warning(format!("some sources are not read on {names}"))
                 .why(first_failure(&coverage.nodes))
-                .fix("there: `pvelens-agent doctor`"),
+                .fix(format!("on {names}: `pvelens-agent doctor`")),
         );
     }
     let counts = report.verdicts.unwrap_or_default();
@@ -206,15 +218,23 @@ fn names<'n>(nodes: impl Iterator<Item = &'n NodeCoverage>) -> Option<String> {
     }
 }
 
-/// Room for what the coordinator keeps.
-pub(super) fn disk(available_bytes: u64) -> Item {
-    const SCARCE: u64 = 256 << 20;
-    let free = figure::bytes(available_bytes);
-    if available_bytes < SCARCE {
-        Item::problem(format!("only {free} are free for /var/lib/pvelens"))
+/// Room for what the coordinator keeps, on the machine where it runs.
+pub(super) fn disk(system: &System, unit: Unit) -> Option<Item> {
+    let directory = Path::new(STATE_DIRECTORY);
+    let Ok(stat) = rustix::fs::statvfs(system.path(directory)) else {
+        return unit.is_installed.then(|| {
+            Item::problem(format!("{STATE_DIRECTORY} is not there"))
+                .why("systemd makes it when the coordinator starts")
+                .fix("as root: `systemctl restart pvelens`")
+        });
+    };
+    let available = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let free = figure::bytes(available);
+    Some(if available < SCARCE_BYTES {
+        Item::problem(format!("only {free} are free for {STATE_DIRECTORY}"))
             .why("what the coordinator keeps needs room to grow")
-            .fix("look at `df -h /var/lib/pvelens`, and make room")
+            .fix(format!("look at `df -h {STATE_DIRECTORY}`, and make room"))
     } else {
-        Item::ok(format!("{free} are free for /var/lib/pvelens"))
-    }
+        Item::ok(format!("{free} are free for {STATE_DIRECTORY}"))
+    })
 }
