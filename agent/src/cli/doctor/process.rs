@@ -106,7 +106,11 @@ pub(super) fn look(system: &System, unit: &Unit) -> Vec<Item> {
         None => items.push(
             Item::unknown("whether the cage of the agent is closed")
                 .why("its process cannot be looked at")
-                .fix("run this as root"),
+                .fix(if system.is_root {
+                    "look again: it may just have ended"
+                } else {
+                    "run this as root"
+                }),
         ),
     }
     items.push(memory(system));
@@ -199,8 +203,12 @@ fn cage(seen: &Seen<'_>, unit: &Unit) -> Vec<Item> {
                 "{unseen} of {} walls of the cage were not seen",
                 WALLS.len()
             ))
-            .why("only root may look at the namespaces of another process")
-            .fix("run this as root"),
+            .why("only root of the node may look at the namespaces of another process")
+            .fix(if seen.system.is_root {
+                "run this in a shell of the node itself, not of a container"
+            } else {
+                "run this as root"
+            }),
         );
     }
     if items.is_empty() {

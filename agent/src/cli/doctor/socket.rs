@@ -14,6 +14,9 @@ pub(super) struct Expected {
     group: &'static str,
     mode: u32,
     unit: &'static str,
+    /// What hears on it, and is started anew together with it: systemd makes no
+    /// socket under a running service.
+    service: Option<&'static str>,
     /// Who connects there.
     purpose: &'static str,
 }
@@ -23,6 +26,7 @@ pub(super) const LOCAL: Expected = Expected {
     group: "pvelens",
     mode: 0o660,
     unit: "pvelens-agent.socket",
+    service: Some(super::UNIT),
     purpose: "for the coordinator on this node",
 };
 
@@ -31,6 +35,7 @@ pub(super) const LINK: Expected = Expected {
     group: "pvelens-link",
     mode: 0o660,
     unit: "pvelens-agent-link.socket",
+    service: Some(super::UNIT),
     purpose: "for the link to a coordinator elsewhere",
 };
 
@@ -41,6 +46,7 @@ pub(super) const PROBES: &[Expected] = &[
         group: "root",
         mode: 0o600,
         unit: "pvelens-probe-disk.socket",
+        service: None,
         purpose: "for the health of disks, ZFS and LVM",
     },
     Expected {
@@ -48,9 +54,19 @@ pub(super) const PROBES: &[Expected] = &[
         group: "root",
         mode: 0o600,
         unit: "pvelens-probe-cluster.socket",
+        service: None,
         purpose: "for the links of the cluster, Ceph and logs",
     },
 ];
+
+impl Expected {
+    fn restart(&self) -> String {
+        match self.service {
+            Some(service) => format!("`systemctl restart {} {service}`", self.unit),
+            None => format!("`systemctl restart {}`", self.unit),
+        }
+    }
+}
 
 /// Whether all are as the packages make them; what is not, each for itself.
 pub(super) fn look(system: &System, all: &[&Expected]) -> Vec<Item> {
@@ -73,8 +89,11 @@ fn wrong(system: &System, expected: &Expected) -> Option<Item> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let item = Item::problem(format!("{path} is not there ({})", expected.purpose));
             return Some(if system.unit(unit).is_installed {
-                item.why(format!("{unit} does not run"))
-                    .fix(format!("`systemctl enable --now {unit}`"))
+                item.why(format!("{unit} does not run, or somebody removed it"))
+                    .fix(format!(
+                        "`systemctl enable {unit}`, then {}",
+                        expected.restart()
+                    ))
             } else {
                 item.why(format!("{unit} is not installed"))
                     .fix("`apt install --reinstall pvelens-agent`")
@@ -93,7 +112,8 @@ fn wrong(system: &System, expected: &Expected) -> Option<Item> {
             Item::problem(format!("there is no group {}", expected.group))
                 .why(format!("so {path} cannot belong to it"))
                 .fix(format!(
-                    "`systemd-sysusers pvelens-agent.conf`, then `systemctl restart {unit}`"
+                    "`systemd-sysusers pvelens-agent.conf`, then {}",
+                    expected.restart()
                 )),
         );
     };
@@ -103,7 +123,7 @@ fn wrong(system: &System, expected: &Expected) -> Option<Item> {
 /// How a place is not as the packages make it.
 pub(super) fn differs(expected: &Expected, place: Place, group: u32) -> Option<Item> {
     let path = expected.path;
-    let again = format!("`systemctl restart {}`", expected.unit);
+    let again = expected.restart();
     let right = Place {
         is_socket: true,
         mode: expected.mode,

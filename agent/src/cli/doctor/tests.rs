@@ -1,27 +1,12 @@
-use std::{collections::BTreeMap, fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink};
 
-use pvelens_proto::{
-    agent::v1::{
-        ClusterMember, ClusterMembers, ClusterSummary, FailureKind, HostIdentity, Load, NoData,
-        Sample, SourceFailure, Unchanged, sample::Payload,
-    },
-    timestamp_from_millis,
-};
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
-use super::{
-    reading::{Newest, Source},
-    *,
-};
-use crate::{
-    sampler::Sampler,
-    service::{NodeAgent, serve},
-    spool::Spool,
-};
+use super::*;
+
+mod source;
 
 const CGROUP: &str = "sys/fs/cgroup/system.slice/pvelens-agent.service";
-const AT_MILLIS: i64 = 1_795_349_087_000;
 
 /// A system with a running agent in its cage, as a tree of files.
 struct Tree(TempDir);
@@ -155,14 +140,18 @@ fn walls_that_cannot_be_seen_are_unknown() {
     for kind in ["net", "user", "mnt"] {
         tree.remove(&format!("proc/1/ns/{kind}"));
     }
-    let items = tree.process();
-    assert_eq!(
-        not_well(&items),
-        [&Item::unknown("3 of 6 walls of the cage were not seen")
-            .why("only root may look at the namespaces of another process")
-            .fix("run this as root")]
-    );
-    assert!(!items.iter().any(|item| item.what.starts_with("caged")));
+    for (is_root, fix) in [(false, "run this as root"), (true, "not of a container")] {
+        let mut system = tree.system();
+        system.is_root = is_root;
+        let items = process::look(&system, &system.unit(UNIT));
+        let [unseen] = not_well(&items)[..] else {
+            panic!("{items:?}");
+        };
+        assert_eq!(unseen.state, State::Unknown);
+        assert_eq!(unseen.what, "3 of 6 walls of the cage were not seen");
+        assert!(unseen.fix.ends_with(fix), "{unseen:?}");
+        assert!(!items.iter().any(|item| item.what.starts_with("caged")));
+    }
 }
 
 #[test]
@@ -250,9 +239,7 @@ fn sockets_that_are_not_there_name_their_unit() {
     tree.write("usr/lib/systemd/system/pvelens-probe-disk.socket", "");
     let items = probes(&tree.system());
     assert!(
-        items[0]
-            .fix
-            .contains("enable --now pvelens-probe-disk.socket"),
+        items[0].fix.contains("enable pvelens-probe-disk.socket"),
         "{items:?}"
     );
 }
@@ -273,169 +260,6 @@ fn a_link_is_only_missed_where_it_was_wanted() {
     assert_eq!(link(&tree.system()).state, State::Ok);
 }
 
-/// One source that read something a second ago.
-fn reading(failures: &[(&str, FailureKind)], payload: Option<Payload>) -> Reading {
-    let sample = Sample {
-        collector: "load".to_owned(),
-        observed_at: Some(timestamp_from_millis(AT_MILLIS - 1000)),
-        failures: failures
-            .iter()
-            .map(|(path, kind)| SourceFailure {
-                path: (*path).to_owned(),
-                kind: (*kind).into(),
-                detail: "refused".to_owned(),
-            })
-            .collect(),
-        ..Sample::default()
-    };
-    Reading {
-        sources: vec![Source {
-            name: "load".to_owned(),
-            interval_seconds: 10,
-            path: "/etc/pve/x".to_owned(),
-        }],
-        newest: BTreeMap::from([("load".to_owned(), Newest { sample, payload })]),
-        at: AT_MILLIS,
-        started_at: AT_MILLIS - 3_600_000,
-    }
-}
-
-fn load() -> Option<Payload> {
-    Some(Payload::Load(Load::default()))
-}
-
-fn nothing() -> Option<Payload> {
-    Some(Payload::NoData(NoData {
-        reason: "no ZFS".to_owned(),
-    }))
-}
-
-#[test]
-fn failures_of_one_kind_are_one_item() {
-    let schedstat = |process: usize| format!("/proc/{process}/task/1/schedstat");
-    let paths: Vec<String> = (1..=40).map(schedstat).collect();
-    let failures: Vec<_> = paths
-        .iter()
-        .map(|path| (path.as_str(), FailureKind::PermissionDenied))
-        .chain([("/etc/pve/.members", FailureKind::Disconnected)])
-        .collect();
-    let items = source::look(&reading(&failures, load()), None);
-    assert_eq!(items.len(), 2);
-    assert_eq!(
-        items[0].what,
-        "load not read in part: /proc/1/task/1/schedstat: refused, and 39 more"
-    );
-    assert_eq!(items[0].state, State::Ok);
-    assert_eq!(items[1].state, State::Problem);
-    assert!(items[1].fix.contains("pve-cluster"));
-}
-
-#[test]
-fn what_root_reads_and_the_agent_does_not_is_the_cage_or_a_fault() {
-    let whole = reading(&[], load());
-    for (path, kind, state, part) in [
-        (
-            "/proc/7/stat",
-            FailureKind::PermissionDenied,
-            State::Ok,
-            "the cage closes this",
-        ),
-        (
-            "/etc/pve/x",
-            FailureKind::PermissionDenied,
-            State::Problem,
-            "unexpected",
-        ),
-        (
-            "/etc/pve/x",
-            FailureKind::Disconnected,
-            State::Problem,
-            "unexpected",
-        ),
-        ("", FailureKind::TimedOut, State::Warning, "may have passed"),
-    ] {
-        let caged = reading(&[(path, kind)], None);
-        let items = source::look(&caged, Some(&whole));
-        assert_eq!(items.len(), 1, "{items:?}");
-        assert_eq!(items[0].state, state, "{items:?}");
-        assert!(items[0].why.contains(part), "{items:?}");
-        // What neither reads has the reason of its kind.
-        let items = source::look(&caged, Some(&caged));
-        assert!(!items[0].why.contains(part), "{items:?}");
-    }
-    let items = source::look(&reading(&[], nothing()), Some(&whole));
-    assert!(items[0].what.contains("and root does"), "{items:?}");
-    let items = source::look(&reading(&[], nothing()), Some(&reading(&[], nothing())));
-    assert_eq!(items[0].what, "nothing to read for load: no ZFS");
-}
-
-#[test]
-fn a_failure_without_a_path_is_explained_by_what_the_source_reads() {
-    let items = source::look(&reading(&[("", FailureKind::TimedOut)], None), None);
-    assert!(items[0].why.contains("pve-cluster hangs"), "{items:?}");
-    assert_eq!(items[0].what, "load not read: refused");
-}
-
-#[test]
-fn old_and_missing_sources_are_not_healthy() {
-    let mut old = reading(&[], load());
-    old.at += 300_000;
-    let items = source::look(&old, None);
-    assert_eq!(
-        items[1].what,
-        "load is overdue: 301 s old, to be read every 10 s"
-    );
-    let mut never = reading(&[], load());
-    never.newest.clear();
-    assert_eq!(source::look(&never, None)[0].state, State::Problem);
-    never.started_at = AT_MILLIS - 5000;
-    assert_eq!(source::look(&never, None)[0].state, State::Unknown);
-}
-
-fn node(identity: HostIdentity, failures: &[(&str, FailureKind)]) -> Vec<Item> {
-    node::look(&reading(failures, Some(Payload::HostIdentity(identity))))
-}
-
-#[test]
-fn what_the_node_is_is_told_from_a_dead_cluster_file_system() {
-    let host = HostIdentity {
-        node_name: "pve1".to_owned(),
-        is_pve_node: true,
-        ..HostIdentity::default()
-    };
-    assert_eq!(node(host.clone(), &[])[0].state, State::Ok);
-    let host = HostIdentity {
-        is_pve_node: false,
-        ..host
-    };
-    let item = &node(host.clone(), &[("/etc/pve/local", FailureKind::NotFound)])[0];
-    assert_eq!(item.state, State::Problem);
-    assert!(item.why.contains("not mounted"), "{item:?}");
-    let item = &node(host, &[])[0];
-    assert_eq!(item.state, State::Warning);
-    assert!(item.what.contains("not a Proxmox VE node"), "{item:?}");
-    assert_eq!(node::look(&Reading::default())[0].state, State::Unknown);
-}
-
-#[test]
-fn a_lost_quorum_is_said() {
-    let quorum = |quorate| {
-        let members = ClusterMembers {
-            cluster: Some(ClusterSummary {
-                name: "lab".to_owned(),
-                quorate,
-                ..ClusterSummary::default()
-            }),
-            members: vec![ClusterMember::default()],
-            ..ClusterMembers::default()
-        };
-        let items = node::look(&reading(&[], Some(Payload::ClusterMembers(members))));
-        items[1].state
-    };
-    assert_eq!(quorum(true), State::Ok);
-    assert_eq!(quorum(false), State::Warning);
-}
-
 #[test]
 fn the_place_of_a_mistake_is_kept_and_its_picture_is_not() {
     assert_eq!(
@@ -445,45 +269,4 @@ fn the_place_of_a_mistake_is_kept_and_its_picture_is_not() {
         "settings in x: TOML parse error at line 1, column 6: unclosed table"
     );
     assert_eq!(gist("one line"), "one line");
-}
-
-#[tokio::test]
-async fn a_running_agent_tells_the_newest_of_every_source() {
-    let directory = TempDir::new().unwrap();
-    let host = std::sync::Arc::new(Host::open(Path::new("/")).unwrap());
-    let spool = std::sync::Arc::new(Spool::new("first".to_owned()));
-    let mut sampler = Sampler::new(std::sync::Arc::clone(&host), std::sync::Arc::clone(&spool));
-    sampler.tick_blocking().unwrap();
-    // Read again and found the same: the payload is that of before.
-    spool.append(vec![Sample {
-        collector: "host".to_owned(),
-        payload: Some(Payload::Unchanged(Unchanged { since_sequence: 1 })),
-        ..Sample::default()
-    }]);
-    let socket = directory.path().join("agent.sock");
-    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-    let shutdown = CancellationToken::new();
-    let agent = NodeAgent::new(host, spool);
-    let serving = tokio::spawn(serve(listener, agent, shutdown.clone()));
-    let answer = ask(&socket).await.unwrap();
-    assert_eq!(answer.version, env!("CARGO_PKG_VERSION"));
-    assert_eq!(answer.listener, Some(std::process::id()));
-    let reading = answer.reading;
-    assert!(reading.at > 0 && reading.started_at > 0);
-    assert_eq!(reading.sources.len(), reading.newest.len());
-    assert!(reading.identity().is_some());
-    shutdown.cancel();
-    serving.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn something_else_on_the_socket_is_no_agent() {
-    let directory = TempDir::new().unwrap();
-    let socket = directory.path().join("agent.sock");
-    assert!(matches!(ask(&socket).await, Err(AskError::Connect(_))));
-    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-    let other = tokio::spawn(async move { drop(listener.accept().await) });
-    let error = ask(&socket).await.unwrap_err();
-    assert!(!matches!(error, AskError::Connect(_)), "{error}");
-    other.await.unwrap();
 }

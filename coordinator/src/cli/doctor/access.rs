@@ -81,8 +81,11 @@ pub(super) fn look(system: &System, sockets: &Sockets, is_packaged: bool) -> Vec
     }
     items.extend(missing.into_iter().map(|(unit, names)| {
         Item::problem(format!("not there in {shown}: {}", names.join(", ")))
-            .why(format!("{unit} does not run"))
-            .fix(format!("as root: `systemctl enable --now {unit}`"))
+            .why(format!("{unit} does not run, or somebody removed the file"))
+            .fix(format!(
+                "as root: `systemctl enable {unit}`, then `systemctl restart {unit} {}`",
+                super::UNIT
+            ))
     }));
     if is_packaged {
         items.extend(groups(system, sockets));
@@ -118,7 +121,11 @@ fn wrong(system: &System, expected: &Expected, place: &Place) -> Option<Item> {
         Item::problem(format!("{name} does not belong to {group}"))
             .why("so the members of the group cannot connect")
     };
-    Some(item.fix(format!("as root: `systemctl restart {}`", expected.unit)))
+    Some(item.fix(format!(
+        "as root: `systemctl restart {} {}`",
+        expected.unit,
+        super::UNIT
+    )))
 }
 
 /// Whether the groups exist, and whether somebody is in the one of the readers.
@@ -200,7 +207,9 @@ fn is_member(system: &System, group: &str) -> bool {
 
 fn why_not(system: &System, group: &str) -> String {
     match group {
-        "" => "they belong to the user and the group of the coordinator".to_owned(),
+        group if system.group(group).is_none() => {
+            "they belong to the user and the group of the coordinator".to_owned()
+        }
         group if is_member(system, group) => {
             format!("the membership in {group} is newer than this login")
         }
@@ -211,7 +220,9 @@ fn why_not(system: &System, group: &str) -> String {
 /// How to come into a group, or what is still missing.
 fn membership(system: &System, group: &str) -> String {
     match group {
-        "" => "run this as root or as the user of the coordinator".to_owned(),
+        group if system.group(group).is_none() => {
+            "run this as root or as the user of the coordinator".to_owned()
+        }
         group if is_member(system, group) => {
             format!("log in again, or `newgrp {group}` for this shell")
         }
