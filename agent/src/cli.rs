@@ -1,6 +1,6 @@
 //! The command line, and the only place that prints.
 //!
-//! Exit status: 0 fine, 1 the agent failed, 2 usage or settings, 3 some source
+//! Exit status: 0 fine, 1 the agent failed or has problems, 2 usage or settings, 3 some source
 //! could not be read.
 
 use std::{
@@ -15,6 +15,7 @@ use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod collect;
+mod doctor;
 mod json;
 mod reads;
 mod run;
@@ -45,6 +46,11 @@ enum Command {
     Collect(CollectArguments),
     /// List every path that is read, how often and how long
     Reads(OutputArguments),
+    /// Say what cannot be read, why, and what would mend it
+    #[command(
+        after_help = "Exit status: 0 no problem, 1 problems, 3 something could not be looked at"
+    )]
+    Doctor(DoctorArguments),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -72,6 +78,14 @@ struct CollectArguments {
     root: PathBuf,
     #[command(flatten)]
     output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+struct DoctorArguments {
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    settings: SettingsArguments,
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +126,19 @@ impl SettingsArguments {
             format!("settings in {}", file.display())
         })
     }
+
+    /// Where the settings come from.
+    fn origin(&self) -> String {
+        let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        if file.exists() {
+            plain(&file.display().to_string())
+        } else {
+            format!(
+                "{} is not there: defaults",
+                plain(&file.display().to_string())
+            )
+        }
+    }
 }
 
 /// The definition of the command line: manual pages and completions are made
@@ -129,6 +156,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Collect(arguments) => collect::collect(&arguments),
         Command::Reads(arguments) => reads::reads(arguments.output),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),
     };
     result.unwrap_or_else(|error| {
@@ -147,7 +175,11 @@ pub fn main() -> ExitCode {
 
 fn check(settings: &SettingsArguments) -> anyhow::Result<ExitCode> {
     let config = settings.load()?;
-    print(&toml::to_string(&config)?)?;
+    print(&format!(
+        "# {}\n{}",
+        settings.origin(),
+        toml::to_string(&config)?
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

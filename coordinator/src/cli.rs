@@ -17,6 +17,7 @@ use crate::untrusted;
 mod agents;
 mod client;
 mod config;
+pub(crate) mod doctor;
 mod findings;
 mod guests;
 mod health;
@@ -71,6 +72,8 @@ enum Command {
     Health(health::Health),
     /// The agents and what they deliver
     Agents(agents::Agents),
+    /// Say what keeps pvelens from working, why, and what would mend it
+    Doctor(doctor::Doctor),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -137,6 +140,7 @@ fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(arguments) => arguments.run(),
         Command::Mcp(arguments) => arguments.run(),
+        Command::Doctor(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
         Command::Status(arguments) => client::run(arguments.run()),
         Command::Nodes(arguments) => client::run(arguments.run()),

@@ -1,4 +1,3 @@
-use clap::CommandFactory;
 use pvelens_proto::v1::HealthState;
 
 use super::{health::FailOn, *};
@@ -23,6 +22,7 @@ fn commands_are_understood() {
         "health --fail-on critical --full --guest 104",
         "agents",
         "config check pvelens.toml",
+        "doctor --output json --socket /run/x.sock --config x.toml",
     ] {
         let words = std::iter::once("pvelens").chain(line.split(' '));
         let parsed = Arguments::try_parse_from(words);
