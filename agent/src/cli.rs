@@ -10,12 +10,16 @@ use std::{
     process::ExitCode,
 };
 
-use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use crate::{
+    config::{Config, ConfigError, DEFAULT_PATH},
+    probe::Kind,
+};
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod collect;
 mod json;
+mod probe;
 mod reads;
 mod run;
 mod socket;
@@ -43,8 +47,17 @@ enum Command {
     Run(RunArguments),
     /// Read every source and print what it gave
     Collect(CollectArguments),
-    /// List every path that is read, how often and how long
+    /// List every path that is read, how often and how long, and every command of the probes
     Reads(OutputArguments),
+    /// Look at the probes, which read what needs privileges
+    #[command(subcommand)]
+    Probe(probe::ProbeCommand),
+    /// Answer one request on standard input, as the units of the probes do
+    #[command(hide = true)]
+    AnswerProbe {
+        #[arg(value_enum)]
+        kind: Kind,
+    },
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -129,6 +142,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Collect(arguments) => collect::collect(&arguments),
         Command::Reads(arguments) => reads::reads(arguments.output),
+        Command::Probe(command) => probe::probe(&command),
+        Command::AnswerProbe { kind } => probe::answered(kind),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),
     };
     result.unwrap_or_else(|error| {

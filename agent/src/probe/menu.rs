@@ -1,0 +1,474 @@
+//! The menu: everything that a probe can do, one row each.
+//!
+//! A row is the whole truth about an entry: `probe list` and `reads` print it,
+//! and [`Entry::arguments`] makes the command line from it. What the row does
+//! not name cannot be run.
+
+use std::time::Duration;
+
+use super::{Kind, Request, guard};
+use crate::host::Host;
+
+/// One thing that may be asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    pub probe: Kind,
+    /// Stable across versions.
+    pub name: &'static str,
+    pub title: &'static str,
+    /// Why a process with privileges is needed for it.
+    pub why: &'static str,
+    pub parameters: &'static [Parameter],
+    /// The first that exists is started; none when the probe answers by itself.
+    pub programs: &'static [&'static str],
+    pub(super) words: &'static [Word],
+    /// After this the tool is killed.
+    pub timeout: Duration,
+    /// Bytes of output that are kept.
+    pub stdout_limit: usize,
+    /// What its cage must leave it.
+    pub needs: &'static str,
+    /// Why not now: looks at the node without anything that can hang.
+    pub(super) guard: fn(&Host, &Request) -> Result<(), String>,
+}
+
+/// A parameter of an entry, for people and for the command line. Its type in
+/// [`super::request`] decides.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub accepts: &'static str,
+    pub is_number: bool,
+}
+
+/// An argument of a tool. `{name}` stands for the value of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Word {
+    Is(&'static str),
+    /// Only with this value of this parameter.
+    When(&'static str, &'static str, &'static str),
+    /// Only with another value of this parameter.
+    Unless(&'static str, &'static str, &'static str),
+}
+
+use Word::{Is, Unless, When};
+
+impl Entry {
+    /// The arguments for a request of this entry; `None` when the row names a
+    /// parameter that the request does not have.
+    pub(super) fn arguments(&self, request: &Request) -> Option<Vec<String>> {
+        let has = |name, value| request.value(name).as_deref() == Some(value);
+        let words = self.words.iter().filter_map(|word| match *word {
+            Is(text) => Some(text),
+            When(name, value, text) => has(name, value).then_some(text),
+            Unless(name, value, text) => (!has(name, value)).then_some(text),
+        });
+        words.map(|text| fill(text, request)).collect()
+    }
+
+    /// The arguments as the row has them, for people.
+    pub fn template(&self) -> impl Iterator<Item = String> {
+        self.words.iter().map(|word| match word {
+            Is(text) => (*text).to_owned(),
+            When(name, value, text) => format!("[if {name}={value}: {text}]"),
+            Unless(name, value, text) => format!("[unless {name}={value}: {text}]"),
+        })
+    }
+}
+
+/// Replaces `{name}` by the value of the parameter, once: a value is never
+/// looked at again.
+fn fill(text: &str, request: &Request) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, tail) = after.split_once('}')?;
+        out.push_str(before);
+        out.push_str(&request.value(name)?);
+        rest = tail;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+const DEVICE: Parameter = text("device", "a whole disk: sda, nvme0n1, nvme0");
+const DEVICE_TYPE: Parameter = text("device_type", "auto (if absent), sat, scsi, nvme");
+const FORMAT: Parameter = text("format", "text, or json where OpenZFS is 2.3 or later");
+
+const fn text(name: &'static str, accepts: &'static str) -> Parameter {
+    Parameter {
+        name,
+        accepts,
+        is_number: false,
+    }
+}
+
+const fn number(name: &'static str, accepts: &'static str) -> Parameter {
+    Parameter {
+        name,
+        accepts,
+        is_number: true,
+    }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What most rows share.
+const DISK: Entry = Entry {
+    probe: Kind::Disk,
+    name: "",
+    title: "",
+    why: "",
+    parameters: &[],
+    programs: &[],
+    words: &[],
+    timeout: seconds(15),
+    stdout_limit: 1 << 20,
+    needs: "",
+    guard: guard::none,
+};
+const CLUSTER: Entry = Entry {
+    probe: Kind::Cluster,
+    needs: "uid 0, no capability",
+    ..DISK
+};
+/// `--nolocking`: `/run` is read-only in the cage, so no lock file can be made;
+/// reports do not write, so at worst one reads a half-changed group. `--nohints`:
+/// the hint file could not be renewed either. `--readonly` was rejected: it does
+/// not ask device-mapper, so pools have no percentages.
+const LVM: Entry = Entry {
+    why: "metadata of the physical volumes and the fill of thin pools are behind block devices and device-mapper",
+    // Dead paths of iSCSI or multipath hang the scan of devices.
+    timeout: seconds(30),
+    stdout_limit: 4 << 20,
+    needs: "CAP_SYS_ADMIN; block devices, read-only; /dev/mapper/control",
+    guard: guard::device_mapper,
+    ..DISK
+};
+const ZFS: Entry = Entry {
+    why: "the state of pools and datasets is behind /dev/zfs",
+    parameters: &[FORMAT],
+    timeout: seconds(15),
+    stdout_limit: 4 << 20,
+    needs: "/dev/zfs",
+    // A suspended pool blocks every zpool and zfs.
+    guard: guard::zfs,
+    ..DISK
+};
+const COROSYNC: Entry = Entry {
+    why: "corosync answers root alone, on abstract sockets of the node's network namespace",
+    timeout: seconds(10),
+    needs: "uid 0, no capability; the node's network namespace; /dev/shm",
+    ..CLUSTER
+};
+const SSHD: Entry = Entry {
+    why: "sshd reads its host keys before it shows the settings in effect",
+    programs: &["/usr/sbin/sshd"],
+    timeout: seconds(10),
+    stdout_limit: 64 << 10,
+    needs: "uid 0, no capability; /etc/ssh and /run/sshd",
+    ..CLUSTER
+};
+
+/// Every entry of every probe.
+pub const MENU: &[Entry] = &[
+    Entry {
+        name: "smart",
+        title: "SMART of one disk",
+        why: "SMART is read with pass-through commands to the disk",
+        parameters: &[DEVICE, DEVICE_TYPE],
+        programs: &["/usr/sbin/smartctl"],
+        words: &[
+            Is("--json=c"),
+            // A sleeping disk stays asleep, and says so with status 2.
+            Is("--nocheck=standby,2"),
+            Is("--all"),
+            Is("--device={device_type}"),
+            Is("/dev/{device}"),
+        ],
+        timeout: seconds(30),
+        needs: "CAP_SYS_RAWIO (ATA, SCSI), CAP_SYS_ADMIN (NVMe); the disk, read-only",
+        guard: guard::disk,
+        ..DISK
+    },
+    Entry {
+        name: "zpool_list",
+        title: "ZFS pools: size, use, fragmentation, health",
+        programs: &["/usr/sbin/zpool", "/sbin/zpool"],
+        words: &[
+            Is("list"),
+            When("format", "text", "-H"),
+            When("format", "json", "--json"),
+            When("format", "json", "--json-int"),
+            Is("-p"),
+            Is("-o"),
+            Is(
+                "name,size,allocated,free,fragmentation,capacity,dedupratio,health,ashift,autotrim,readonly,expandsize,guid",
+            ),
+        ],
+        ..ZFS
+    },
+    Entry {
+        name: "zpool_status",
+        title: "ZFS pools: devices, errors, slow I/O, scrub",
+        programs: &["/usr/sbin/zpool", "/sbin/zpool"],
+        words: &[
+            Is("status"),
+            When("format", "json", "--json"),
+            When("format", "json", "--json-int"),
+            // The names that the kernel has for the devices, numbers in full.
+            Is("-L"),
+            Is("-P"),
+            Is("-p"),
+            Is("-s"),
+        ],
+        ..ZFS
+    },
+    Entry {
+        name: "zfs_list",
+        title: "ZFS datasets and volumes: space and the properties that matter",
+        programs: &["/usr/sbin/zfs", "/sbin/zfs"],
+        words: &[
+            Is("list"),
+            When("format", "text", "-H"),
+            When("format", "json", "--json"),
+            When("format", "json", "--json-int"),
+            Is("-p"),
+            Is("-t"),
+            Is("filesystem,volume"),
+            Is("-o"),
+            Is(
+                "name,type,used,available,referenced,usedbysnapshots,volsize,refreservation,compression,sync,dedup,encryption,keystatus,mounted",
+            ),
+        ],
+        ..ZFS
+    },
+    Entry {
+        name: "vgs",
+        title: "LVM volume groups",
+        programs: &["/usr/sbin/vgs", "/sbin/vgs"],
+        words: &[
+            Is("--nolocking"),
+            Is("--nohints"),
+            Is("--reportformat=json"),
+            Is("--units=b"),
+            Is("--nosuffix"),
+            Is("--options"),
+            Is(
+                "vg_name,vg_uuid,vg_attr,vg_size,vg_free,vg_extent_size,pv_count,vg_missing_pv_count,lv_count,snap_count",
+            ),
+        ],
+        ..LVM
+    },
+    Entry {
+        name: "lvs",
+        title: "LVM logical volumes, with the fill of thin pools",
+        programs: &["/usr/sbin/lvs", "/sbin/lvs"],
+        words: &[
+            Is("--nolocking"),
+            Is("--nohints"),
+            Is("--reportformat=json"),
+            Is("--units=b"),
+            Is("--nosuffix"),
+            Is("--options"),
+            // Without seg_monitor: asking for it starts dmeventd.
+            Is(
+                "vg_name,lv_name,lv_uuid,lv_attr,lv_size,segtype,pool_lv,origin,lv_when_full,data_percent,metadata_percent,lv_metadata_size,chunk_size,discards,lv_health_status,raid_sync_action,raid_mismatch_count,sync_percent,lv_autoactivation",
+            ),
+        ],
+        ..LVM
+    },
+    Entry {
+        name: "pvs",
+        title: "LVM physical volumes",
+        programs: &["/usr/sbin/pvs", "/sbin/pvs"],
+        words: &[
+            Is("--nolocking"),
+            Is("--nohints"),
+            Is("--reportformat=json"),
+            Is("--units=b"),
+            Is("--nosuffix"),
+            Is("--options"),
+            Is("pv_name,pv_uuid,vg_name,pv_attr,pv_size,pv_free,pv_missing,pv_duplicate,dev_size"),
+        ],
+        ..LVM
+    },
+    Entry {
+        name: "dm_status",
+        title: "status lines of device-mapper",
+        why: "device-mapper answers ioctls of an administrator only",
+        parameters: &[text("target", "all (if absent), thin-pool")],
+        programs: &["/usr/sbin/dmsetup", "/sbin/dmsetup"],
+        words: &[
+            Is("status"),
+            // Otherwise the status of a thin pool commits its metadata.
+            Is("--noflush"),
+            Unless("target", "all", "--target"),
+            Unless("target", "all", "{target}"),
+        ],
+        timeout: seconds(10),
+        needs: "CAP_SYS_ADMIN; /dev/mapper/control",
+        guard: guard::device_mapper,
+        ..DISK
+    },
+    Entry {
+        name: "md_detail",
+        title: "members and state of one md array",
+        why: "the detail of an array is an ioctl of its block device",
+        parameters: &[text("array", "an md array: md0, md127")],
+        programs: &["/usr/sbin/mdadm", "/sbin/mdadm"],
+        words: &[Is("--detail"), Is("/dev/{array}")],
+        timeout: seconds(10),
+        stdout_limit: 256 << 10,
+        needs: "CAP_SYS_ADMIN; the array and its members, read-only",
+        guard: guard::array,
+        ..DISK
+    },
+    Entry {
+        name: "multipath",
+        title: "multipath maps and their paths",
+        why: "which paths a map has, and which have failed, is behind device-mapper",
+        programs: &["/usr/sbin/multipath", "/sbin/multipath"],
+        words: &[
+            // The file of aliases is not written.
+            Is("-B"),
+            // What sysfs and device-mapper know. `-ll` would also send I/O down
+            // every path, and hang on dead ones.
+            Is("-l"),
+        ],
+        timeout: seconds(20),
+        needs: "CAP_SYS_ADMIN; /dev/mapper/control",
+        guard: guard::multipath,
+        ..DISK
+    },
+    Entry {
+        name: "corosync_links",
+        title: "corosync's links of this node",
+        programs: &["/usr/sbin/corosync-cfgtool"],
+        words: &[Is("-s")],
+        ..COROSYNC
+    },
+    Entry {
+        name: "corosync_nodes",
+        title: "corosync's peers and the links to each",
+        programs: &["/usr/sbin/corosync-cfgtool"],
+        words: &[Is("-n")],
+        ..COROSYNC
+    },
+    Entry {
+        name: "corosync_stats",
+        title: "corosync's counters: latency, retransmits, flaps",
+        programs: &["/usr/sbin/corosync-cmapctl"],
+        words: &[Is("-m"), Is("stats")],
+        ..COROSYNC
+    },
+    Entry {
+        name: "corosync_quorum",
+        title: "votes and quorum",
+        programs: &["/usr/sbin/corosync-quorumtool"],
+        // Addresses, so that no name is looked up.
+        words: &[Is("-s"), Is("-i")],
+        ..COROSYNC
+    },
+    Entry {
+        name: "ceph",
+        title: "state of the Ceph cluster",
+        why: "the monitors answer over the network, to a key of the administrator's making",
+        parameters: &[text(
+            "query",
+            "status, df, osd_df, osd_tree, health_detail, versions",
+        )],
+        programs: &["/usr/bin/ceph"],
+        words: &[
+            Is("--name=client.pvelens"),
+            Is("--keyring=/etc/ceph/ceph.client.pvelens.keyring"),
+            Is("--connect-timeout=3"),
+            Is("--format=json"),
+            When("query", "status", "status"),
+            When("query", "df", "df"),
+            When("query", "osd_df", "osd"),
+            When("query", "osd_df", "df"),
+            When("query", "osd_tree", "osd"),
+            When("query", "osd_tree", "tree"),
+            When("query", "health_detail", "health"),
+            When("query", "health_detail", "detail"),
+            When("query", "versions", "versions"),
+        ],
+        timeout: seconds(20),
+        stdout_limit: 4 << 20,
+        needs: "uid 0, no capability; the network of the monitors; /etc/ceph and /etc/pve/ceph.conf",
+        guard: guard::ceph,
+        ..CLUSTER
+    },
+    Entry {
+        name: "journal",
+        title: "messages of the kernel or of one unit, newest first",
+        why: "the journal is for root and its group",
+        parameters: &[
+            text(
+                "source",
+                "kernel, or a unit: corosync, pve-cluster, pvedaemon, ceph-osd@*, … (a wrong one is answered with all)",
+            ),
+            number("since_seconds", "how far back, 1 to 604800"),
+            number("priority", "the least important, 0 (emergency) to 6 (info)"),
+            number("lines", "1 to 5000"),
+        ],
+        programs: &["/usr/bin/journalctl"],
+        words: &[
+            Is("--output=json"),
+            Is("--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_SYSTEMD_UNIT,_PID,_BOOT_ID"),
+            Is("--no-pager"),
+            Is("--quiet"),
+            Is("--system"),
+            // With `--since`, systemd 252 counts lines from the oldest on; from
+            // the newest on it counts only in reverse.
+            Is("--reverse"),
+            Is("--since=-{since_seconds}s"),
+            Is("--priority={priority}"),
+            Is("--lines={lines}"),
+            Unless("source", "kernel", "--unit={source}.service"),
+            When("source", "kernel", "_TRANSPORT=kernel"),
+        ],
+        timeout: seconds(20),
+        stdout_limit: 4 << 20,
+        needs: "uid 0, no capability; /var/log/journal and /run/log/journal",
+        ..CLUSTER
+    },
+    Entry {
+        name: "sshd_config",
+        title: "sshd's settings in effect",
+        words: &[Is("-T")],
+        ..SSHD
+    },
+    Entry {
+        name: "sshd_config_for",
+        title: "sshd's settings in effect for one connection, Match blocks applied",
+        parameters: &[
+            text("user", "a user name"),
+            text("host", "the name of the client"),
+            text("address", "the address of the client"),
+        ],
+        words: &[
+            Is("-T"),
+            Is("-C"),
+            Is("user={user},host={host},addr={address}"),
+        ],
+        ..SSHD
+    },
+    Entry {
+        name: "mount_liveness",
+        title: "whether a network mount answers, and its size",
+        why: "asking a dead mount hangs, so a process asks that may hang",
+        parameters: &[text(
+            "mount_point",
+            "the mount point of a network file system",
+        )],
+        timeout: seconds(5),
+        stdout_limit: 4 << 10,
+        needs: "uid 0, no capability; the node's mounts",
+        guard: guard::mount,
+        ..CLUSTER
+    },
+];
