@@ -9,7 +9,9 @@
 //! [`request`] has let through.
 //!
 //! One long-living probe was rejected: a tool that hangs in the kernel cannot
-//! be killed, and would take its server with it.
+//! be killed, and would take its server with it. One cage for everything was
+//! rejected too: Ceph's client talks to the network and needs a file of pmxcfs,
+//! and neither belongs where corosync and the journal are read.
 
 mod answer;
 mod client;
@@ -39,8 +41,10 @@ const HEADER_LIMIT: usize = 32 << 10;
 pub enum Kind {
     /// Devices, and no network
     Disk,
-    /// The network of the node, and no device
+    /// The node's own sockets and its journal, and no device
     Cluster,
+    /// The network of the monitors, and nothing else
+    Ceph,
 }
 
 impl Kind {
@@ -49,6 +53,7 @@ impl Kind {
         match self {
             Self::Disk => "disk",
             Self::Cluster => "cluster",
+            Self::Ceph => "ceph",
         }
     }
 
@@ -58,6 +63,7 @@ impl Kind {
         Path::new(match self {
             Self::Disk => "/run/pvelens-probe/disk.sock",
             Self::Cluster => "/run/pvelens-probe/cluster.sock",
+            Self::Ceph => "/run/pvelens-probe/ceph.sock",
         })
     }
 

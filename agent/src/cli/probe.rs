@@ -28,6 +28,8 @@ pub(super) enum ProbeCommand {
     Disk(AskArguments),
     /// Ask the cluster probe of this node
     Cluster(AskArguments),
+    /// Ask the Ceph probe of this node
+    Ceph(AskArguments),
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +49,7 @@ pub(super) fn probe(command: &ProbeCommand) -> anyhow::Result<ExitCode> {
         ProbeCommand::List(output) => list(output.output),
         ProbeCommand::Disk(arguments) => asked(Kind::Disk, arguments),
         ProbeCommand::Cluster(arguments) => asked(Kind::Cluster, arguments),
+        ProbeCommand::Ceph(arguments) => asked(Kind::Ceph, arguments),
     }
 }
 
@@ -111,8 +114,8 @@ pub(super) fn objects(host: &Host) -> Vec<Value> {
             "title": entry.title,
             "why": entry.why,
             "parameters": parameters.collect::<Vec<_>>(),
-            "programs": entry.programs,
-            "installed": installed(entry, host),
+            "program": entry.program,
+            "installed": is_installed(entry, host),
             "arguments": entry.template().collect::<Vec<_>>(),
             "needs": entry.needs,
             "timeout_milliseconds": milliseconds(entry.timeout),
@@ -123,24 +126,22 @@ pub(super) fn objects(host: &Host) -> Vec<Value> {
 }
 
 fn command(entry: &Entry, host: &Host) -> String {
-    let Some(first) = entry.programs.first() else {
+    let Some(program) = entry.program else {
         return "nothing: the probe asks the kernel itself".to_owned();
     };
-    let program = installed(entry, host);
-    let mut command = program.unwrap_or(first).to_owned();
+    let mut command = program.to_owned();
     for word in entry.template() {
         command.push(' ');
         command.push_str(&word);
     }
-    if program.is_none() {
+    if !is_installed(entry, host) {
         command.push_str("  (not installed)");
     }
     command
 }
 
-fn installed(entry: &Entry, host: &Host) -> Option<&'static str> {
-    let mut programs = entry.programs.iter().copied();
-    programs.find(|program| host.exists(program))
+fn is_installed(entry: &Entry, host: &Host) -> bool {
+    entry.program.is_none_or(|program| host.exists(program))
 }
 
 fn milliseconds(duration: Duration) -> u64 {

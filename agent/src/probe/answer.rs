@@ -57,33 +57,29 @@ fn run(entry: &Entry, host: &Arc<Host>, request: &Request) -> Reply {
     if let Err(reason) = (entry.guard)(host, request) {
         return refused(reason);
     }
-    if entry.programs.is_empty() {
+    let Some(program) = entry.program else {
         let mount_point = request.value("mount_point").unwrap_or_default();
         return mount::liveness(host, mount_point, entry.timeout);
-    }
+    };
     let Some(arguments) = entry.arguments(request) else {
         return refused("a parameter of the menu is missing".to_owned());
     };
-    for program in entry.programs {
-        let command: Vec<_> = std::iter::once((*program).to_owned())
-            .chain(arguments.iter().cloned())
-            .collect();
-        if let Err(reason) = guard::left_behind(host, &command) {
-            return refused(reason);
-        }
-        match spawn::run(program, &arguments, entry.timeout, entry.stdout_limit) {
-            Ok(ran) => return ended(command, ran),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Reply::only(Outcome::Failed {
-                    reason: format!("{program}: {error}"),
-                });
-            }
-        }
+    let mut command = vec![program.to_owned()];
+    command.extend(arguments.iter().cloned());
+    if let Err(reason) = guard::left_behind(host, &command) {
+        return refused(reason);
     }
-    Reply::only(Outcome::ProgramMissing {
-        tried: entry.programs.iter().map(ToString::to_string).collect(),
-    })
+    match spawn::run(program, &arguments, entry.timeout, entry.stdout_limit) {
+        Ok(ran) => ended(command, ran),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Reply::only(Outcome::ProgramMissing {
+                path: program.to_owned(),
+            })
+        }
+        Err(error) => Reply::only(Outcome::Failed {
+            reason: format!("{program}: {error}"),
+        }),
+    }
 }
 
 fn ended(program: Vec<String>, ran: Ran) -> Reply {

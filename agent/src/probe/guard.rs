@@ -11,16 +11,15 @@ use crate::{collector::parse_mountinfo, host::Host};
 
 type Guarded = Result<(), String>;
 
-const KEYRING_DIRECTORY: &str = "/etc/ceph";
+const CEPH_DIRECTORY: &str = "/etc/ceph";
 const KEYRING: &str = "ceph.client.pvelens.keyring";
 const ZFS_POOLS: &str = "/proc/spl/kstat/zfs";
-/// Ends every first start of a missing tool's module.
 const DEVICE_MAPPER: &str = "/sys/class/misc/device-mapper";
-const MULTIPATH_BINDINGS: &str = "/etc/multipath/bindings";
+const MULTIPATH_DIRECTORY: &str = "/etc/multipath";
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 const MOUNTINFO_LIMIT: u64 = 4 << 20;
 const WORD_LIMIT: u64 = 256;
-/// Processes that are looked at.
+/// Of a process's state or command line.
 const COMMAND_LIMIT: u64 = 8 << 10;
 
 pub(super) fn none(_: &Host, _: &Request) -> Guarded {
@@ -31,23 +30,20 @@ pub(super) fn none(_: &Host, _: &Request) -> Guarded {
 pub(super) fn disk(host: &Host, request: &Request) -> Guarded {
     let name = value(request, "device")?;
     // The controller of an NVMe disk is no block device.
-    ensure(
-        host.exists(&format!("/sys/block/{name}"))
-            || host.exists(&format!("/sys/class/nvme/{name}")),
-        || format!("this node has no disk {name}"),
-    )
+    let is_there = names(host, &format!("/sys/block/{name}"))?.is_some()
+        || names(host, &format!("/sys/class/nvme/{name}"))?.is_some();
+    ensure(is_there, || format!("this node has no disk {name}"))
 }
 
 pub(super) fn array(host: &Host, request: &Request) -> Guarded {
     let name = value(request, "array")?;
-    ensure(host.exists(&format!("/sys/block/{name}/md")), || {
-        format!("this node has no md array {name}")
-    })
+    let is_there = names(host, &format!("/sys/block/{name}/md"))?.is_some();
+    ensure(is_there, || format!("this node has no md array {name}"))
 }
 
 /// Without the module the tools would try to load it.
 pub(super) fn device_mapper(host: &Host, _: &Request) -> Guarded {
-    ensure(host.exists(DEVICE_MAPPER), || {
+    ensure(names(host, DEVICE_MAPPER)?.is_some(), || {
         "this node has no device-mapper: its module is not loaded".to_owned()
     })
 }
@@ -55,42 +51,41 @@ pub(super) fn device_mapper(host: &Host, _: &Request) -> Guarded {
 /// Without its file of aliases, multipath tries to make one and gives up.
 pub(super) fn multipath(host: &Host, request: &Request) -> Guarded {
     device_mapper(host, request)?;
-    ensure(host.exists(MULTIPATH_BINDINGS), || {
-        format!("multipath has never run on this node: there is no {MULTIPATH_BINDINGS}")
+    let names = names(host, MULTIPATH_DIRECTORY)?.unwrap_or_default();
+    ensure(names.iter().any(|name| name == "bindings"), || {
+        format!("multipath has never run on this node: there is no {MULTIPATH_DIRECTORY}/bindings")
     })
 }
 
 /// One suspended pool holds locks that every zpool and zfs waits for, whatever
 /// pool they are asked about.
 pub(super) fn zfs(host: &Host, _: &Request) -> Guarded {
-    let names = host
-        .list(ZFS_POOLS)
-        .map_err(|_| "this node has no ZFS: its module is not loaded".to_owned())?;
-    let suspended: Vec<_> = names
-        .into_iter()
-        .filter(|name| {
-            // Beside the pools there are files, which have no state.
-            host.read(&format!("{ZFS_POOLS}/{name}/state"), WORD_LIMIT)
-                .is_ok_and(|state| state.trim() == "SUSPENDED")
-        })
-        .collect();
-    ensure(suspended.is_empty(), || {
-        format!(
-            "pool {} is suspended: every zpool and zfs would hang until it is resumed or the node restarts",
-            suspended.join(", ")
-        )
-    })
+    let pools = names(host, ZFS_POOLS)?
+        .ok_or_else(|| "this node has no ZFS: its module is not loaded".to_owned())?;
+    for pool in pools {
+        // Beside the pools there are files, which have no state.
+        match host.read(&format!("{ZFS_POOLS}/{pool}/state"), WORD_LIMIT) {
+            Ok(state) if state.trim() == "SUSPENDED" => {
+                return Err(format!(
+                    "pool {pool} is suspended: every zpool and zfs would hang until it is resumed or the node restarts"
+                ));
+            }
+            Err(error) if !error.is_not_found() => return Err(error.to_string()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The key is the administrator's to give.
 pub(super) fn ceph(host: &Host, _: &Request) -> Guarded {
     // Keys are closed to `Host`, their names are not.
-    let names = host.list(KEYRING_DIRECTORY).unwrap_or_default();
+    let names = names(host, CEPH_DIRECTORY)?.unwrap_or_default();
     ensure(names.iter().any(|name| name == KEYRING), || {
         format!(
-            "there is no {KEYRING_DIRECTORY}/{KEYRING}; to let pvelens read the state of Ceph, run once on a node \
+            "there is no {CEPH_DIRECTORY}/{KEYRING}; to let pvelens read the state of Ceph, run once on a node \
              with a monitor, and copy the file to the others: ceph auth get-or-create client.pvelens mon 'allow r' \
-             mgr 'allow r' -o {KEYRING_DIRECTORY}/{KEYRING}"
+             mgr 'allow r' -o {CEPH_DIRECTORY}/{KEYRING}"
         )
     })
 }
@@ -106,7 +101,9 @@ pub(super) fn mount(host: &Host, request: &Request) -> Guarded {
     match mounted.map(|mount| (mount.state(), &mount.filesystem_type)) {
         Some((FilesystemState::NotTouched, _)) => Ok(()),
         Some((_, kind)) => Err(format!("a local file system ({kind}) is mounted there")),
-        None => Err("no file system of the network is mounted there".to_owned()),
+        None => {
+            Err("no file system of the network is mounted there, or not below /mnt/pve".to_owned())
+        }
     }
 }
 
@@ -114,7 +111,7 @@ pub(super) fn mount(host: &Host, request: &Request) -> Guarded {
 /// second one would hang too. Its parent has ended, so it belongs to process 1.
 pub(super) fn left_behind(host: &Host, command: &[String]) -> Guarded {
     let wanted: String = command.iter().map(|word| format!("{word}\0")).collect();
-    let processes = host.list("/proc").unwrap_or_default();
+    let processes = host.list("/proc").map_err(|error| error.to_string())?;
     let hanging = processes.iter().find(|process| {
         process.bytes().all(|byte| byte.is_ascii_digit())
             && host
@@ -138,6 +135,16 @@ fn is_hanging_orphan(stat: &str) -> bool {
         let mut words = rest.split_whitespace();
         words.next() == Some("D") && words.next() == Some("1")
     })
+}
+
+/// The names in a directory; `None` when there is no such directory.
+fn names(host: &Host, path: &str) -> Result<Option<Vec<String>>, String> {
+    match host.list(path) {
+        Ok(names) => Ok(Some(names)),
+        Err(error) if error.is_not_found() => Ok(None),
+        // What cannot be seen is not absent.
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn value(request: &Request, name: &str) -> Result<String, String> {

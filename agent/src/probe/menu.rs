@@ -19,8 +19,9 @@ pub struct Entry {
     /// Why a process with privileges is needed for it.
     pub why: &'static str,
     pub parameters: &'static [Parameter],
-    /// The first that exists is started; none when the probe answers by itself.
-    pub programs: &'static [&'static str],
+    /// The same path in Debian 12 and 13, where /usr is merged; none when the
+    /// probe answers by itself.
+    pub program: Option<&'static str>,
     pub(super) words: &'static [Word],
     /// After this the tool is killed.
     pub timeout: Duration,
@@ -122,7 +123,7 @@ const DISK: Entry = Entry {
     title: "",
     why: "",
     parameters: &[],
-    programs: &[],
+    program: None,
     words: &[],
     timeout: seconds(15),
     stdout_limit: 1 << 20,
@@ -165,12 +166,35 @@ const COROSYNC: Entry = Entry {
 };
 const SSHD: Entry = Entry {
     why: "sshd reads its host keys before it shows the settings in effect",
-    programs: &["/usr/sbin/sshd"],
+    program: Some("/usr/sbin/sshd"),
     timeout: seconds(10),
     stdout_limit: 64 << 10,
     needs: "uid 0, no capability; /etc/ssh and /run/sshd",
     ..CLUSTER
 };
+
+const CEPH: Entry = Entry {
+    probe: Kind::Ceph,
+    why: "the monitors answer over the network, to a key of the administrator's making",
+    program: Some("/usr/bin/ceph"),
+    timeout: seconds(20),
+    stdout_limit: 4 << 20,
+    needs: "uid 0, no capability; the monitors' network; /etc/ceph, /etc/pve/ceph.conf",
+    guard: guard::ceph,
+    ..DISK
+};
+
+macro_rules! ceph {
+    ($($word:literal),+) => {
+        &[
+            Is("--name=client.pvelens"),
+            Is("--keyring=/etc/ceph/ceph.client.pvelens.keyring"),
+            Is("--connect-timeout=3"),
+            Is("--format=json"),
+            $(Is($word)),+
+        ]
+    };
+}
 
 /// Every entry of every probe.
 pub const MENU: &[Entry] = &[
@@ -179,7 +203,7 @@ pub const MENU: &[Entry] = &[
         title: "SMART of one disk",
         why: "SMART is read with pass-through commands to the disk",
         parameters: &[DEVICE, DEVICE_TYPE],
-        programs: &["/usr/sbin/smartctl"],
+        program: Some("/usr/sbin/smartctl"),
         words: &[
             Is("--json=c"),
             // A sleeping disk stays asleep, and says so with status 2.
@@ -196,7 +220,7 @@ pub const MENU: &[Entry] = &[
     Entry {
         name: "zpool_list",
         title: "ZFS pools: size, use, fragmentation, health",
-        programs: &["/usr/sbin/zpool", "/sbin/zpool"],
+        program: Some("/usr/sbin/zpool"),
         words: &[
             Is("list"),
             When("format", "text", "-H"),
@@ -213,7 +237,7 @@ pub const MENU: &[Entry] = &[
     Entry {
         name: "zpool_status",
         title: "ZFS pools: devices, errors, slow I/O, scrub",
-        programs: &["/usr/sbin/zpool", "/sbin/zpool"],
+        program: Some("/usr/sbin/zpool"),
         words: &[
             Is("status"),
             When("format", "json", "--json"),
@@ -229,7 +253,7 @@ pub const MENU: &[Entry] = &[
     Entry {
         name: "zfs_list",
         title: "ZFS datasets and volumes: space and the properties that matter",
-        programs: &["/usr/sbin/zfs", "/sbin/zfs"],
+        program: Some("/usr/sbin/zfs"),
         words: &[
             Is("list"),
             When("format", "text", "-H"),
@@ -248,7 +272,7 @@ pub const MENU: &[Entry] = &[
     Entry {
         name: "vgs",
         title: "LVM volume groups",
-        programs: &["/usr/sbin/vgs", "/sbin/vgs"],
+        program: Some("/usr/sbin/vgs"),
         words: &[
             Is("--nolocking"),
             Is("--nohints"),
@@ -265,7 +289,7 @@ pub const MENU: &[Entry] = &[
     Entry {
         name: "lvs",
         title: "LVM logical volumes, with the fill of thin pools",
-        programs: &["/usr/sbin/lvs", "/sbin/lvs"],
+        program: Some("/usr/sbin/lvs"),
         words: &[
             Is("--nolocking"),
             Is("--nohints"),
@@ -283,7 +307,7 @@ pub const MENU: &[Entry] = &[
     Entry {
         name: "pvs",
         title: "LVM physical volumes",
-        programs: &["/usr/sbin/pvs", "/sbin/pvs"],
+        program: Some("/usr/sbin/pvs"),
         words: &[
             Is("--nolocking"),
             Is("--nohints"),
@@ -300,7 +324,7 @@ pub const MENU: &[Entry] = &[
         title: "status lines of device-mapper",
         why: "device-mapper answers ioctls of an administrator only",
         parameters: &[text("target", "all (if absent), thin-pool")],
-        programs: &["/usr/sbin/dmsetup", "/sbin/dmsetup"],
+        program: Some("/usr/sbin/dmsetup"),
         words: &[
             Is("status"),
             // Otherwise the status of a thin pool commits its metadata.
@@ -318,7 +342,7 @@ pub const MENU: &[Entry] = &[
         title: "members and state of one md array",
         why: "the detail of an array is an ioctl of its block device",
         parameters: &[text("array", "an md array: md0, md127")],
-        programs: &["/usr/sbin/mdadm", "/sbin/mdadm"],
+        program: Some("/usr/sbin/mdadm"),
         words: &[Is("--detail"), Is("/dev/{array}")],
         timeout: seconds(10),
         stdout_limit: 256 << 10,
@@ -330,7 +354,7 @@ pub const MENU: &[Entry] = &[
         name: "multipath",
         title: "multipath maps and their paths",
         why: "which paths a map has, and which have failed, is behind device-mapper",
-        programs: &["/usr/sbin/multipath", "/sbin/multipath"],
+        program: Some("/usr/sbin/multipath"),
         words: &[
             // The file of aliases is not written.
             Is("-B"),
@@ -346,61 +370,31 @@ pub const MENU: &[Entry] = &[
     Entry {
         name: "corosync_links",
         title: "corosync's links of this node",
-        programs: &["/usr/sbin/corosync-cfgtool"],
+        program: Some("/usr/sbin/corosync-cfgtool"),
         words: &[Is("-s")],
         ..COROSYNC
     },
     Entry {
         name: "corosync_nodes",
         title: "corosync's peers and the links to each",
-        programs: &["/usr/sbin/corosync-cfgtool"],
+        program: Some("/usr/sbin/corosync-cfgtool"),
         words: &[Is("-n")],
         ..COROSYNC
     },
     Entry {
         name: "corosync_stats",
         title: "corosync's counters: latency, retransmits, flaps",
-        programs: &["/usr/sbin/corosync-cmapctl"],
+        program: Some("/usr/sbin/corosync-cmapctl"),
         words: &[Is("-m"), Is("stats")],
         ..COROSYNC
     },
     Entry {
         name: "corosync_quorum",
         title: "votes and quorum",
-        programs: &["/usr/sbin/corosync-quorumtool"],
+        program: Some("/usr/sbin/corosync-quorumtool"),
         // Addresses, so that no name is looked up.
         words: &[Is("-s"), Is("-i")],
         ..COROSYNC
-    },
-    Entry {
-        name: "ceph",
-        title: "state of the Ceph cluster",
-        why: "the monitors answer over the network, to a key of the administrator's making",
-        parameters: &[text(
-            "query",
-            "status, df, osd_df, osd_tree, health_detail, versions",
-        )],
-        programs: &["/usr/bin/ceph"],
-        words: &[
-            Is("--name=client.pvelens"),
-            Is("--keyring=/etc/ceph/ceph.client.pvelens.keyring"),
-            Is("--connect-timeout=3"),
-            Is("--format=json"),
-            When("query", "status", "status"),
-            When("query", "df", "df"),
-            When("query", "osd_df", "osd"),
-            When("query", "osd_df", "df"),
-            When("query", "osd_tree", "osd"),
-            When("query", "osd_tree", "tree"),
-            When("query", "health_detail", "health"),
-            When("query", "health_detail", "detail"),
-            When("query", "versions", "versions"),
-        ],
-        timeout: seconds(20),
-        stdout_limit: 4 << 20,
-        needs: "uid 0, no capability; the network of the monitors; /etc/ceph and /etc/pve/ceph.conf",
-        guard: guard::ceph,
-        ..CLUSTER
     },
     Entry {
         name: "journal",
@@ -415,7 +409,7 @@ pub const MENU: &[Entry] = &[
             number("priority", "the least important, 0 (emergency) to 6 (info)"),
             number("lines", "1 to 5000"),
         ],
-        programs: &["/usr/bin/journalctl"],
+        program: Some("/usr/bin/journalctl"),
         words: &[
             Is("--output=json"),
             Is("--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_SYSTEMD_UNIT,_PID,_BOOT_ID"),
@@ -470,5 +464,41 @@ pub const MENU: &[Entry] = &[
         needs: "uid 0, no capability; the node's mounts",
         guard: guard::mount,
         ..CLUSTER
+    },
+    Entry {
+        name: "status",
+        title: "state of the Ceph cluster",
+        words: ceph!("status"),
+        ..CEPH
+    },
+    Entry {
+        name: "df",
+        title: "space of the Ceph cluster and its pools",
+        words: ceph!("df"),
+        ..CEPH
+    },
+    Entry {
+        name: "osd_df",
+        title: "space of each OSD",
+        words: ceph!("osd", "df"),
+        ..CEPH
+    },
+    Entry {
+        name: "osd_tree",
+        title: "OSDs by host, up or down",
+        words: ceph!("osd", "tree"),
+        ..CEPH
+    },
+    Entry {
+        name: "health_detail",
+        title: "what Ceph says is wrong",
+        words: ceph!("health", "detail"),
+        ..CEPH
+    },
+    Entry {
+        name: "versions",
+        title: "versions of Ceph's daemons",
+        words: ceph!("versions"),
+        ..CEPH
     },
 ];

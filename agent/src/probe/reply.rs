@@ -39,7 +39,7 @@ pub enum Outcome {
     },
     /// The tool is not installed.
     ProgramMissing {
-        tried: Vec<String>,
+        path: String,
     },
     /// Not asked for in the right way, or not now.
     Refused {

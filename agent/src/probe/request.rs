@@ -16,6 +16,7 @@ use super::{Entry, Kind, MENU};
 pub enum Request {
     Disk(DiskRequest),
     Cluster(ClusterRequest),
+    Ceph(CephRequest),
 }
 
 /// What the disk probe answers.
@@ -59,9 +60,6 @@ pub enum ClusterRequest {
     CorosyncNodes {},
     CorosyncStats {},
     CorosyncQuorum {},
-    Ceph {
-        query: CephQuery,
-    },
     Journal {
         source: JournalSource,
         since_seconds: Bounded<1, 604_800>,
@@ -77,6 +75,18 @@ pub enum ClusterRequest {
     MountLiveness {
         mount_point: MountPoint,
     },
+}
+
+/// What the Ceph probe answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case", deny_unknown_fields)]
+pub enum CephRequest {
+    Status {},
+    Df {},
+    OsdDf {},
+    OsdTree {},
+    HealthDetail {},
+    Versions {},
 }
 
 /// How smartctl talks to a disk.
@@ -106,17 +116,6 @@ pub enum DmTarget {
     ThinPool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CephQuery {
-    Status,
-    Df,
-    OsdDf,
-    OsdTree,
-    HealthDetail,
-    Versions,
-}
-
 impl Request {
     /// Reads a request of one probe.
     ///
@@ -126,6 +125,7 @@ impl Request {
         let request = match kind {
             Kind::Disk => serde_json::from_slice(line).map(Self::Disk),
             Kind::Cluster => serde_json::from_slice(line).map(Self::Cluster),
+            Kind::Ceph => serde_json::from_slice(line).map(Self::Ceph),
         };
         // Names and values of the caller are quoted in the error.
         request.map_err(|error| RequestError(super::reply::printable(&error.to_string(), 1000)))
@@ -136,6 +136,7 @@ impl Request {
         match self {
             Self::Disk(_) => Kind::Disk,
             Self::Cluster(_) => Kind::Cluster,
+            Self::Ceph(_) => Kind::Ceph,
         }
     }
 
@@ -165,6 +166,7 @@ impl Request {
         match self {
             Self::Disk(request) => serde_json::to_value(request),
             Self::Cluster(request) => serde_json::to_value(request),
+            Self::Ceph(request) => serde_json::to_value(request),
         }
         // Structures of text and numbers have no way to fail.
         .unwrap_or_default()
