@@ -16,6 +16,7 @@
 mod answer;
 mod client;
 mod connect;
+mod entry;
 mod guard;
 mod menu;
 mod mount;
@@ -25,7 +26,8 @@ mod spawn;
 
 pub use answer::answer;
 pub use client::{ProbeError, ask, ask_at};
-pub use menu::{Entry, MENU, Parameter};
+pub use entry::{Entry, Parameter};
+pub use menu::MENU;
 pub use reply::{Header, Outcome, Reply};
 pub use request::Request;
 

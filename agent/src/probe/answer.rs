@@ -159,3 +159,123 @@ pub(super) fn wait(file: impl AsFd, flags: PollFlags, deadline: Instant) -> io::
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::probe::{Kind, MENU, entry::Word};
+
+    /// What a tool gives as an entry of the menu.
+    fn ran(program: &'static str, words: &'static [Word], timeout: Duration) -> Reply {
+        let request = Request::parse(Kind::Disk, br#"{"entry":"vgs"}"#).unwrap();
+        let entry = Entry {
+            program: Some(program),
+            words,
+            timeout,
+            stdout_limit: 1000,
+            guard: guard::none,
+            ..MENU[0]
+        };
+        let host = Arc::new(Host::open(Path::new("/")).unwrap());
+        run(&entry, &host, &request)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    macro_rules! shell {
+        ($script:literal) => {
+            ran("/bin/sh", &[Word::Is("-c"), Word::Is($script)], LONG)
+        };
+    }
+
+    #[test]
+    fn the_status_of_a_tool_is_reported_as_it_is() {
+        let reply = shell!("echo out; echo err >&2; exit 7");
+        assert_eq!(reply.header.outcome, Outcome::Exited { exit_status: 7 });
+        assert_eq!(reply.stdout, b"out\n");
+        assert_eq!(reply.header.stderr, "err\n");
+        assert_eq!(reply.header.program[..2], ["/bin/sh", "-c"]);
+    }
+
+    #[test]
+    fn a_tool_that_is_not_installed_is_named() {
+        let path = "/nonexistent/tool".to_owned();
+        let reply = ran("/nonexistent/tool", &[], LONG);
+        assert_eq!(reply.header.outcome, Outcome::ProgramMissing { path });
+        let reply = ran("/etc/passwd", &[], LONG);
+        assert!(matches!(reply.header.outcome, Outcome::Failed { .. }));
+    }
+
+    #[test]
+    fn a_tool_that_a_signal_ends_is_told_apart() {
+        let reply = shell!("kill -SEGV $$");
+        assert_eq!(reply.header.outcome, Outcome::Signalled { signal: 11 });
+    }
+
+    #[test]
+    fn a_tool_that_hangs_is_killed_with_all_it_started() {
+        let short = Duration::from_millis(300);
+        let reply = ran(
+            "/bin/sh",
+            &[Word::Is("-c"), Word::Is("sleep 77 & echo $!; wait")],
+            short,
+        );
+        let killed = Outcome::TimedOut {
+            still_running: false,
+        };
+        assert_eq!(reply.header.outcome, killed);
+        let child = String::from_utf8(reply.stdout).unwrap();
+        // It may not have been waited for yet, but it is no `sleep` any more.
+        let host = Host::open(Path::new("/")).unwrap();
+        let command = host.read(&format!("/proc/{}/cmdline", child.trim()), 100);
+        assert!(!command.is_ok_and(|command| command.contains("77")));
+    }
+
+    #[test]
+    fn more_output_than_the_limit_is_cut_and_marked() {
+        let reply = shell!("head -c 100000 /dev/zero; head -c 100000 /dev/zero >&2");
+        assert_eq!(reply.header.outcome, Outcome::Exited { exit_status: 0 });
+        assert_eq!(reply.stdout, [0; 1000]);
+        assert!(reply.header.stdout_truncated && reply.header.stderr_truncated);
+        assert!(!reply.header.stderr.contains('\0'));
+        assert_eq!(reply.header.stdout_bytes, 1000);
+        let sent = reply.into_bytes();
+        let header = sent.iter().position(|byte| *byte == b'\n').unwrap();
+        assert!(header < super::super::HEADER_LIMIT, "{header}");
+        let endless = ran("/usr/bin/yes", &[], Duration::from_millis(200));
+        assert!(matches!(endless.header.outcome, Outcome::TimedOut { .. }));
+        assert_eq!(endless.stdout.len(), 1000);
+    }
+
+    #[test]
+    fn who_inherits_the_pipes_does_not_hold_up_the_reply() {
+        let reply = shell!("sleep 77 & echo done");
+        assert_eq!(reply.header.outcome, Outcome::Exited { exit_status: 0 });
+        assert_eq!(reply.stdout, b"done\n");
+    }
+
+    #[test]
+    fn a_tool_gets_nothing_from_the_caller() {
+        let environment = ran("/usr/bin/env", &[], LONG).stdout;
+        let environment = String::from_utf8(environment).unwrap();
+        let mut lines: Vec<_> = environment.lines().collect();
+        lines.sort_unstable();
+        let expected = ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TZ=UTC"];
+        assert_eq!(lines, expected);
+        assert_eq!(ran("/bin/pwd", &[], LONG).stdout, b"/\n");
+        assert_eq!(ran("/bin/cat", &[], LONG).stdout, b"");
+    }
+
+    #[test]
+    fn a_mount_that_is_alive_gives_its_size() {
+        let host = Arc::new(Host::open(Path::new("/")).unwrap());
+        let reply = mount::liveness(&host, "/".to_owned(), LONG);
+        assert_eq!(reply.header.outcome, Outcome::Answered {});
+        let size: serde_json::Value = serde_json::from_slice(&reply.stdout).unwrap();
+        assert!(size["total_bytes"].as_u64().unwrap() > 0);
+        let reply = mount::liveness(&host, "/nonexistent".to_owned(), LONG);
+        assert!(matches!(reply.header.outcome, Outcome::Failed { .. }));
+    }
+}

@@ -58,6 +58,15 @@ pub fn ask(request: &Request) -> Result<Reply, ProbeError> {
 pub fn ask_at(socket: &Path, request: &Request) -> Result<Reply, ProbeError> {
     let entry = request.entry().ok_or(ProbeError::NotOnTheMenu)?;
     let patience = REQUEST_DEADLINE + entry.timeout + REPLY_DEADLINE + START;
+    talk(socket, request, patience, entry.stdout_limit)
+}
+
+fn talk(
+    socket: &Path,
+    request: &Request,
+    patience: Duration,
+    stdout_limit: usize,
+) -> Result<Reply, ProbeError> {
     let mut call = Call {
         stream: connect(socket).map_err(|source| ProbeError::Connect {
             path: socket.to_owned(),
@@ -75,7 +84,7 @@ pub fn ask_at(socket: &Path, request: &Request) -> Result<Reply, ProbeError> {
         }
         _ => {}
     }
-    call.reply(entry.stdout_limit)
+    call.reply(stdout_limit)
 }
 
 /// A connection, and how long it may take.
@@ -140,5 +149,129 @@ impl Call {
                 Err(error) => return Err(ProbeError::Talk(error)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::net::UnixListener, thread};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::probe::{Kind, Outcome};
+
+    const HEADER: &str = r#"{"outcome":{"kind":"exited","exit_status":0},"program":["/bin/true"],"stdout_bytes":3,"stdout_truncated":false,"stderr":"","stderr_truncated":false,"duration_milliseconds":1}"#;
+
+    /// What the client makes of a peer that reads the request and then does
+    /// `then`. The peer holds the connection until `then` ends.
+    fn facing(then: impl FnOnce(&mut UnixStream) + Send + 'static) -> Result<Reply, ProbeError> {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("probe.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let peer = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 16]).unwrap();
+            then(&mut stream);
+        });
+        let request = Request::parse(Kind::Disk, br#"{"entry":"vgs"}"#).unwrap();
+        let reply = talk(&path, &request, Duration::from_millis(200), 1000);
+        peer.join().unwrap();
+        reply
+    }
+
+    fn saying(text: impl AsRef<[u8]> + Send + 'static) -> Result<Reply, ProbeError> {
+        facing(move |stream| drop(stream.write_all(text.as_ref())))
+    }
+
+    #[test]
+    fn a_reply_is_its_header_and_the_bytes_after_it() {
+        let reply = saying(format!("{HEADER}\n\0\n\u{7f}")).unwrap();
+        assert_eq!(reply.header.outcome, Outcome::Exited { exit_status: 0 });
+        assert_eq!(reply.stdout, b"\0\n\x7f");
+    }
+
+    #[test]
+    fn a_peer_that_says_nothing_is_left_at_the_deadline() {
+        // It waits for the client to go.
+        let silent = facing(|stream| drop(stream.read(&mut [0; 16])));
+        assert!(matches!(silent, Err(ProbeError::TimedOut(_))), "{silent:?}");
+        let halfway = facing(|stream| {
+            stream.write_all(HEADER.as_bytes()).unwrap();
+            drop(stream.read(&mut [0; 16]));
+        });
+        assert!(matches!(halfway, Err(ProbeError::TimedOut(_))));
+    }
+
+    #[test]
+    fn a_peer_that_ends_early_is_closed() {
+        for text in [
+            "",
+            "{",
+            HEADER,
+            &format!("{HEADER}\n"),
+            &format!("{HEADER}\nab"),
+        ] {
+            let reply = saying(text.to_owned());
+            assert!(
+                matches!(reply, Err(ProbeError::Closed)),
+                "{text}: {reply:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_malformed() {
+        let long = HEADER.replace("\"stdout_bytes\":3", "\"stdout_bytes\":1001");
+        let huge = HEADER.replace(
+            "\"stdout_bytes\":3",
+            "\"stdout_bytes\":18446744073709551615",
+        );
+        let negative = HEADER.replace("\"stdout_bytes\":3", "\"stdout_bytes\":-3");
+        let unknown = HEADER.replace("\"exit_status\":0", "\"exit_status\":0,\"x\":1");
+        for text in [
+            "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
+            "\n".to_owned(),
+            "{}\n".to_owned(),
+            format!("{HEADER}\nabcd"),
+            format!("{long}\nabc"),
+            format!("{huge}\nabc"),
+            format!("{negative}\nabc"),
+            format!("{unknown}\nabc"),
+        ] {
+            let reply = saying(text.clone());
+            assert!(
+                matches!(reply, Err(ProbeError::Malformed(_))),
+                "{text}: {reply:?}"
+            );
+        }
+        let not_text = saying(&[0xff, 0xfe, b'\n'][..]);
+        assert!(matches!(not_text, Err(ProbeError::Malformed(_))));
+    }
+
+    #[test]
+    fn an_endless_reply_is_not_kept() {
+        let endless = |head: String| {
+            facing(move |stream| {
+                stream.write_all(head.as_bytes()).unwrap();
+                while stream.write_all(&[b'x'; 4096]).is_ok() {}
+            })
+        };
+        for head in [String::new(), format!("{HEADER}\n")] {
+            let reply = endless(head);
+            assert!(matches!(reply, Err(ProbeError::Malformed(_))), "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_listening_is_an_error_at_once() {
+        let request = Request::parse(Kind::Disk, br#"{"entry":"vgs"}"#).unwrap();
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("probe.sock");
+        let gone = ask_at(&path, &request);
+        assert!(matches!(gone, Err(ProbeError::Connect { .. })));
+        drop(UnixListener::bind(&path).unwrap());
+        let dead = ask_at(&path, &request);
+        assert!(matches!(dead, Err(ProbeError::Connect { .. })));
     }
 }

@@ -154,3 +154,145 @@ fn value(request: &Request, name: &str) -> Result<String, String> {
 fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Guarded {
     if holds { Ok(()) } else { Err(reason()) }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write the tree they read")]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::probe::Kind;
+
+    /// What the guard of a request says about a node of these files. A path
+    /// that ends in `/` is a directory.
+    fn guarded(kind: Kind, request: &str, files: &[(&str, &str)]) -> Guarded {
+        let request = Request::parse(kind, request.as_bytes()).unwrap();
+        (request.entry().unwrap().guard)(&node(files).1, &request)
+    }
+
+    fn node(files: &[(&str, &str)]) -> (TempDir, Host) {
+        let directory = TempDir::new().unwrap();
+        for (path, content) in files {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                fs::create_dir_all(path).unwrap();
+            } else {
+                fs::write(path, content).unwrap();
+            }
+        }
+        let host = Host::open(directory.path()).unwrap();
+        (directory, host)
+    }
+
+    fn refusal(kind: Kind, request: &str, files: &[(&str, &str)]) -> String {
+        guarded(kind, request, files).unwrap_err()
+    }
+
+    #[test]
+    fn a_device_must_be_a_whole_disk_of_this_node() {
+        let smart = |name: &str| format!("{{\"entry\":\"smart\",\"device\":\"{name}\"}}");
+        let disks = [("sys/block/sda/", ""), ("sys/class/nvme/nvme0/", "")];
+        assert_eq!(guarded(Kind::Disk, &smart("sda"), &disks), Ok(()));
+        assert_eq!(guarded(Kind::Disk, &smart("nvme0"), &disks), Ok(()));
+        let refusal = refusal(Kind::Disk, &smart("sdb"), &disks);
+        assert_eq!(refusal, "this node has no disk sdb");
+        let array = r#"{"entry":"md_detail","array":"md0"}"#;
+        let arrays = [("sys/block/md0/md/", "")];
+        assert_eq!(guarded(Kind::Disk, array, &arrays), Ok(()));
+        // A name of md that belongs to no array.
+        guarded(Kind::Disk, array, &[("sys/block/md0/", "")]).unwrap_err();
+    }
+
+    #[test]
+    fn one_suspended_pool_refuses_every_question_about_zfs() {
+        let pools = |state| {
+            [
+                ("proc/spl/kstat/zfs/arcstats", "x"),
+                ("proc/spl/kstat/zfs/rpool/state", "ONLINE\n"),
+                ("proc/spl/kstat/zfs/tank/state", state),
+            ]
+        };
+        for entry in ["zpool_list", "zpool_status", "zfs_list"] {
+            let request = format!("{{\"entry\":\"{entry}\",\"format\":\"text\"}}");
+            let ask = |files: &[(&str, &str)]| guarded(Kind::Disk, &request, files);
+            assert_eq!(ask(&pools("DEGRADED\n")), Ok(()));
+            let refusal = ask(&pools("SUSPENDED\n")).unwrap_err();
+            assert!(refusal.starts_with("pool tank is suspended"), "{refusal}");
+            let refusal = ask(&[]).unwrap_err();
+            assert!(refusal.contains("no ZFS"), "{refusal}");
+            // A state that cannot be read may be that one.
+            ask(&[("proc/spl/kstat/zfs/tank/state/", "")]).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn no_tool_is_started_that_would_load_a_module() {
+        let mapper = ("sys/class/misc/device-mapper/", "");
+        for entry in ["vgs", "lvs", "pvs", "dm_status", "multipath"] {
+            let request = format!("{{\"entry\":\"{entry}\"}}");
+            let refusal = refusal(Kind::Disk, &request, &[]);
+            assert!(refusal.contains("no device-mapper"), "{refusal}");
+            let both = [mapper, ("etc/multipath/bindings", "")];
+            assert_eq!(guarded(Kind::Disk, &request, &both), Ok(()));
+        }
+        let refusal = refusal(Kind::Disk, r#"{"entry":"multipath"}"#, &[mapper]);
+        assert!(refusal.contains("never run"), "{refusal}");
+    }
+
+    #[test]
+    fn without_its_key_ceph_is_refused_with_the_command_that_makes_it() {
+        let status = r#"{"entry":"status"}"#;
+        let refusal = refusal(Kind::Ceph, status, &[("etc/ceph/ceph.conf", "")]);
+        assert!(
+            refusal.ends_with(
+                "ceph auth get-or-create client.pvelens mon 'allow r' mgr 'allow r' \
+                 -o /etc/ceph/ceph.client.pvelens.keyring"
+            ),
+            "{refusal}"
+        );
+        let key = [("etc/ceph/ceph.client.pvelens.keyring", "")];
+        assert_eq!(guarded(Kind::Ceph, status, &key), Ok(()));
+    }
+
+    #[test]
+    fn only_a_network_mount_is_asked_whether_it_lives() {
+        let table = "25 1 252:1 / / rw - ext4 /dev/root rw\n\
+                     41 25 0:51 / /mnt/pve/my\\040nfs rw - nfs4 192.0.2.1:/x rw\n";
+        let files = [("proc/self/mountinfo", table)];
+        let ask = |point: &str| {
+            let request = format!("{{\"entry\":\"mount_liveness\",\"mount_point\":\"{point}\"}}");
+            guarded(Kind::Cluster, &request, &files)
+        };
+        assert_eq!(ask("/mnt/pve/my nfs"), Ok(()));
+        assert!(ask("/").unwrap_err().contains("ext4"));
+        // Neither a part of the name nor a place below it.
+        ask("/mnt/pve/my").unwrap_err();
+        ask("/mnt/pve/my nfs/dump").unwrap_err();
+        ask("/mnt/pve/my\\\\040nfs").unwrap_err();
+    }
+
+    #[test]
+    fn what_hangs_from_an_earlier_request_is_not_started_again() {
+        let command = ["/usr/sbin/smartctl".to_owned(), "/dev/sda".to_owned()];
+        let process = |stat: &'static str, line: &'static str| {
+            let files = [("proc/77/stat", stat), ("proc/77/cmdline", line)];
+            left_behind(&node(&files).1, &command)
+        };
+        let same = "/usr/sbin/smartctl\0/dev/sda\0";
+        let refusal = process("77 (smart) ctl) D 1 77 0\n", same).unwrap_err();
+        assert!(refusal.ends_with("process 77"), "{refusal}");
+        // In the middle of its work, of a parent that lives, of another disk.
+        for (stat, line) in [
+            ("77 (smartctl) S 1 77 0\n", same),
+            ("77 (smartctl) D 12 77 0\n", same),
+            ("77 (D 1) S 12 77 0\n", same),
+            ("77 (smartctl) D 1 77 0\n", "/usr/sbin/smartctl\0/dev/sdb\0"),
+            ("", same),
+        ] {
+            assert_eq!(process(stat, line), Ok(()), "{stat}");
+        }
+    }
+}
