@@ -227,18 +227,22 @@ fn usage(entry: &Entry) -> String {
 
 /// What to do about an error.
 fn hint(kind: Kind, error: &ProbeError) -> String {
-    let ProbeError::Connect { source, .. } = error else {
-        return String::new();
-    };
-    let unit = format!("pvelens-probe-{}.socket", kind.name());
-    match source.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "\nonly root may ask a probe; try again with sudo".to_owned()
+    let unit = format!("pvelens-probe-{}", kind.name());
+    match error {
+        ProbeError::Connect { source, .. } => match source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "\nonly root may ask a probe; try again with sudo".to_owned()
+            }
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                format!("\nthe probe does not listen; try: systemctl enable --now {unit}.socket")
+            }
+            _ => format!("\nsee: systemctl status {unit}.socket"),
+        },
+        // systemd says why it did not start one, or ended it.
+        ProbeError::Closed | ProbeError::TimedOut(_) => {
+            format!("\nsee: journalctl -u {unit}.socket -u '{unit}@*'")
         }
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            format!("\nthe probe does not listen; try: systemctl enable --now {unit}")
-        }
-        _ => format!("\nsee: systemctl status {unit}"),
+        _ => String::new(),
     }
 }
 
@@ -311,6 +315,8 @@ mod tests {
         assert!(denied.contains("only root"), "{denied}");
         let gone = hint(Kind::Cluster, &connecting(io::ErrorKind::NotFound));
         assert!(gone.contains("pvelens-probe-cluster.socket"), "{gone}");
-        assert_eq!(hint(Kind::Disk, &ProbeError::Closed), "");
+        let closed = hint(Kind::Ceph, &ProbeError::Closed);
+        assert!(closed.contains("'pvelens-probe-ceph@*'"), "{closed}");
+        assert_eq!(hint(Kind::Disk, &ProbeError::Malformed("no header")), "");
     }
 }
