@@ -10,13 +10,17 @@ use std::{
     process::ExitCode,
 };
 
-use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use crate::{
+    config::{Config, ConfigError, DEFAULT_PATH},
+    probe::Kind,
+};
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod collect;
 mod doctor;
 mod json;
+mod probe;
 mod reads;
 mod run;
 mod socket;
@@ -44,13 +48,22 @@ enum Command {
     Run(RunArguments),
     /// Read every source and print what it gave
     Collect(CollectArguments),
-    /// List every path that is read, how often and how long
+    /// List every path that is read, how often and how long, and every command of the probes
     Reads(OutputArguments),
     /// Say what cannot be read, why, and what would mend it
     #[command(
         after_help = "Exit status: 0 no problem, 1 problems, 3 something could not be looked at"
     )]
     Doctor(DoctorArguments),
+    /// Look at the probes, which read what needs privileges
+    #[command(subcommand)]
+    Probe(probe::ProbeCommand),
+    /// Answer one request on standard input, as the units of the probes do
+    #[command(hide = true)]
+    AnswerProbe {
+        #[arg(value_enum)]
+        kind: Kind,
+    },
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -157,6 +170,8 @@ pub fn main() -> ExitCode {
         Command::Collect(arguments) => collect::collect(&arguments),
         Command::Reads(arguments) => reads::reads(arguments.output),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Probe(command) => probe::probe(&command),
+        Command::AnswerProbe { kind } => probe::answered(kind),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),
     };
     result.unwrap_or_else(|error| {
