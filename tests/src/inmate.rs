@@ -53,10 +53,20 @@ impl Unit {
         matches!(self, Self::DiskProbe | Self::ClusterProbe)
     }
 
+    /// Places that are its own: of an empty root, or rings that corosync's tools
+    /// cannot do without.
+    fn is_its_own(self, place: &str) -> bool {
+        match self {
+            Self::Agent | Self::Coordinator | Self::DiskProbe => false,
+            Self::Link => matches!(place, "/run"),
+            Self::ClusterProbe => matches!(place, "/run" | "/run/systemd" | "/dev/shm"),
+        }
+    }
+
     /// Directories in which it may write.
     fn own(self) -> &'static [&'static str] {
         match self {
-            Self::Agent => &["/var/lib/pvelens-agent", "/run/pvelens-agent"],
+            Self::Agent => &["/run/pvelens-agent"],
             Self::Coordinator => &["/var/lib/pvelens", "/run/pvelens"],
             Self::Link | Self::DiskProbe | Self::ClusterProbe => &[],
         }

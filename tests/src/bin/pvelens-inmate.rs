@@ -16,7 +16,7 @@ use std::{
 use pvelens_tests::inmate::{Outcome, Unit, forbidden, needed, record};
 
 /// Where the view of the agent is recorded, on the test system.
-const RECORD: &str = "/var/lib/pvelens-agent/view";
+const RECORD: &str = "/run/pvelens-agent/view";
 
 fn main() -> io::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();

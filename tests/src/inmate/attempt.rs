@@ -113,7 +113,7 @@ const DEVICES: &[&str] = &["/dev/mem", "/dev/kmsg", "/dev/vda", "/dev/fuse", "/d
 
 pub(super) fn writes(unit: Unit) -> Vec<Attempt> {
     let mut attempts = Vec::new();
-    for place in PLACES {
+    for place in PLACES.iter().filter(|place| !unit.is_its_own(place)) {
         let path = Path::new(place).join("pvelens-was-here");
         attempts.push(Attempt::new(format!("create a file in {place}"), move || {
             File::create_new(path).map(drop)
@@ -178,7 +178,7 @@ pub(super) fn secrets(unit: Unit) -> Vec<Attempt> {
             "/run/pvelens-agent/spool",
             "/etc/passwd",
             "/etc/pvelens/pvelens.toml",
-            "/var",
+            "/var/lib",
             "/usr/bin",
             "/boot",
         ]),
@@ -357,8 +357,8 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
         ],
         Unit::Link => &["/etc/pvelens/agent.toml", "/etc/resolv.conf"],
         Unit::Coordinator => &["/etc/pvelens/pvelens.toml", "/var/lib/pvelens"],
-        Unit::DiskProbe => &["/proc/mdstat", "/sys/block"],
-        Unit::ClusterProbe => &["/etc/pve/.members", "/proc/self/mountinfo"],
+        Unit::DiskProbe => &["/proc/devices", "/sys/block"],
+        Unit::ClusterProbe => &["/proc/self/mountinfo"],
     };
     attempts.extend(
         readable
