@@ -1,7 +1,7 @@
 //! The command line, and the only place that prints.
 //!
 //! Exit status: 0 fine, 1 the agent failed or has problems, 2 usage or settings, 3 some source
-//! could not be read.
+//! could not be read, 75 the sandbox is broken and is to be built anew.
 
 use std::{
     env,
@@ -20,6 +20,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 mod collect;
 mod doctor;
 mod json;
+mod link;
+mod log;
+mod oversee;
 mod probe;
 mod reads;
 mod run;

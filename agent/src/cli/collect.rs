@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     collector::{COLLECTORS, Runner},
-    host::Host,
+    host::{Host, kind_name},
 };
 use anyhow::Context;
 use pvelens_proto::agent::v1::{FailureKind, HostIdentity, Sample, SourceFailure, sample::Payload};
@@ -194,14 +194,8 @@ fn blame(failure: &SourceFailure) -> String {
     }
 }
 
-/// `FAILURE_KIND_NOT_FOUND` is `not_found`.
 fn kind(failure: &SourceFailure) -> String {
-    let name = FailureKind::try_from(failure.kind)
-        .unwrap_or_default()
-        .as_str_name();
-    name.strip_prefix("FAILURE_KIND_")
-        .unwrap_or(name)
-        .to_lowercase()
+    kind_name(failure.kind())
 }
 
 #[cfg(test)]

@@ -115,9 +115,10 @@ pub(super) fn writes(unit: Unit) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     for place in PLACES.iter().filter(|place| !unit.is_its_own(place)) {
         let path = Path::new(place).join("pvelens-was-here");
-        attempts.push(Attempt::new(format!("create a file in {place}"), move || {
-            File::create_new(path).map(drop)
-        }));
+        attempts.push(Attempt::new(
+            format!("create a file in {place}"),
+            move || File::create_new(path).map(drop),
+        ));
         let path = Path::new(place).join("pvelens-was-here.d");
         attempts.push(Attempt::new(
             format!("make a directory in {place}"),
@@ -125,9 +126,10 @@ pub(super) fn writes(unit: Unit) -> Vec<Attempt> {
         ));
     }
     for file in FILES {
-        attempts.push(Attempt::new(format!("open {file} for writing"), move || {
-            OpenOptions::new().append(true).open(file).map(drop)
-        }));
+        attempts.push(Attempt::new(
+            format!("open {file} for writing"),
+            move || OpenOptions::new().append(true).open(file).map(drop),
+        ));
     }
     // The locks of PVE are directories.
     attempts.push(Attempt::new("take a lock of PVE", || {
@@ -217,7 +219,13 @@ fn open(path: &str) -> io::Result<()> {
 pub(super) fn kernel() -> Vec<Attempt> {
     vec![
         Attempt::new("mount a file system", || {
-            Ok(mount(c"none", c"/tmp", c"tmpfs", MountFlags::empty(), None)?)
+            Ok(mount(
+                c"none",
+                c"/tmp",
+                c"tmpfs",
+                MountFlags::empty(),
+                None,
+            )?)
         }),
         Attempt::new("remount /proc for writing", || {
             Ok(rustix::mount::mount_remount(
@@ -246,7 +254,13 @@ pub(super) fn kernel() -> Vec<Attempt> {
         }),
         Attempt::new("make a device", || {
             let disk = rustix::fs::makedev(254, 0);
-            Ok(mknodat(CWD, "/tmp/disk", FileType::BlockDevice, Mode::RUSR, disk)?)
+            Ok(mknodat(
+                CWD,
+                "/tmp/disk",
+                FileType::BlockDevice,
+                Mode::RUSR,
+                disk,
+            )?)
         }),
         // It could open and connect past the filter of system calls.
         Attempt::new("make an io_uring", || io_uring::IoUring::new(2).map(drop)),
@@ -318,13 +332,16 @@ pub(super) fn programs(unit: Unit) -> Vec<Attempt> {
         run(&format!("/proc/self/fd/{}", file.as_raw_fd()))
     }));
     for own in unit.own().iter().chain(&["/tmp"]) {
-        attempts.push(Attempt::new(format!("run a program from {own}"), move || {
-            let path = Path::new(own).join("program");
-            fs::copy("/proc/self/exe", &path)?;
-            let result = run(path.to_str().unwrap_or_default());
-            fs::remove_file(&path)?;
-            result
-        }));
+        attempts.push(Attempt::new(
+            format!("run a program from {own}"),
+            move || {
+                let path = Path::new(own).join("program");
+                fs::copy("/proc/self/exe", &path)?;
+                let result = run(path.to_str().unwrap_or_default());
+                fs::remove_file(&path)?;
+                result
+            },
+        ));
     }
     attempts
 }
