@@ -14,6 +14,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::untrusted;
 
+mod access;
 mod agents;
 mod client;
 mod config;
@@ -22,8 +23,10 @@ mod findings;
 mod guests;
 mod health;
 mod inventory;
+mod log_level;
 mod mcp;
 mod output;
+mod recheck;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -68,12 +71,18 @@ enum Command {
     Storage(inventory::Storage),
     /// What is wrong or could be better, worst first
     Findings(findings::Findings),
+    /// Check again now and resolve what was fixed (for operators)
+    Recheck(recheck::Recheck),
     /// Report on what is broken or about to be
     Health(health::Health),
     /// The agents and what they deliver
     Agents(agents::Agents),
     /// Say what keeps pvelens from working, why, and what would mend it
     Doctor(doctor::Doctor),
+    /// Who is served here, and what you may do
+    Access(access::Access),
+    /// Show the log level of the coordinator, or change it for a while (for root)
+    LogLevel(log_level::LogLevel),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -150,7 +159,10 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Storage(arguments) => client::run(arguments.run()),
         Command::Findings(arguments) => client::run(arguments.run()),
         Command::Health(arguments) => client::run(arguments.run()),
+        Command::Recheck(arguments) => client::run(arguments.run()),
         Command::Agents(arguments) => client::run(arguments.run()),
+        Command::Access(arguments) => client::run(arguments.run()),
+        Command::LogLevel(arguments) => client::run(arguments.run()),
     }
 }
 

@@ -21,7 +21,7 @@ use rustix::{
     net::{AddressFamily, SocketType, socket},
     process::chroot,
     system::sethostname,
-    thread::{UnshareFlags, unshare},
+    thread::UnshareFlags,
     time::{ClockId, Timespec, clock_settime},
 };
 
@@ -234,12 +234,8 @@ pub(super) fn kernel() -> Vec<Attempt> {
                 c"",
             )?)
         }),
-        Attempt::new("leave the mount namespace", || {
-            Ok(unshare(UnshareFlags::NEWNS)?)
-        }),
-        Attempt::new("make a user namespace", || {
-            Ok(unshare(UnshareFlags::NEWUSER)?)
-        }),
+        Attempt::new("make a user namespace", || leave(UnshareFlags::NEWUSER)),
+        Attempt::new("leave the mount namespace", || leave(UnshareFlags::NEWNS)),
         Attempt::new("change the root", || Ok(chroot("/tmp")?)),
         Attempt::new("name the host", || Ok(sethostname(b"mine")?)),
         Attempt::new("set the clock", || {
@@ -265,6 +261,14 @@ pub(super) fn kernel() -> Vec<Attempt> {
         // It could open and connect past the filter of system calls.
         Attempt::new("make an io_uring", || io_uring::IoUring::new(2).map(drop)),
     ]
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe because of file descriptors, which this does not unshare"
+)]
+fn leave(namespace: UnshareFlags) -> io::Result<()> {
+    Ok(rustix::thread::unshare(namespace)?)
 }
 
 pub(super) fn network(unit: Unit) -> Vec<Attempt> {
