@@ -227,10 +227,20 @@ mod tests {
         };
         assert_eq!(reply.header.outcome, killed);
         let child = String::from_utf8(reply.stdout).unwrap();
-        // It may not have been waited for yet, but it is no `sleep` any more.
+        // The signal is on its way: it dies, unless nobody sent one.
         let host = Host::open(Path::new("/")).unwrap();
-        let command = host.read(&format!("/proc/{}/cmdline", child.trim()), 100);
-        assert!(!command.is_ok_and(|command| command.contains("77")));
+        let path = format!("/proc/{}/cmdline", child.trim());
+        let lives = || {
+            host.read(&path, 100)
+                .is_ok_and(|command| command.contains("77"))
+        };
+        for _ in 0..200 {
+            if !lives() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{path} is still there");
     }
 
     #[test]
