@@ -133,12 +133,6 @@ impl Log {
         }))
     }
 
-    /// The level of a process that logs nothing, or by other means.
-    #[must_use]
-    pub fn silent() -> Arc<Self> {
-        Self::new(Level::default(), |_| {})
-    }
-
     #[cfg(test)]
     pub(crate) fn of_tests(
         configured: Level,

@@ -13,9 +13,6 @@ use std::{
 mod attempt;
 mod identity;
 mod process;
-mod record;
-
-pub use record::record;
 
 use attempt::Attempt;
 
@@ -67,7 +64,7 @@ impl Unit {
     fn own(self) -> &'static [&'static str] {
         match self {
             Self::Agent => &["/run/pvelens-agent"],
-            Self::Coordinator => &["/var/lib/pvelens", "/run/pvelens"],
+            Self::Coordinator => &["/var/lib/pvelens"],
             Self::Link | Self::DiskProbe | Self::ClusterProbe => &[],
         }
     }

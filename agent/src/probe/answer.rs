@@ -162,7 +162,7 @@ pub(super) fn wait(file: impl AsFd, flags: PollFlags, deadline: Instant) -> io::
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{path::Path, thread};
 
     use super::*;
     use crate::probe::{Kind, MENU, entry::Word};

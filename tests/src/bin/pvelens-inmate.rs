@@ -2,8 +2,7 @@
 //! tries what must be refused there.
 //!
 //! Each attempt is a line on standard error, which is the journal: `refused`,
-//! `ALLOWED`, `can` or `CANNOT`, its name, and the error. Under the unit of the
-//! agent it also records what every collector can read.
+//! `ALLOWED`, `can` or `CANNOT`, its name, and the error.
 
 use std::{
     env,
@@ -13,10 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-use pvelens_tests::inmate::{Outcome, Unit, forbidden, needed, record};
-
-/// Where the view of the agent is recorded, on the test system.
-const RECORD: &str = "/run/pvelens-agent/view";
+use pvelens_tests::inmate::{Outcome, Unit, forbidden, needed};
 
 fn main() -> io::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -30,11 +26,6 @@ fn main() -> io::Result<ExitCode> {
     }
     for outcome in forbidden(unit) {
         line(&mut out, &outcome, "refused", "ALLOWED")?;
-    }
-    if unit == Unit::Agent {
-        for failure in record(Path::new(RECORD))? {
-            writeln!(out, "collected with failure: {failure}")?;
-        }
     }
     writeln!(out, "inmate done")?;
     ready()?;

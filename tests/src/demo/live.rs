@@ -202,12 +202,12 @@ impl Live {
     ///
     /// # Errors
     /// When serving fails or a file cannot be written.
-    pub async fn live_on(mut self, server: Server) -> Result<(), DemoError> {
+    pub async fn live_on(mut self, server: Server, log: Arc<Log>) -> Result<(), DemoError> {
         let clock = self.now();
         let shutdown = self.shutdown.clone();
         let tasks = self.tasks.clone();
         let moving = tokio::task::spawn_blocking(move || self.move_with_the_wall_clock());
-        let served = server.run(Log::silent(), clock, shutdown.clone()).await;
+        let served = server.run(log, clock, shutdown.clone()).await;
         shutdown.cancel();
         if let Ok(moved) = moving.await {
             moved?;
