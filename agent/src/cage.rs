@@ -132,23 +132,44 @@ fn violation(ours: &str, nodes: &str) -> Option<Violation> {
     })
 }
 
-/// Device, type and source of what is mounted on `/etc/pve`. The table has the
-/// topmost mount of a point last. The kernel writes spaces in it as `\040`, so a
-/// line has no other words than these, and this point looks like itself
-/// (kernel `Documentation/filesystems/proc.rst`, 3.5).
+/// Device, type and source of what is seen at `/etc/pve`: the mount on which no
+/// other one lies. The last line is not always that one, since a mount that
+/// arrives from the node is put below what a mask holds. The kernel writes spaces
+/// as `\040`, so a line has no other words than these, and this point looks like
+/// itself (kernel `Documentation/filesystems/proc.rst`, 3.5).
 fn cluster_files(mountinfo: &str) -> Option<(&str, &str, &str)> {
-    mountinfo
+    let mounts: Vec<Mount<'_>> = mountinfo
         .lines()
-        .rev()
-        .filter_map(|line| {
-            let (mount, store) = line.split_once(" - ")?;
-            let mut mount = mount.split(' ').skip(2);
-            let (device, point) = (mount.next()?, mount.nth(1)?);
-            let mut store = store.split(' ');
-            let (kind, source) = (store.next()?, store.next()?);
-            (point == CLUSTER_FILES).then_some((device, kind, source))
+        .filter_map(Mount::parse)
+        .filter(|mount| mount.point == CLUSTER_FILES)
+        .collect();
+    let covers = |mount: &Mount<'_>| mounts.iter().any(|other| other.parent == mount.id);
+    let mut seen = mounts.iter().rev().filter(|mount| !covers(mount));
+    seen.next().map(|mount| mount.store)
+}
+
+/// A line of a mount table.
+struct Mount<'a> {
+    id: &'a str,
+    parent: &'a str,
+    point: &'a str,
+    /// Device, type and source.
+    store: (&'a str, &'a str, &'a str),
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (mount, store) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ');
+        let mut store = store.split(' ');
+        let (id, parent, device) = (mount.next()?, mount.next()?, mount.next()?);
+        Some(Self {
+            id,
+            parent,
+            point: mount.nth(1)?,
+            store: (device, store.next()?, store.next()?),
         })
-        .next()
+    }
 }
 
 fn words(mount: Option<(&str, &str, &str)>) -> String {
@@ -218,6 +239,19 @@ mod tests {
             "60 40 0:22 /systemd/inaccessible/dir /etc/pve/priv ro - tmpfs tmpfs rw\n".to_owned(),
         ]);
         assert_eq!(violation(&masked, &table(&[pmxcfs(50)])), None);
+    }
+
+    #[test]
+    fn a_mount_that_arrives_below_a_masked_one_is_not_the_one_that_is_seen() {
+        // As seen on Debian 12 and 13: the new one comes last, and lies below.
+        let ours = table(&[
+            "450 500 0:50 / /etc/pve ro - fuse /dev/fuse rw\n".to_owned(),
+            "460 450 0:22 /systemd/inaccessible/dir /etc/pve/priv ro - tmpfs tmpfs rw\n".to_owned(),
+            "500 25 0:51 / /etc/pve rw - fuse /dev/fuse rw\n".to_owned(),
+        ]);
+        let nodes = table(&[pmxcfs(51)]);
+        assert!(violation(&ours, &nodes).is_some());
+        assert_eq!(violation(&nodes, &nodes), None);
     }
 
     #[test]

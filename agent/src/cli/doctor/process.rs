@@ -48,11 +48,6 @@ const WALLS: &[Wall] = &[
         stands: |seen| seen.has_own("net"),
     },
     Wall {
-        missing: "it has the users of the node",
-        setting: "PrivateUsers=yes",
-        stands: |seen| seen.has_own("user"),
-    },
-    Wall {
         missing: "it could write to the file systems of the node",
         setting: "ProtectSystem=strict",
         stands: |seen| Some(seen.has_own("mnt")? && seen.root_is_read_only()?),

@@ -30,7 +30,7 @@ impl Tree {
         tree.status("0000000000000000", "1", "2");
         tree.mounts("812", "ro,relatime", "0:52");
         tree.mounts("1", "rw,relatime", "0:52");
-        for kind in ["net", "user", "mnt"] {
+        for kind in ["net", "mnt"] {
             tree.link(&format!("proc/1/ns/{kind}"), &format!("{kind}:[1]"));
             tree.link(&format!("proc/812/ns/{kind}"), &format!("{kind}:[2]"));
         }
@@ -99,7 +99,7 @@ fn a_caged_agent_is_three_good_lines() {
 #[test]
 fn every_missing_wall_is_a_problem_with_its_setting_and_what_may_have_changed_it() {
     type Break = fn(&Tree);
-    let breaks: [(Break, &str); 6] = [
+    let breaks: [(Break, &str); 5] = [
         (
             |tree| tree.status("0000000000000400", "1", "2"),
             "CapabilityBoundingSet=",
@@ -109,10 +109,6 @@ fn every_missing_wall_is_a_problem_with_its_setting_and_what_may_have_changed_it
         (
             |tree| tree.link("proc/812/ns/net", "net:[1]"),
             "PrivateNetwork=yes",
-        ),
-        (
-            |tree| tree.link("proc/812/ns/user", "user:[1]"),
-            "PrivateUsers=yes",
         ),
         (
             |tree| tree.mounts("812", "rw", "0:52"),
@@ -137,7 +133,7 @@ fn every_missing_wall_is_a_problem_with_its_setting_and_what_may_have_changed_it
 #[test]
 fn walls_that_cannot_be_seen_are_unknown() {
     let tree = Tree::new();
-    for kind in ["net", "user", "mnt"] {
+    for kind in ["net", "mnt"] {
         tree.remove(&format!("proc/1/ns/{kind}"));
     }
     for (is_root, fix) in [(false, "run this as root"), (true, "not of a container")] {
@@ -148,7 +144,7 @@ fn walls_that_cannot_be_seen_are_unknown() {
             panic!("{items:?}");
         };
         assert_eq!(unseen.state, State::Unknown);
-        assert_eq!(unseen.what, "3 of 6 walls of the cage were not seen");
+        assert_eq!(unseen.what, "2 of 5 walls of the cage were not seen");
         assert!(unseen.fix.ends_with(fix), "{unseen:?}");
         assert!(!items.iter().any(|item| item.what.starts_with("caged")));
     }
