@@ -34,11 +34,22 @@ const USAGE: u8 = 2;
 /// Some source could not be read.
 const INCOMPLETE: u8 = 3;
 
+/// What the manual page and `--help` say first.
+const ABOUT: &str = "\
+pvelens-agent reads a Proxmox VE node for pvelens(1): files in /proc, /sys, /run and /etc/pve. It \
+changes nothing, takes no lock, and opens neither keys nor /etc/pve/priv.
+
+A coordinator fetches the samples from a Unix socket. Until then they wait below /run; none is \
+written to a disk. `pvelens-agent reads` lists every path with its interval, and `pvelens-agent \
+collect --once` shows what this node would report, without a coordinator.";
+
 #[derive(Debug, Parser)]
 #[command(
     name = "pvelens-agent",
     version,
-    about = "Read-only agent of pvelens for one Proxmox VE node"
+    about = "Read-only agent of pvelens for one Proxmox VE node",
+    long_about = ABOUT,
+    after_help = "Exit status: 0 fine, 1 failed, 2 usage or settings, 3 some source could not be read"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -48,10 +59,20 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Sample this node and serve the samples on a Unix socket
+    ///
+    /// The package runs it as the unit `pvelens-agent.service`, in a sandbox without
+    /// capabilities, without network and with a read-only file system. SIGTERM and
+    /// SIGINT end it.
     Run(RunArguments),
     /// Read every source and print what it gave
+    ///
+    /// Each failure is shown with its path and its reason. What is printed is what a
+    /// coordinator would get: secrets are left out when the files are parsed.
     Collect(CollectArguments),
     /// List every path that is read, how often and how long, and every command of the probes
+    ///
+    /// To look at before the agent is trusted with a node. The list is the table
+    /// that the agent itself works through.
     Reads(OutputArguments),
     /// Say what cannot be read, why, and what would mend it
     #[command(
@@ -106,7 +127,8 @@ struct DoctorArguments {
 
 #[derive(Debug, Args)]
 struct OutputArguments {
-    #[arg(long, value_enum, default_value_t = Output::Text)]
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
 }
 
