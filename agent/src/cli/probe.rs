@@ -34,7 +34,7 @@ pub(super) enum ProbeCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct AskArguments {
-    /// Entry of the menu, as in `probe list`
+    /// Entry of the menu, which "probe list" shows
     entry: String,
     /// Parameters of the entry
     #[arg(value_name = "KEY=VALUE")]
