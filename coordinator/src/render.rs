@@ -10,6 +10,7 @@ mod block;
 mod cell;
 mod cluster;
 mod coordinator;
+mod doctor;
 mod finding;
 mod guest;
 mod markdown;

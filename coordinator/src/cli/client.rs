@@ -83,6 +83,10 @@ pub(super) struct Reading {
 }
 
 impl Connection {
+    pub(super) fn to(socket: PathBuf, output: OutputArguments) -> Self {
+        Self { socket, output }
+    }
+
     pub(super) async fn open(&self) -> Result<Channel, Failure> {
         open(&self.socket, Role::Reader).await
     }

@@ -27,6 +27,7 @@ fn commands_are_understood() {
         "log-level",
         "log-level debug --for 90s --socket /run/x.sock",
         "config check pvelens.toml",
+        "doctor --output json --socket /run/x.sock --config x.toml",
     ] {
         let words = std::iter::once("pvelens").chain(line.split(' '));
         let parsed = Arguments::try_parse_from(words);
