@@ -92,7 +92,7 @@ impl Cage {
     pub async fn check(&mut self) -> Option<Violation> {
         let host = Arc::clone(&self.host);
         let (mounts, masks) = tokio::join!(
-            self.mounts.run(DEADLINE, move || other_mount(&host)),
+            self.mounts.run(DEADLINE, move || compared(&host)),
             self.masks.run(DEADLINE, || unmasked(MASKED)),
         );
         let mounts = match mounts {
@@ -117,14 +117,14 @@ impl Cage {
     }
 }
 
-fn other_mount(host: &Host) -> Result<Option<Violation>, SourceError> {
+fn compared(host: &Host) -> Result<Option<Violation>, SourceError> {
     let ours = host.read(OUR_MOUNTS, MOUNTS_LIMIT)?;
     let nodes = host.read(NODE_MOUNTS, MOUNTS_LIMIT)?;
-    Ok(violation(&ours, &nodes))
+    Ok(other_mount(&ours, &nodes))
 }
 
-/// Compares `/etc/pve` in two mount tables.
-fn violation(ours: &str, nodes: &str) -> Option<Violation> {
+/// Compares `/etc/pve` in the mount table of an agent and in that of the node.
+pub(crate) fn other_mount(ours: &str, nodes: &str) -> Option<Violation> {
     let (ours, nodes) = (cluster_files(ours), cluster_files(nodes));
     (ours != nodes).then(|| Violation::OtherMount {
         ours: words(ours),
@@ -231,14 +231,14 @@ mod tests {
     #[test]
     fn the_same_cluster_file_system_or_none_is_right() {
         for mounts in [vec![], vec![pmxcfs(50)], vec![pmxcfs(50), pmxcfs(51)]] {
-            assert_eq!(violation(&table(&mounts), &table(&mounts)), None);
+            assert_eq!(other_mount(&table(&mounts), &table(&mounts)), None);
         }
         // A mask below it, and options that the sandbox changes, are of no matter.
         let masked = table(&[
             pmxcfs(50).replace("rw shared", "ro,nosuid master"),
             "60 40 0:22 /systemd/inaccessible/dir /etc/pve/priv ro - tmpfs tmpfs rw\n".to_owned(),
         ]);
-        assert_eq!(violation(&masked, &table(&[pmxcfs(50)])), None);
+        assert_eq!(other_mount(&masked, &table(&[pmxcfs(50)])), None);
     }
 
     #[test]
@@ -250,34 +250,34 @@ mod tests {
             "500 25 0:51 / /etc/pve rw - fuse /dev/fuse rw\n".to_owned(),
         ]);
         let nodes = table(&[pmxcfs(51)]);
-        assert!(violation(&ours, &nodes).is_some());
-        assert_eq!(violation(&nodes, &nodes), None);
+        assert!(other_mount(&ours, &nodes).is_some());
+        assert_eq!(other_mount(&nodes, &nodes), None);
     }
 
     #[test]
     fn a_cluster_file_system_that_was_mounted_anew_is_another_one() {
         let (old, new) = (table(&[pmxcfs(50)]), table(&[pmxcfs(51)]));
         assert_eq!(
-            violation(&old, &new).unwrap().to_string(),
+            other_mount(&old, &new).unwrap().to_string(),
             "/etc/pve is fuse 0:50 of /dev/fuse for this process and fuse 0:51 of /dev/fuse for the node: \
              it was mounted anew, and what is read here is not what the node has"
         );
-        assert!(violation(&old, ROOT).is_some());
-        assert!(violation(ROOT, &new).is_some());
+        assert!(other_mount(&old, ROOT).is_some());
+        assert!(other_mount(ROOT, &new).is_some());
     }
 
     #[test]
     fn the_last_mount_on_the_point_counts() {
         let stacked = table(&[pmxcfs(50), pmxcfs(51)]);
-        assert_eq!(violation(&stacked, &table(&[pmxcfs(51)])), None);
-        assert!(violation(&stacked, &table(&[pmxcfs(50)])).is_some());
+        assert_eq!(other_mount(&stacked, &table(&[pmxcfs(51)])), None);
+        assert!(other_mount(&stacked, &table(&[pmxcfs(50)])).is_some());
     }
 
     #[test]
     fn a_point_that_only_looks_alike_is_another_one() {
         for point in ["/etc/pve\\040", "/etc/pve/local", "/x/etc/pve"] {
             let mount = pmxcfs(50).replace("/etc/pve", point);
-            assert_eq!(violation(&table(&[mount]), ROOT), None, "{point}");
+            assert_eq!(other_mount(&table(&[mount]), ROOT), None, "{point}");
         }
     }
 
@@ -297,8 +297,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_compared(ours in "(\\PC{0,20}|4 2 0:5 / /etc/pve rw( [a-z]:1)? - fuse [a-z]|[ \n-]){0,6}", nodes in "\\PC{0,40}") {
-            prop_assert_eq!(violation(&ours, &ours), None);
-            drop(violation(&ours, &nodes));
+            prop_assert_eq!(other_mount(&ours, &ours), None);
+            drop(other_mount(&ours, &nodes));
         }
 
         #[test]
@@ -308,7 +308,7 @@ mod tests {
                 write!(text, "{}", pmxcfs(*minor)).unwrap();
             }
             let last = table(&[pmxcfs(minors[minors.len() - 1])]);
-            prop_assert_eq!(violation(&text, &last), None);
+            prop_assert_eq!(other_mount(&text, &last), None);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! The cage is looked at as it is, not as the unit says, since a drop-in or an
 //! old systemd may have opened it.
 
+use crate::cage;
+
 use super::{
     super::summary,
     report::Item,
@@ -76,7 +78,7 @@ impl Seen<'_> {
     }
 
     fn root_is_read_only(&self) -> Option<bool> {
-        let (_, options) = mounted(self.mounts.as_deref()?, "/")?;
+        let options = options(self.mounts.as_deref()?, "/")?;
         Some(options.split(',').any(|option| option == "ro"))
     }
 }
@@ -226,22 +228,18 @@ fn changed_by(unit: &Unit) -> String {
 /// reads a file system that has no future.
 fn stale_mount(seen: &Seen<'_>) -> Option<Item> {
     let outside = seen.system.read("/proc/1/mountinfo")?;
-    let (theirs, _) = mounted(seen.mounts.as_deref()?, "/etc/pve")?;
-    let (ours, _) = mounted(&outside, "/etc/pve")?;
-    (theirs != ours).then(|| {
+    cage::other_mount(seen.mounts.as_deref()?, &outside).map(|violation| {
         Item::problem("the agent looks at a cluster file system that was replaced")
-            .why("/etc/pve was mounted anew after the agent started")
+            .why(violation.to_string())
             .fix(format!("`systemctl restart {UNIT}`"))
     })
 }
 
-/// Device and options of what is mounted last on a place (`proc(5)`).
-fn mounted<'m>(mountinfo: &'m str, place: &str) -> Option<(&'m str, &'m str)> {
+/// Options of what is mounted last on a place (`proc(5)`).
+fn options<'m>(mountinfo: &'m str, place: &str) -> Option<&'m str> {
     mountinfo.lines().rev().find_map(|line| {
-        let mut fields = line.split(' ').skip(2);
-        let device = fields.next()?;
-        let (_root, point) = (fields.next()?, fields.next()?);
-        (point == place).then(|| Some((device, fields.next()?)))?
+        let mut fields = line.split(' ').skip(4);
+        (fields.next()? == place).then(|| fields.next())?
     })
 }
 

@@ -55,7 +55,15 @@ pub(super) const PROBES: &[Expected] = &[
         mode: 0o600,
         unit: "pvelens-probe-cluster.socket",
         service: None,
-        purpose: "for the links of the cluster, Ceph and logs",
+        purpose: "for the links of the cluster, logs and network mounts",
+    },
+    Expected {
+        path: "/run/pvelens-probe/ceph.sock",
+        group: "root",
+        mode: 0o600,
+        unit: "pvelens-probe-ceph.socket",
+        service: None,
+        purpose: "for Ceph",
     },
 ];
 
