@@ -377,14 +377,14 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
             "/etc/pvelens/agent.toml",
         ],
         Unit::Link => &["/etc/pvelens/agent.toml", "/etc/resolv.conf"],
-        Unit::Coordinator => &["/etc/pvelens/pvelens.toml", "/var/lib/pvelens"],
+        Unit::Coordinator => &["/etc/pvelens/pvelens.toml"],
         Unit::DiskProbe => &["/proc/devices", "/sys/block"],
         Unit::ClusterProbe => &["/proc/self/mountinfo"],
     };
     attempts.extend(
         readable
             .iter()
-            .map(|path| Attempt::new(format!("read {path}"), move || fs::metadata(path).map(drop))),
+            .map(|path| Attempt::new(format!("read {path}"), move || open(path))),
     );
     attempts
 }
