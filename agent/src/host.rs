@@ -26,9 +26,15 @@ use rustix::{
 };
 
 mod ban;
+mod pattern;
+mod refused;
 mod size;
 
+pub use pattern::{Found, Match, fits};
+pub use refused::kind_name;
 pub use size::FilesystemSize;
+
+use refused::Refused;
 
 /// Names that one directory may have; a longer one is refused.
 const DIRECTORY_LIMIT: usize = 200_000;
@@ -42,6 +48,7 @@ pub struct Host {
     /// Real path of the root, without a final slash; empty for `/`.
     prefix: String,
     clock: Clock,
+    refused: Refused,
 }
 
 /// What time the agent believes it is.
@@ -84,7 +91,8 @@ impl Host {
     /// Opens a root directory; `/` is the live system.
     ///
     /// # Errors
-    /// When it is not a readable directory.
+    /// When it is not a readable directory, or a recording whose list of refused
+    /// paths cannot be read.
     #[expect(clippy::disallowed_methods, reason = "this is the root of all reads")]
     pub fn open(root: &Path) -> Result<Self, SourceError> {
         let name = root.display().to_string();
@@ -102,11 +110,14 @@ impl Host {
             .ok_or_else(|| SourceError::new(&name, FailureKind::NotUtf8, "path is not UTF-8"))?
             .trim_end_matches('/')
             .to_owned();
-        Ok(Self {
+        let mut host = Self {
             root: directory,
             prefix,
             clock: Clock::System,
-        })
+            refused: Refused::default(),
+        };
+        host.refused = Refused::of(&host)?;
+        Ok(host)
     }
 
     /// Replaces the clock.
@@ -239,7 +250,9 @@ impl Host {
     /// # Errors
     /// When there is no link, or it cannot be read.
     pub fn link_target(&self, path: &str) -> Result<String, SourceError> {
-        let link = self.resolve(path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let itself = OFlags::PATH | OFlags::NOFOLLOW;
+        self.recorded(path, itself)?;
+        let link = self.resolve(path, itself)?;
         let kind = file_type(path, &link)?;
         if kind != FileType::Symlink {
             let detail = format!("a {} where a link is expected", kind_word(kind));
@@ -269,11 +282,15 @@ impl Host {
         }
     }
 
-    /// Opens a path inside the root, unless it or what it leads to is banned.
+    /// Opens a path inside the root, unless it or what it leads to is banned or,
+    /// for more than its name, refused.
     #[expect(clippy::disallowed_methods, reason = "every read passes here")]
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SourceError> {
         if ban::is_banned(path) {
             return Err(banned(path));
+        }
+        if !flags.contains(OFlags::PATH) {
+            self.recorded(path, OFlags::PATH)?;
         }
         let relative = path.trim_start_matches('/');
         let relative = if relative.is_empty() { "." } else { relative };
@@ -285,25 +302,20 @@ impl Host {
             ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
         )
         .map_err(|error| errno(path, error))?;
-        if self.is_banned_file(&file) {
+        // A path that cannot be told counts as banned.
+        if self.real_path(&file).as_deref().is_none_or(ban::is_banned) {
             return Err(banned(path));
         }
         Ok(file)
     }
 
-    /// Asks the kernel where an open file really is. A path that cannot be
-    /// told counts as banned.
-    fn is_banned_file(&self, file: &OwnedFd) -> bool {
+    /// Asks the kernel where an open file really is, below the root.
+    fn real_path(&self, file: &OwnedFd) -> Option<String> {
         use std::os::fd::AsRawFd;
         let link = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-        match rustix::fs::readlink(link, Vec::new()) {
-            Ok(target) => target
-                .to_str()
-                .ok()
-                .and_then(|target| target.strip_prefix(self.prefix.as_str()))
-                .is_none_or(ban::is_banned),
-            Err(_) => true,
-        }
+        let target = rustix::fs::readlink(link, Vec::new()).ok()?;
+        let path = target.to_str().ok()?.strip_prefix(self.prefix.as_str())?;
+        Some(path.to_owned())
     }
 }
 
@@ -316,6 +328,15 @@ fn too_large(path: &str, limit: u64) -> SourceError {
         path,
         FailureKind::TooLarge,
         format!("larger than {limit} bytes"),
+    )
+}
+
+/// A file of the tree itself that is not as described.
+fn malformed(path: &str, error: &serde_json::Error) -> SourceError {
+    SourceError::new(
+        path,
+        FailureKind::Malformed,
+        format!("line {}, column {}", error.line(), error.column()),
     )
 }
 

@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pvelens_proto::agent::v1::{NodeUpdate, Sample};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +27,7 @@ pub struct Sampler {
     host: Arc<Host>,
     spool: Arc<Spool>,
     schedule: Schedule,
+    ticks: watch::Sender<u64>,
 }
 
 impl Sampler {
@@ -35,6 +37,7 @@ impl Sampler {
             host,
             spool,
             schedule: Schedule::new(COLLECTORS),
+            ticks: watch::Sender::new(0),
         }
     }
 
@@ -54,9 +57,16 @@ impl Sampler {
         (!samples.is_empty()).then(|| self.spool.append(samples))
     }
 
+    /// Counts the ticks of [`Sampler::run`], each told when its rounds have
+    /// begun: a loop that is stuck counts no more.
+    #[must_use]
+    pub fn ticks(&self) -> watch::Receiver<u64> {
+        self.ticks.subscribe()
+    }
+
     /// Samples a live node until the token is cancelled.
     pub async fn run(self, shutdown: CancellationToken) {
-        live::run(self.host, self.spool, self.schedule, shutdown).await;
+        live::run(self, shutdown).await;
     }
 
     /// Host time since the epoch.

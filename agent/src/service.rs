@@ -89,6 +89,12 @@ impl NodeAgent {
             }),
         }
     }
+
+    /// What the node is called, as far as that is known.
+    #[must_use]
+    pub fn node_name(&self) -> String {
+        self.shared.identity().node_name
+    }
 }
 
 /// Serves an agent until the token is cancelled; open calls end then.

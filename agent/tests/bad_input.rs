@@ -25,10 +25,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::{Node, fits};
+use node::Node;
 use pvelens_agent::{
     collector::{COLLECTORS, Collector, Payload, Runner, collect_once},
-    host::Host,
+    host::{Host, fits},
 };
 use pvelens_proto::agent::v1::{FailureKind, Sample};
 use rustix::{

@@ -1,13 +1,9 @@
 //! `run`: sample this node and serve the samples until told to stop.
 
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use crate::{
+    cage::{self, Cage, Violation},
     collector::is_pve_node,
     config::Config,
     host::Host,
@@ -16,15 +12,19 @@ use crate::{
     spool::Spool,
 };
 use anyhow::Context;
+use listenfd::ListenFd;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing::{error, info, warn};
 
-use super::{RunArguments, socket::Socket};
+use super::{
+    RunArguments, link, log,
+    oversee::{Overseer, Systemd},
+    socket::Sockets,
+};
 
 /// Time for open calls to end after a signal.
 const GRACE: Duration = Duration::from_secs(5);
@@ -37,23 +37,20 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     if let Some(socket) = &arguments.socket {
         config.agent.socket.clone_from(socket);
     }
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&config.log.level))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    log::start(&config.log.level)?;
+    // It changes the environment, so before there is a second thread.
+    let handed_over = ListenFd::from_env();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let result = runtime.block_on(serving(&config));
+    let result = runtime.block_on(serving(&config, handed_over));
     // Threads of hung reads end with the process.
     runtime.shutdown_background();
-    result.map(|()| ExitCode::SUCCESS)
+    result
 }
 
-async fn serving(config: &Config) -> anyhow::Result<()> {
+async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitCode> {
     let host = Arc::new(Host::open(&config.agent.root).context("opening the root")?);
     let stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [terminate, interrupt] = stop;
@@ -61,28 +58,55 @@ async fn serving(config: &Config) -> anyhow::Result<()> {
         terminate: terminate.context("listening for SIGTERM")?,
         interrupt: interrupt.context("listening for SIGINT")?,
     };
-    let (_socket, listener) = Socket::bind(&config.agent.socket)?;
+    let mut sockets = Sockets::open(handed_over, &config.agent.socket)?;
+    // Whoever starts the agent by hand has no cage. There is no setting for it:
+    // it could be left off by accident.
+    let is_caged = host.is_live() && sockets.are_handed_over();
+    let mut cage = is_caged.then(|| Cage::new(Arc::clone(&host)));
+    if let Some(cage) = &mut cage
+        && let Some(violation) = cage.check().await
+    {
+        return Ok(broken(&violation));
+    }
     let limit = usize::try_from(config.spool.limit_mebibytes)?.saturating_mul(1 << 20);
     let spool = Arc::new(Spool::with_limit(epoch(&host), limit));
     let agent = NodeAgent::new(Arc::clone(&host), Arc::clone(&spool));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         root = %config.agent.root.display(),
-        socket = %config.agent.socket.display(),
+        socket = %sockets.local_path.display(),
         epoch = spool.epoch(),
+        sandbox = if is_caged { "checked" } else { "none" },
         "agent started"
     );
     warn_if_not_pve(&host).await;
 
     let shutdown = CancellationToken::new();
-    let mut sampling = tokio::spawn(Sampler::new(host, spool).run(shutdown.clone()));
-    let mut served = Box::pin(serve(listener, agent, shutdown.clone()));
-    tokio::select! {
-        // Both end by themselves only when they cannot go on.
-        result = &mut served => return result.context("the service ended"),
-        result = &mut sampling => return result.context("the sampling ended"),
-        name = signals.next() => info!(signal = name, "stopping"),
+    let sampler = Sampler::new(host, Arc::clone(&spool));
+    let mut overseer = Overseer {
+        ticks: sampler.ticks(),
+        spool,
+        agent: agent.clone(),
+        cage,
+        systemd: Systemd::new(),
+    };
+    if let Some(listener) = sockets.link.take() {
+        // Ends with the runtime.
+        drop(tokio::spawn(link::turn_away(listener)));
     }
+    let mut sampling = tokio::spawn(sampler.run(shutdown.clone()));
+    let mut served = Box::pin(serve(sockets.local, agent, shutdown.clone()));
+    let status = tokio::select! {
+        // Both end by themselves only when they cannot go on.
+        result = &mut served => return result.context("the service ended").map(|()| ExitCode::FAILURE),
+        result = &mut sampling => return result.context("the sampling ended").map(|()| ExitCode::FAILURE),
+        violation = overseer.run() => broken(&violation),
+        name = signals.next() => {
+            info!(signal = name, "stopping");
+            ExitCode::SUCCESS
+        }
+    };
+    overseer.systemd.tell("STOPPING=1\n".to_owned()).await;
     shutdown.cancel();
     match timeout(GRACE, served).await {
         Ok(result) => result.context("the service ended")?,
@@ -93,7 +117,16 @@ async fn serving(config: &Config) -> anyhow::Result<()> {
         Err(_) => warn!("the sampling did not end in time"),
     }
     info!("agent stopped");
-    Ok(())
+    Ok(status)
+}
+
+/// The process ends, since a namespace cannot be mended from inside.
+fn broken(violation: &Violation) -> ExitCode {
+    error!(
+        status = cage::EXIT_STATUS,
+        "{violation}; ending, so that systemd builds the sandbox anew"
+    );
+    ExitCode::from(cage::EXIT_STATUS)
 }
 
 struct Signals {

@@ -1,25 +1,113 @@
-//! The socket of `run`: made with narrow rights, taken over from the dead, left
-//! to the living.
+//! The sockets of `run`: those that systemd made and handed over, or an own one
+//! that is made with narrow rights, taken over from the dead, left to the living.
 
 use std::{
     fs, io,
     os::unix::{
         fs::{DirBuilderExt, FileTypeExt},
-        net::UnixStream,
+        net::{UnixListener as StdListener, UnixStream},
     },
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
+use listenfd::ListenFd;
 use rustix::fs::Mode;
 use tokio::net::UnixListener;
 
 const DIRECTORY_MODE: u32 = 0o750;
 const SOCKET_MODE: u32 = 0o660;
 
+/// File names by which the sockets of systemd are told apart.
+const LOCAL: &str = "local.sock";
+const LINK: &str = "link.sock";
+
+/// What `run` listens on.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    /// For the coordinator on this node.
+    pub(super) local: UnixListener,
+    pub(super) local_path: PathBuf,
+    /// For a coordinator elsewhere; only systemd makes it.
+    pub(super) link: Option<UnixListener>,
+    /// The own socket; those of systemd are systemd's to remove.
+    own: Option<Socket>,
+}
+
+impl Sockets {
+    /// Takes what systemd handed over, or else binds the path. Must be called
+    /// inside a runtime.
+    ///
+    /// # Errors
+    /// When what was handed over is not what this agent serves, or the path
+    /// cannot be bound.
+    pub(super) fn open(handed_over: ListenFd, path: &Path) -> anyhow::Result<Self> {
+        if handed_over.len() > 0 {
+            return Self::told_apart(listeners(handed_over)?);
+        }
+        let (own, local) = Socket::bind(path)?;
+        Ok(Self {
+            local,
+            local_path: path.to_owned(),
+            link: None,
+            own: Some(own),
+        })
+    }
+
+    fn told_apart(listeners: Vec<StdListener>) -> anyhow::Result<Self> {
+        let (mut local, mut link) = (None, None);
+        for listener in listeners {
+            let address = listener.local_addr().context("asking a socket its name")?;
+            let path = address.as_pathname().unwrap_or(Path::new("without name"));
+            let place = match path.file_name().and_then(|name| name.to_str()) {
+                Some(LOCAL) => &mut local,
+                Some(LINK) => &mut link,
+                _ => bail!(
+                    "systemd handed over the socket {}, which this agent does not serve: it serves {LOCAL} \
+                     and {LINK}",
+                    path.display()
+                ),
+            };
+            if place.is_some() {
+                bail!("systemd handed over a second socket {}", path.display());
+            }
+            listener
+                .set_nonblocking(true)
+                .and_then(|()| UnixListener::from_std(listener))
+                .map(|listener| *place = Some((listener, path.to_owned())))
+                .with_context(|| format!("taking over the socket {}", path.display()))?;
+        }
+        let (local, local_path) = local.with_context(|| {
+            format!("systemd handed over no {LOCAL}; is pvelens-agent.socket running?")
+        })?;
+        Ok(Self {
+            local,
+            local_path,
+            link: link.map(|(listener, _)| listener),
+            own: None,
+        })
+    }
+
+    /// Whether systemd made the sockets, as it does for the unit.
+    pub(super) fn are_handed_over(&self) -> bool {
+        self.own.is_none()
+    }
+}
+
+fn listeners(mut handed_over: ListenFd) -> anyhow::Result<Vec<StdListener>> {
+    let mut listeners = Vec::new();
+    for index in 0..handed_over.len() {
+        let listener = handed_over
+            .take_unix_listener(index)
+            .context("taking over a socket from systemd")?;
+        listeners.extend(listener);
+    }
+    Ok(listeners)
+}
+
 /// A bound socket that is removed again at the end.
 #[derive(Debug)]
-pub(super) struct Socket {
+struct Socket {
     path: PathBuf,
 }
 
@@ -28,7 +116,7 @@ impl Socket {
     ///
     /// # Errors
     /// When another agent serves there, or something else is in the way.
-    pub(super) fn bind(path: &Path) -> anyhow::Result<(Self, UnixListener)> {
+    fn bind(path: &Path) -> anyhow::Result<(Self, UnixListener)> {
         if let Some(directory) = path.parent() {
             make_directory(directory)
                 .with_context(|| format!("creating the directory {}", directory.display()))?;
@@ -103,6 +191,61 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+
+    fn handed_over(directory: &TempDir, names: &[&str]) -> anyhow::Result<Sockets> {
+        let bind = |name: &&str| StdListener::bind(directory.path().join(name)).unwrap();
+        Sockets::told_apart(names.iter().map(bind).collect())
+    }
+
+    #[tokio::test]
+    async fn sockets_of_systemd_are_told_apart_by_name_and_left_behind() {
+        let directory = TempDir::new().unwrap();
+        let sockets = handed_over(&directory, &["link.sock", "local.sock"]).unwrap();
+        assert!(sockets.are_handed_over());
+        assert_eq!(sockets.local_path, directory.path().join("local.sock"));
+        let link = sockets.link.as_ref().unwrap().local_addr().unwrap();
+        assert_eq!(
+            link.as_pathname().unwrap(),
+            directory.path().join("link.sock")
+        );
+        drop((sockets, link));
+        assert!(directory.path().join("local.sock").exists());
+        assert!(directory.path().join("link.sock").exists());
+    }
+
+    #[tokio::test]
+    async fn the_link_is_optional_and_the_local_socket_is_not() {
+        let directory = TempDir::new().unwrap();
+        assert!(
+            handed_over(&directory, &["local.sock"])
+                .unwrap()
+                .link
+                .is_none()
+        );
+        let error = handed_over(&directory, &["link.sock"]).unwrap_err();
+        assert!(error.to_string().contains("no local.sock"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_socket_and_a_second_one_are_named() {
+        let directory = TempDir::new().unwrap();
+        let error = handed_over(&directory, &["local.sock", "read.sock"]).unwrap_err();
+        assert!(error.to_string().contains("/read.sock, which"), "{error}");
+        fs::create_dir(directory.path().join("other")).unwrap();
+        let error = handed_over(&directory, &["link.sock", "other/link.sock"]).unwrap_err();
+        assert!(error.to_string().contains("other/link.sock"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn without_systemd_the_own_socket_is_bound() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("x.sock");
+        let sockets = Sockets::open(ListenFd::empty(), &path).unwrap();
+        assert!(!sockets.are_handed_over());
+        assert_eq!(sockets.local_path, path);
+        drop(sockets);
+        assert!(!path.exists());
+    }
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777

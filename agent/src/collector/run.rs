@@ -1,31 +1,28 @@
 //! Running collectors so that none can harm another.
 //!
 //! A collector blocks: each run has a thread of its own, a deadline, and one
-//! flight at a time. A run that hangs (a dead `/etc/pve`, a lost disk) costs one
-//! thread until it ends by itself; a panic costs one sample. Both are facts.
-//! A shared thread pool was rejected: hung runs would starve it.
+//! flight at a time. A run that hangs costs that thread, a panic costs one
+//! sample. Both are facts.
 
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
+    sync::Arc,
 };
 
 use pvelens_proto::agent::v1::{FailureKind, Sample};
-use tokio::{sync::oneshot, time::timeout};
 
 use super::{Collector, collect_once, empty_sample, failure};
-use crate::host::{Host, SourceError};
+use crate::{
+    flight::{Lost, SingleFlight},
+    host::{Host, SourceError},
+};
 
 /// Runs one collector again and again.
 #[derive(Debug)]
 pub struct Runner {
     collector: Collector,
-    in_flight: Arc<AtomicBool>,
+    flight: SingleFlight,
 }
 
 impl Runner {
@@ -33,7 +30,7 @@ impl Runner {
     pub fn new(collector: Collector) -> Self {
         Self {
             collector,
-            in_flight: Arc::default(),
+            flight: SingleFlight::new(collector.name),
         }
     }
 
@@ -44,56 +41,20 @@ impl Runner {
 
     /// Runs the collector once and waits until its deadline at most.
     pub async fn run(&self, host: &Arc<Host>) -> Sample {
-        if self.in_flight.swap(true, Ordering::AcqRel) {
-            return self.failed(
-                host,
-                FailureKind::InProgress,
-                "the previous run still hangs",
-            );
-        }
-        let (sender, receiver) = oneshot::channel();
-        let flight = Flight(Arc::clone(&self.in_flight));
         let (collector, root) = (self.collector, Arc::clone(host));
-        let spawned = thread::Builder::new()
-            .name(collector.name.to_owned())
-            .spawn(move || {
-                let sample = caught(&collector, &root);
-                // The flight ends before the result is seen, so that the next
-                // run never meets a flight that has landed.
-                drop(flight);
-                // Nobody waits any more after the deadline.
-                drop(sender.send(sample));
-            });
-        if let Err(error) = spawned {
-            return self.failed(
-                host,
-                FailureKind::Io,
-                &format!("starting a thread: {error}"),
-            );
+        let run = move || caught(&collector, &root);
+        match self.flight.run(self.collector.deadline, run).await {
+            Ok(sample) => sample,
+            Err(lost) => {
+                let kind = match lost {
+                    Lost::InProgress => FailureKind::InProgress,
+                    Lost::NotStarted(_) => FailureKind::Io,
+                    Lost::Panicked => FailureKind::Panicked,
+                    Lost::TimedOut(_) => FailureKind::TimedOut,
+                };
+                failed(&self.collector, host, kind, &lost.to_string())
+            }
         }
-        match timeout(self.collector.deadline, receiver).await {
-            Ok(Ok(sample)) => sample,
-            Ok(Err(_)) => self.failed(host, FailureKind::Panicked, "ended without a result"),
-            Err(_) => self.failed(
-                host,
-                FailureKind::TimedOut,
-                &format!("no result within {:?}", self.collector.deadline),
-            ),
-        }
-    }
-
-    fn failed(&self, host: &Host, kind: FailureKind, detail: &str) -> Sample {
-        failed(&self.collector, host, kind, detail)
-    }
-}
-
-/// Marks the end of a run, also when it unwinds.
-#[derive(Debug)]
-struct Flight(Arc<AtomicBool>);
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -121,7 +82,12 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, time::Duration};
+    use std::{
+        path::Path,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+        time::Duration,
+    };
 
     use pvelens_proto::agent::v1::{CollectionClass, Load};
 
@@ -175,10 +141,12 @@ mod tests {
         assert_eq!(kinds(&runner.run(&host()).await), [FailureKind::TimedOut]);
         assert_eq!(kinds(&runner.run(&host()).await), [FailureKind::InProgress]);
         RELEASE.store(true, Ordering::Release);
-        while runner.in_flight.load(Ordering::Acquire) {
+        let mut sample = runner.run(&host()).await;
+        while kinds(&sample) == [FailureKind::InProgress] {
             tokio::time::sleep(Duration::from_millis(1)).await;
+            sample = runner.run(&host()).await;
         }
-        assert!(runner.run(&host()).await.payload.is_some());
+        assert!(sample.payload.is_some());
     }
 
     #[tokio::test]

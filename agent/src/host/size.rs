@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use pvelens_proto::agent::v1::FailureKind;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, SourceError, errno};
+use super::{Host, SourceError, errno, malformed};
 
 /// Sizes of the fixture file systems of a tree.
 const FIXTURE: &str = "/.pvelens/statvfs.json";
@@ -56,13 +55,8 @@ impl Host {
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let sizes: BTreeMap<String, FilesystemSize> = serde_json::from_str(&text).map_err(|e| {
-            SourceError::new(
-                FIXTURE,
-                FailureKind::Malformed,
-                format!("line {}, column {}", e.line(), e.column()),
-            )
-        })?;
+        let sizes: BTreeMap<String, FilesystemSize> =
+            serde_json::from_str(&text).map_err(|error| malformed(FIXTURE, &error))?;
         Ok(sizes.get(mount_point).copied())
     }
 }

@@ -159,3 +159,67 @@ fn fixture_sizes_come_from_the_tree() {
     let (_directory, broken) = tree(&[(".pvelens/statvfs.json", "{")]);
     assert_eq!(kind(broken.statvfs("/")), FailureKind::Malformed);
 }
+
+#[test]
+fn what_a_recording_refuses_is_refused_and_exists_as_far_as_the_tree_says() {
+    let refused = r#"{"/proc/7/stat": "permission_denied", "/etc/pve/nodes/a/lxc": "disconnected",
+        "/sys/link": "permission_denied", "/hidden/x": "io"}"#;
+    let (directory, host) = tree(&[
+        ("proc/7/stat", "7"),
+        ("etc/pve/nodes/a/lxc", ""),
+        ("etc/pve/nodes/a/free", "free"),
+    ]);
+    fs::create_dir_all(directory.path().join("sys")).unwrap();
+    symlink("nowhere", directory.path().join("sys/link")).unwrap();
+    symlink("proc/7/stat", directory.path().join("stat")).unwrap();
+    symlink("nodes/a", directory.path().join("etc/pve/local")).unwrap();
+    assert_eq!(host.read("/proc/7/stat", 10).unwrap(), "7");
+
+    fs::create_dir(directory.path().join(".pvelens")).unwrap();
+    fs::write(directory.path().join(".pvelens/refused.json"), refused).unwrap();
+    let host = Host::open(directory.path()).unwrap();
+    for path in ["/proc/7/stat", "//proc/./7/stat", "/proc/7/../7/stat"] {
+        let error = host.read(path, 10).unwrap_err();
+        assert_eq!(error.kind, FailureKind::PermissionDenied, "{path}");
+        assert_eq!(error.path, path);
+        assert!(host.exists(path), "{path}");
+    }
+    for path in ["/etc/pve/nodes/a/lxc", "/etc/pve/local/lxc"] {
+        assert_eq!(kind(host.list(path)), FailureKind::Disconnected, "{path}");
+    }
+    assert_eq!(
+        kind(host.link_target("/sys/link")),
+        FailureKind::PermissionDenied
+    );
+    // A link can be read whatever it leads to.
+    assert_eq!(host.link_target("/stat").unwrap(), "proc/7/stat");
+    assert_eq!(kind(host.read("/stat", 10)), FailureKind::PermissionDenied);
+    assert_eq!(kind(host.read("/hidden/x", 10)), FailureKind::Io);
+    assert!(!host.exists("/hidden/x"));
+    assert_eq!(host.read("/etc/pve/local/free", 10).unwrap(), "free");
+    assert_eq!(host.list("/etc/pve/local").unwrap(), ["free", "lxc"]);
+}
+
+#[test]
+fn a_recording_with_a_broken_list_of_refused_paths_is_not_opened() {
+    for (text, place) in [
+        ("{\"/a\": \"permission_denied\"", "line 1, "),
+        ("{\n\"/a\": \"denied\"}", "line 2, "),
+        ("{\"/a\": \"Permission_denied\"}", "line 1, "),
+        ("{\"/a\": \"unspecified\"}", "line 1, "),
+        ("{\"a\": \"io\"}", "line 1, "),
+        ("{\"/a/../b\": \"io\"}", "line 1, "),
+        ("[]", "line 1, "),
+    ] {
+        let (directory, _) = tree(&[(".pvelens/other", "")]);
+        fs::write(directory.path().join(".pvelens/refused.json"), text).unwrap();
+        let error = Host::open(directory.path()).unwrap_err();
+        assert_eq!(error.kind, FailureKind::Malformed, "{text}");
+        assert_eq!(error.path, "/.pvelens/refused.json");
+        assert!(error.detail.starts_with(place), "{text}: {}", error.detail);
+    }
+    let (directory, _) = tree(&[(".pvelens/other", "")]);
+    let file = fs::File::create(directory.path().join(".pvelens/refused.json")).unwrap();
+    file.set_len(100 << 20).unwrap();
+    assert_eq!(kind(Host::open(directory.path())), FailureKind::TooLarge);
+}

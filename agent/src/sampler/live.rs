@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::schedule::Schedule;
+use super::{Sampler, schedule::Schedule};
 use crate::{
     collector::{COLLECTORS, Collector, FAST, Runner},
     host::Host,
@@ -57,16 +57,11 @@ enum Group {
     Single(usize),
 }
 
-pub(super) async fn run(
-    host: Arc<Host>,
-    spool: Arc<Spool>,
-    schedule: Schedule,
-    shutdown: CancellationToken,
-) {
+pub(super) async fn run(sampler: Sampler, shutdown: CancellationToken) {
     let live = Arc::new(Live {
-        host,
-        spool,
-        schedule: Mutex::new(schedule),
+        host: sampler.host,
+        spool: sampler.spool,
+        schedule: Mutex::new(sampler.schedule),
         failing: Mutex::default(),
         runners: COLLECTORS
             .iter()
@@ -96,6 +91,9 @@ pub(super) async fn run(
                 running.insert(group, tasks.spawn(Arc::clone(&live).round(group, now)));
             }
         }
+        sampler
+            .ticks
+            .send_modify(|ticks| *ticks = ticks.wrapping_add(1));
     }
     tasks.shutdown().await;
 }

@@ -242,31 +242,3 @@ impl Node {
         }
     }
 }
-
-/// Whether a path fits a pattern of a collector: `*` within one name, `**` for
-/// any number of names.
-pub(crate) fn fits(pattern: &str, path: &str) -> bool {
-    let pattern: Vec<&str> = pattern.split('/').collect();
-    let path: Vec<&str> = path.split('/').collect();
-    fits_names(&pattern, &path)
-}
-
-fn fits_names(pattern: &[&str], path: &[&str]) -> bool {
-    match (pattern, path) {
-        ([], []) => true,
-        (["**", rest @ ..], _) => (0..=path.len()).any(|skip| fits_names(rest, &path[skip..])),
-        ([name, rest @ ..], [first, others @ ..]) => {
-            fits_name(name, first) && fits_names(rest, others)
-        }
-        _ => false,
-    }
-}
-
-fn fits_name(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            (0..=rest.len()).any(|skip| rest.get(skip..).is_some_and(|rest| fits_name(after, rest)))
-        }),
-    }
-}
