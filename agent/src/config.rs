@@ -39,6 +39,8 @@ pub struct Agent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spool {
+    /// Empty: only in memory.
+    pub directory: PathBuf,
     pub limit_mebibytes: u32,
 }
 
@@ -60,6 +62,7 @@ impl Default for Agent {
 impl Default for Spool {
     fn default() -> Self {
         Self {
+            directory: PathBuf::from("/run/pvelens-agent/spool"),
             limit_mebibytes: 24,
         }
     }
@@ -143,6 +146,10 @@ impl Config {
         }
         if !self.agent.socket.is_absolute() {
             return problem("agent.socket", "is not an absolute path".to_owned());
+        }
+        let directory = &self.spool.directory;
+        if !directory.as_os_str().is_empty() && !directory.is_absolute() {
+            return problem("spool.directory", "is not an absolute path".to_owned());
         }
         if !SPOOL_MEBIBYTES.contains(&self.spool.limit_mebibytes) {
             return problem("spool.limit_mebibytes", "is not from 1 to 1024".to_owned());
@@ -320,6 +327,11 @@ mod tests {
                 .contains("error, warn")
         );
         assert!(parse("[agent]\nroot = \"x\"\n").is_err());
+        assert_eq!(
+            parse("[spool]\ndirectory = \"x\"\n").unwrap_err(),
+            "`spool.directory` is not an absolute path"
+        );
+        assert!(parse("[spool]\ndirectory = \"\"\n").is_ok());
         assert!(parse("agent = 1\n").is_err());
         assert!(parse("[agent\n").is_err());
     }

@@ -129,7 +129,7 @@ impl NodeAgentService for NodeAgent {
             node_name: identity.node_name,
             cluster_id: identity.cluster_id,
             is_pve_node: identity.is_pve_node,
-            epoch: self.shared.spool.epoch().to_owned(),
+            epoch: self.shared.spool.epoch(),
             started_at: Some(self.shared.started_at),
             collectors: COLLECTORS.iter().map(description).collect(),
         }))

@@ -9,13 +9,13 @@
 //! A reader that comes without a place in this ring, or whose place fell out of
 //! it, gets the base first and then the ring.
 //!
-//! With a directory, ring and base are files there and the process holds only
-//! an index. The directory is in `/run`: no sample reaches a disk, and nothing
-//! is synced, since what survives the process is all that is asked for. A
-//! restarted agent goes on with epoch and sequence; when its files do not fit
-//! together, it begins a new epoch. While they cannot be written, new segments
-//! are in memory, and a restart then shows as a gap: readers are told its
-//! length, and nothing after it refers to what was in it.
+//! With a directory, ring and base are files there, and the process holds only
+//! an index: in memory as well they would take their room twice. A restarted
+//! agent goes on with epoch and sequence. The directory is in `/run`: no sample
+//! reaches a disk, and nothing is synced, since only the process is outlived.
+//! Whatever does not fit together begins a new epoch; when the files cannot be
+//! written, the ring moves to memory and they go, so that no number is given
+//! twice.
 //!
 //! [`Unchanged`]: pvelens_proto::agent::v1::Unchanged
 
@@ -30,12 +30,11 @@ use tokio::sync::watch;
 mod base;
 mod contents;
 mod directory;
-mod disk;
+mod files;
 mod records;
 mod recover;
 mod ring;
 
-pub use directory::RefusedDirectory;
 use ring::Ring;
 
 /// Bytes of ring and base.
@@ -44,7 +43,6 @@ const LIMIT: usize = 24 << 20;
 /// The updates of one node, numbered from 1.
 #[derive(Debug)]
 pub struct Spool {
-    epoch: String,
     ring: Mutex<Ring>,
     newest: watch::Sender<u64>,
 }
@@ -64,26 +62,24 @@ impl Spool {
     }
 
     /// The spool of a directory, which is made if it is not there. It goes on
-    /// with the epoch it finds; else the given one begins. When the directory
-    /// cannot be used, the spool is in memory.
-    ///
-    /// # Errors
-    /// When others may write in the directory, or it belongs to somebody else.
-    pub fn open(directory: &Path, limit: usize, epoch: String) -> Result<Self, RefusedDirectory> {
-        recover::open(directory, limit, epoch).map(Self::of)
+    /// with the epoch that it finds; else the given one begins. A directory that
+    /// cannot be used is said in the log, and the spool is in memory.
+    #[must_use]
+    pub fn open(directory: &Path, epoch: String, limit: usize) -> Self {
+        Self::of(recover::open(directory, epoch, limit))
     }
 
     fn of(ring: Ring) -> Self {
         Self {
-            epoch: ring.epoch().to_owned(),
             newest: watch::Sender::new(ring.newest()),
             ring: Mutex::new(ring),
         }
     }
 
+    /// What the numbers count in. It changes when updates cannot be read back.
     #[must_use]
-    pub fn epoch(&self) -> &str {
-        &self.epoch
+    pub fn epoch(&self) -> String {
+        self.newest().epoch
     }
 
     /// Keeps samples as the next update and gives it back as it was kept: a
@@ -95,8 +91,11 @@ impl Spool {
                 .as_ref()
                 .map(|time| (time.seconds, time.nanos))
         });
-        let update = self.lock().append(samples);
-        self.newest.send_replace(sequence_of(&update));
+        let mut ring = self.lock();
+        let update = ring.append(samples);
+        let newest = ring.newest();
+        drop(ring);
+        self.newest.send_replace(newest);
         update
     }
 
@@ -116,7 +115,7 @@ impl Spool {
     /// The newest full payload of a collector.
     #[must_use]
     pub fn newest_payload(&self, collector: &str) -> Option<Payload> {
-        // What cannot be read back is told to the next reader of updates.
+        // What cannot be read back is found out by the next reader of updates.
         self.lock().newest_payload(collector).ok().flatten()
     }
 

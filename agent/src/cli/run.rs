@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use crate::{
     cage::{self, Cage, Violation},
     collector::is_pve_node,
-    config::Config,
+    config::{self, Config},
     host::Host,
     sampler::Sampler,
     service::{NodeAgent, serve},
@@ -68,8 +68,7 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
     {
         return Ok(broken(&violation));
     }
-    let limit = usize::try_from(config.spool.limit_mebibytes)?.saturating_mul(1 << 20);
-    let spool = Arc::new(Spool::with_limit(epoch(&host), limit));
+    let spool = Arc::new(spool(&host, &config.spool)?);
     let agent = NodeAgent::new(Arc::clone(&host), Arc::clone(&spool));
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -162,6 +161,18 @@ async fn warn_if_not_pve(host: &Arc<Host>) {
         Ok(_) => warn!("this is not a Proxmox VE node; only facts of the host are read"),
         Err(_) => warn!("/etc/pve does not answer; its sources will be named as hanging"),
     }
+}
+
+/// In files only for the node that the agent runs on: another one must not go on
+/// with what this one gave.
+fn spool(host: &Host, settings: &config::Spool) -> anyhow::Result<Spool> {
+    let limit = usize::try_from(settings.limit_mebibytes)?.saturating_mul(1 << 20);
+    let is_kept = host.is_live() && !settings.directory.as_os_str().is_empty();
+    Ok(if is_kept {
+        Spool::open(&settings.directory, epoch(host), limit)
+    } else {
+        Spool::with_limit(epoch(host), limit)
+    })
 }
 
 /// Differs at each start: the time, and the process in case two start at once.

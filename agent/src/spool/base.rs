@@ -4,13 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use prost::Message;
-use pvelens_proto::agent::v1::{Cursor, NodeUpdate, Sample};
+use pvelens_proto::agent::v1::{NodeUpdate, Sample};
 
 use super::{
     contents::is_full,
     records::{Flaw, Records, frame},
-    sequence_of,
 };
 
 /// Framed records by collector.
@@ -19,55 +17,40 @@ pub(super) type Frames = BTreeMap<String, Vec<u8>>;
 #[derive(Debug)]
 pub(super) struct Base {
     records: Records,
+    /// Index of the record of each collector.
     places: BTreeMap<String, usize>,
 }
 
 impl Base {
     pub(super) fn empty() -> Self {
-        Self::new(Vec::new(), Records::in_memory(&[]))
+        Self::new([], Records::in_memory())
     }
 
-    /// Records by the collectors they are of.
-    pub(super) fn new(collectors: Vec<String>, records: Records) -> Self {
+    /// Records, in the order of the collectors they are of.
+    pub(super) fn new(collectors: impl IntoIterator<Item = String>, records: Records) -> Self {
         let places = collectors.into_iter().zip(0..).collect();
         Self { records, places }
     }
 
-    pub(super) fn in_memory(frames: Frames) -> Self {
-        let (collectors, frames): (Vec<_>, Vec<_>) = frames.into_iter().unzip();
-        Self::new(collectors, Records::in_memory(&frames))
-    }
-
-    /// What is left when a segment sinks into it.
+    /// What it will be when a segment has sunk into it.
     pub(super) fn with(&self, segment: &Records) -> Result<Frames, Flaw> {
         let mut frames = Frames::new();
+        for (collector, position) in &self.places {
+            frames.insert(collector.clone(), self.records.frame(*position)?);
+        }
         for position in 0..segment.len() {
             let update = segment.read(position)?;
-            let sequence = sequence_of(&update);
             for sample in update.samples.into_iter().filter(is_full) {
                 let collector = sample.collector.clone();
                 let single = NodeUpdate {
-                    cursor: Some(Cursor {
-                        epoch: String::new(),
-                        sequence,
-                    }),
+                    cursor: update.cursor.clone(),
                     samples: vec![sample],
                     ..NodeUpdate::default()
                 };
-                frames.insert(collector, frame(&single.encode_to_vec()));
-            }
-        }
-        for (collector, position) in &self.places {
-            if !frames.contains_key(collector) {
-                frames.insert(collector.clone(), self.records.frame(*position)?);
+                frames.insert(collector, frame(&single));
             }
         }
         Ok(frames)
-    }
-
-    /// All of it, as it is.
-    pub(super) fn frames(&self) -> Result<Frames, Flaw> {
-        self.with(&Records::in_memory(&[]))
     }
 
     pub(super) fn samples(&self) -> Result<Vec<Sample>, Flaw> {
@@ -89,11 +72,11 @@ impl Base {
         self.places.is_empty()
     }
 
-    pub(super) fn is_in_memory(&self) -> bool {
-        self.records.is_in_memory()
+    pub(super) fn bytes(&self) -> usize {
+        self.records.bytes()
     }
 
-    pub(super) fn room(&self) -> u64 {
-        self.records.room()
+    pub(super) fn load(&mut self) {
+        self.records.load();
     }
 }

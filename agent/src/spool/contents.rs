@@ -63,11 +63,6 @@ impl Contents {
     pub(super) fn sequence(&self, collector: &str) -> Option<u64> {
         self.last.get(collector).map(|full| full.sequence)
     }
-
-    /// From here on nothing is referred to.
-    pub(super) fn forget(&mut self) {
-        self.last.clear();
-    }
 }
 
 /// Whether a later sample may refer to this one.

@@ -6,11 +6,11 @@
 use std::{
     fs::{File, TryLockError},
     io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fstatvfs, mkdir, renameat, unlinkat},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdir, renameat, unlinkat},
     io::Errno,
     process::geteuid,
 };
@@ -20,27 +20,20 @@ const FILE_MODE: u32 = 0o600;
 /// Rights to write for the group and for everybody.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Why a directory is not used at all: somebody else could have written what
-/// is in it.
+/// Why a directory is not used.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{} {problem}; the spool needs a directory of its own, owned by uid {} with mode 0700",
-    .path.display(), geteuid().as_raw()
-)]
-pub struct RefusedDirectory {
-    path: PathBuf,
-    problem: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
-    #[error(transparent)]
-    Refused(#[from] RefusedDirectory),
+pub(super) enum DirectoryError {
     #[error("{doing}: {source}")]
     Failed {
         doing: &'static str,
         source: io::Error,
     },
+    #[error("it belongs to uid {0}, so another than this agent could have written what is in it")]
+    Owner(u32),
+    #[error("its mode is {0:04o}, so others than this agent could have written what is in it")]
+    Mode(u32),
+    #[error("another agent uses it")]
+    Taken,
 }
 
 #[derive(Debug)]
@@ -51,42 +44,23 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Opens the directory and makes it if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |doing| {
-            move |error: Errno| OpenError::Failed {
-                doing,
-                source: error.into(),
-            }
-        };
+    pub(super) fn open(path: &Path) -> Result<Self, DirectoryError> {
         match mkdir(path, Mode::from_raw_mode(DIRECTORY_MODE)) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(failed("making the directory")(error)),
+            Err(error) => return Err(failed("making it")(error)),
         }
-        let descriptor = match open_directory(path) {
-            Err(Errno::LOOP | Errno::NOTDIR) => {
-                return Err(refused(path, "is a link or no directory").into());
-            }
-            result => result.map_err(failed("opening the directory"))?,
-        };
-        let status = fstat(&descriptor).map_err(failed("looking at the directory"))?;
+        let descriptor = open_directory(path).map_err(failed("opening it"))?;
+        let status = fstat(&descriptor).map_err(failed("looking at it"))?;
         if status.st_uid != geteuid().as_raw() {
-            let owner = format!("belongs to uid {}", status.st_uid);
-            return Err(refused(path, &owner).into());
+            return Err(DirectoryError::Owner(status.st_uid));
         }
         if status.st_mode & WRITABLE_BY_OTHERS != 0 {
-            let mode = format!("has mode {:04o}", status.st_mode & 0o7777);
-            return Err(refused(path, &mode).into());
+            return Err(DirectoryError::Mode(status.st_mode & 0o7777));
         }
         match descriptor.try_lock() {
             Ok(()) => Ok(Self { descriptor }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Failed {
-                doing: "taking the directory",
-                source: io::Error::other("another agent uses it"),
-            }),
-            Err(TryLockError::Error(source)) => Err(OpenError::Failed {
-                doing: "taking the directory",
-                source,
-            }),
+            Err(TryLockError::WouldBlock) => Err(DirectoryError::Taken),
+            Err(TryLockError::Error(error)) => Err(failed("locking it")(error)),
         }
     }
 
@@ -95,9 +69,12 @@ impl Directory {
         self.open_file(name, OFlags::CREATE | OFlags::TRUNC)
     }
 
-    /// A file that is there, for reading and writing.
-    pub(super) fn file(&self, name: &str) -> io::Result<File> {
-        self.open_file(name, OFlags::empty())
+    /// A file for reading and writing, if it is there.
+    pub(super) fn file(&self, name: &str) -> io::Result<Option<File>> {
+        match self.open_file(name, OFlags::empty()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            result => result.map(Some),
+        }
     }
 
     #[expect(
@@ -105,11 +82,12 @@ impl Directory {
         reason = "the agent's own files, in a directory that only it writes"
     )]
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        // What is no file must neither block nor be followed.
         let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(FILE_MODE);
         let file = rustix::fs::openat(&self.descriptor, name, flags, mode)?;
         if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
-            return Err(io::Error::other("not a regular file"));
+            return Err(io::Error::other("it is no file"));
         }
         Ok(file.into())
     }
@@ -138,12 +116,6 @@ impl Directory {
         names.sort();
         Ok(names)
     }
-
-    /// Bytes that its file system has left.
-    pub(super) fn room(&self) -> io::Result<u64> {
-        let size = fstatvfs(&self.descriptor)?;
-        Ok(size.f_bavail.saturating_mul(size.f_frsize))
-    }
 }
 
 #[expect(
@@ -155,9 +127,9 @@ fn open_directory(path: &Path) -> rustix::io::Result<File> {
     rustix::fs::open(path, flags, Mode::empty()).map(File::from)
 }
 
-fn refused(path: &Path, problem: &str) -> RefusedDirectory {
-    RefusedDirectory {
-        path: path.to_owned(),
-        problem: problem.to_owned(),
+fn failed<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> DirectoryError {
+    move |error| DirectoryError::Failed {
+        doing,
+        source: error.into(),
     }
 }

@@ -8,16 +8,16 @@ use tracing::warn;
 
 use super::{
     base::{Base, Frames},
-    contents::Contents,
-    disk::Disk,
-    records::{Flaw, Kind, Records, frame},
+    contents::{Contents, is_full},
+    files::Files,
+    records::{Flaw, Records, frame},
 };
 
 /// Into how many segments a full ring is cut: what goes at once when a new
 /// update needs room.
-const SEGMENTS: u64 = 16;
-/// Short segments come from kills; each has an open file.
-const SEGMENTS_AT_MOST: usize = 64;
+const SEGMENTS: usize = 16;
+/// A ring that was kept under a smaller limit has more; each is an open file.
+const SEGMENTS_AT_MOST: usize = 4 * SEGMENTS;
 /// Encoded bytes that one call of [`Ring::read_from`] gives, unless a single
 /// update has more.
 pub(super) const PORTION: usize = 1 << 20;
@@ -25,23 +25,20 @@ pub(super) const PORTION: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Ring {
     epoch: String,
-    /// Bytes of segments and base, in memory and in files.
-    limit: u64,
-    /// Oldest first; each has at least one update.
+    /// Bytes of segments and base.
+    limit: usize,
+    /// Oldest first, without a gap; each has at least one update.
     segments: VecDeque<Segment>,
     base: Base,
     contents: Contents,
     /// Sequence of the newest update; 0 before the first.
     newest: u64,
-    /// What was before is lost in part: the next update refers to none of it.
-    severed: bool,
-    disk: Option<Disk>,
+    /// `None` when everything is in memory.
+    files: Option<Files>,
 }
 
-/// Updates without a gap.
 #[derive(Debug)]
 pub(super) struct Segment {
-    pub(super) kind: Kind,
     pub(super) first: u64,
     pub(super) records: Records,
 }
@@ -49,64 +46,62 @@ pub(super) struct Segment {
 /// What was found in files.
 #[derive(Debug)]
 pub(super) struct Kept {
+    pub(super) epoch: String,
     pub(super) segments: VecDeque<Segment>,
     pub(super) base: Base,
     pub(super) contents: Contents,
     pub(super) newest: u64,
-    pub(super) severed: bool,
 }
 
 impl Ring {
     pub(super) fn in_memory(epoch: String, limit: usize) -> Self {
         Self {
             epoch,
-            limit: u64::try_from(limit).unwrap_or(u64::MAX),
+            limit,
             segments: VecDeque::new(),
             base: Base::empty(),
             contents: Contents::default(),
             newest: 0,
-            severed: false,
-            disk: None,
+            files: None,
         }
     }
 
-    /// An empty one whose updates go to files.
-    pub(super) fn on(mut disk: Disk, epoch: String, limit: usize) -> Self {
-        let mut ring = Self::in_memory(epoch, limit);
-        match disk.count_again(0).and_then(|()| disk.base(1, [])) {
-            Ok(records) => ring.base = Base::new(Vec::new(), records),
-            Err(error) => disk.failed(&error),
+    /// An empty one in files.
+    pub(super) fn on(files: Files, epoch: String, limit: usize) -> Self {
+        Self {
+            files: Some(files),
+            ..Self::in_memory(epoch, limit)
         }
-        ring.disk = Some(disk);
-        ring
     }
 
     /// One that goes on with what was kept.
-    pub(super) fn go_on(disk: Disk, epoch: String, limit: usize, kept: Kept) -> Self {
+    pub(super) fn go_on(files: Files, kept: Kept, limit: usize) -> Self {
         let mut ring = Self {
+            epoch: kept.epoch,
+            limit,
             segments: kept.segments,
             base: kept.base,
             contents: kept.contents,
             newest: kept.newest,
-            severed: kept.severed,
-            disk: Some(disk),
-            ..Self::in_memory(epoch, limit)
+            files: Some(files),
         };
         ring.trim();
         ring
-    }
-
-    pub(super) fn epoch(&self) -> &str {
-        &self.epoch
     }
 
     pub(super) fn newest(&self) -> u64 {
         self.newest
     }
 
+    pub(super) fn cursor(&self, sequence: u64) -> Cursor {
+        Cursor {
+            epoch: self.epoch.clone(),
+            sequence,
+        }
+    }
+
     /// Keeps samples as the next update.
     pub(super) fn append(&mut self, mut samples: Vec<Sample>) -> NodeUpdate {
-        self.settle();
         self.newest = self.newest.saturating_add(1);
         for sample in &mut samples {
             self.contents.refer(sample, self.newest);
@@ -117,9 +112,16 @@ impl Ring {
             baseline: false,
             skipped_updates: 0,
         };
-        self.keep(frame(&update.encode_to_vec()));
-        if let Some(disk) = &mut self.disk {
-            disk.count(self.newest);
+        let frame = frame(&update);
+        if let Err(error) = self.keep(&frame) {
+            self.leave_files(&error);
+            // Memory takes every record.
+            self.keep(&frame).ok();
+        }
+        if let Some(files) = &self.files
+            && let Err(error) = files.count(self.newest)
+        {
+            self.leave_files(&error);
         }
         self.trim();
         update
@@ -130,24 +132,26 @@ impl Ring {
         let Some(sequence) = self.contents.sequence(collector) else {
             return Ok(None);
         };
-        let segment = self.segments.iter().rfind(|segment| segment.first <= sequence);
+        let segment = self
+            .segments
+            .iter()
+            .rfind(|segment| segment.first <= sequence);
         let sample = match segment {
             None => self.base.sample(collector)?,
             Some(segment) => {
                 let update = segment.records.read(segment.position(sequence))?;
                 let mut samples = update.samples.into_iter();
-                samples.rfind(|sample| sample.collector == collector)
+                samples.rfind(|sample| sample.collector == collector && is_full(sample))
             }
         };
         Ok(sample.and_then(|sample| sample.payload))
     }
 
     /// What comes after a reader's place; see [`super::Spool::read_from`].
-    /// Never fails twice: what cannot be read back is lost then.
     pub(super) fn read_from(&mut self, cursor: Option<&Cursor>) -> Vec<NodeUpdate> {
         self.after(cursor).unwrap_or_else(|flaw| {
             self.lose(&flaw);
-            self.after(cursor).unwrap_or_default()
+            Vec::new()
         })
     }
 
@@ -172,31 +176,19 @@ impl Ring {
             bytes = baseline.encoded_len();
             updates.push(baseline);
         }
-        // The reader's place, with what it has and what it cannot have.
-        let mut place = known.unwrap_or(0).max(before_ring);
+        let from = known.unwrap_or(0).max(before_ring).saturating_add(1);
         for segment in &self.segments {
-            let from = segment.first.max(place.saturating_add(1));
             for position in segment.position(from)..segment.records.len() {
                 bytes = bytes.saturating_add(segment.records.bytes_of(position));
                 if bytes > PORTION && !updates.is_empty() {
                     return Ok(updates);
                 }
                 let mut update = segment.records.read(position)?;
-                let sequence = segment.sequence(position);
-                let gap = sequence.saturating_sub(place.saturating_add(1));
-                update.skipped_updates = std::mem::take(&mut skipped).saturating_add(gap);
-                place = sequence;
+                update.skipped_updates = std::mem::take(&mut skipped);
                 updates.push(update);
             }
         }
         Ok(updates)
-    }
-
-    pub(super) fn cursor(&self, sequence: u64) -> Cursor {
-        Cursor {
-            epoch: self.epoch.clone(),
-            sequence,
-        }
     }
 
     /// Sequence of the oldest update in the ring, or of the next one to come.
@@ -206,48 +198,31 @@ impl Ring {
             .map_or(self.newest.saturating_add(1), |segment| segment.first)
     }
 
-    fn keep(&mut self, frame: Vec<u8>) {
-        let bytes = self.limit / SEGMENTS;
-        if !self.severed
-            && let Some(segment) = self.segments.back_mut()
-            && segment.records.takes(&frame, bytes)
+    /// Adds a record to the last segment, or begins one with it.
+    fn keep(&mut self, frame: &[u8]) -> io::Result<()> {
+        let full = self.limit / SEGMENTS;
+        if let Some(segment) = self.segments.back_mut()
+            && segment.records.is_in_memory() == self.files.is_none()
+            && segment.records.bytes().saturating_add(frame.len()) <= full
         {
-            match (segment.records.append(&frame), &mut self.disk) {
-                (Ok(()), _) => return,
-                (Err(error), Some(disk)) => disk.failed(&error),
-                // Memory takes every record.
-                (Err(_), None) => {}
-            }
+            return segment.records.append(frame);
         }
-        let kind = if self.severed {
-            Kind::FreshSegment
-        } else {
-            Kind::Segment
+        let mut records = match &self.files {
+            Some(files) => files.segment(self.newest)?,
+            None => Records::in_memory(),
         };
-        self.severed = false;
-        let records = self.begin(kind, &[frame]);
+        records.append(frame)?;
         self.segments.push_back(Segment {
-            kind,
             first: self.newest,
             records,
         });
-    }
-
-    /// Records of a new segment, in a file if that can be.
-    fn begin(&mut self, kind: Kind, frames: &[Vec<u8>]) -> Records {
-        if let Some(disk) = self.disk.as_mut().filter(|disk| !disk.is_failing()) {
-            match disk.segment(kind, self.newest, frames) {
-                Ok(records) => return records,
-                Err(error) => disk.failed(&error),
-            }
-        }
-        Records::in_memory(frames)
+        Ok(())
     }
 
     /// The newest update stays even if it is larger than the ring.
     fn trim(&mut self) {
         while self.segments.len() > 1
-            && (self.room() > self.limit || self.segments.len() > SEGMENTS_AT_MOST)
+            && (self.bytes() > self.limit || self.segments.len() > SEGMENTS_AT_MOST)
         {
             if let Err(flaw) = self.sink() {
                 self.lose(&flaw);
@@ -256,10 +231,9 @@ impl Ring {
     }
 
     /// The base counts twice, since it is there twice while it is written anew.
-    fn room(&self) -> u64 {
-        let segments = self.segments.iter().map(|segment| segment.records.room());
-        let room: u64 = segments.sum();
-        room.saturating_add(self.base.room().saturating_mul(2))
+    fn bytes(&self) -> usize {
+        let segments = self.segments.iter().map(|segment| segment.records.bytes());
+        segments.fold(self.base.bytes().saturating_mul(2), usize::saturating_add)
     }
 
     /// Drops the oldest segment; its full payloads sink into the base.
@@ -270,98 +244,59 @@ impl Ring {
         let frames = self.base.with(&oldest.records)?;
         let dropped = oldest.first;
         self.segments.pop_front();
-        let first = self.oldest();
-        self.base = self.sunk(dropped, first, frames);
-        if let Some(disk) = &self.disk {
-            disk.drop_segment(dropped);
-        }
+        let records = match self.sunk(&frames, dropped) {
+            Ok(records) => records,
+            Err(error) => {
+                self.leave_files(&error);
+                self.sunk(&frames, dropped)?
+            }
+        };
+        self.base = Base::new(frames.into_keys(), records);
         Ok(())
     }
 
-    fn sunk(&mut self, dropped: u64, first: u64, frames: Frames) -> Base {
-        if let Some(disk) = self.disk.as_mut().filter(|disk| !disk.is_failing()) {
-            let written = disk.base(first, frames.values()).or_else(|_| {
-                // There may be room without what goes anyway.
-                disk.drop_segment(dropped);
-                disk.base(first, frames.values())
-            });
-            match written {
-                Ok(records) => return Base::new(frames.into_keys().collect(), records),
-                Err(error) => disk.failed(&error),
-            }
+    /// The records of the base that covers all below the ring.
+    fn sunk(&self, frames: &Frames, dropped: u64) -> io::Result<Records> {
+        if let Some(files) = &self.files {
+            let records = files.base(frames, self.oldest().saturating_sub(1))?;
+            files.drop_segment(dropped)?;
+            return Ok(records);
         }
-        Base::in_memory(frames)
+        let mut records = Records::in_memory();
+        for frame in frames.values() {
+            records.append(frame)?;
+        }
+        Ok(records)
     }
 
-    /// Moves to files what had to stay in memory, once there is ample room.
-    fn settle(&mut self) {
-        if !self.disk.as_ref().is_some_and(Disk::is_failing) {
+    /// From here on everything is in memory. The files go, and so the next start
+    /// begins a new epoch: it could not know which numbers were given.
+    fn leave_files(&mut self, error: &io::Error) {
+        let Some(files) = self.files.take() else {
             return;
-        }
-        // It fails again: that is known.
-        if matches!(self.move_to_files(), Ok(true))
-            && let Some(disk) = &mut self.disk
-        {
-            disk.works();
-        }
-    }
-
-    /// `false` when there is no room. The order matters: on the disk a segment
-    /// never follows one that is missing there.
-    fn move_to_files(&mut self) -> io::Result<bool> {
-        let first = self.oldest();
-        let Some(disk) = &mut self.disk else {
-            return Ok(false);
         };
-        let in_memory = || {
-            let segments = self.segments.iter().map(|segment| &segment.records);
-            segments.filter(|records| records.is_in_memory())
-        };
-        let bytes: u64 = in_memory().map(Records::room).sum();
-        let bytes = bytes.saturating_add(self.base.room());
-        if !disk.has_room(bytes.saturating_mul(2)) {
-            return Ok(false);
-        }
-        disk.count_again(self.newest)?;
-        if self.base.is_in_memory() {
-            let frames = self.base.frames().map_err(io::Error::other)?;
-            let records = disk.base(first, frames.values())?;
-            self.base = Base::new(frames.into_keys().collect(), records);
-        }
+        warn!(%error, "the spool cannot be written; it is in memory until the agent starts anew");
+        files.forget();
+        self.base.load();
         for segment in &mut self.segments {
-            if segment.records.is_in_memory() {
-                let frames = segment.records.frames().map_err(io::Error::other)?;
-                segment.records = disk.segment(segment.kind, segment.first, &frames)?;
-            }
+            segment.records.load();
         }
-        Ok(true)
     }
 
-    /// Gives up all that was kept, since some of it cannot be read back; the
-    /// rest may refer to that.
+    /// Begins a new epoch in memory, since some of what was kept cannot be read
+    /// back, and the rest may refer to that.
     fn lose(&mut self, flaw: &Flaw) {
-        warn!(%flaw, "the spool cannot be read back; what it held is lost");
-        if let Some(disk) = &self.disk {
-            for segment in &self.segments {
-                disk.drop_segment(segment.first);
-            }
+        warn!(%flaw, "the spool cannot be read back; a new one begins, in memory");
+        if let Some(files) = self.files.take() {
+            files.forget();
         }
-        self.segments.clear();
-        self.contents.forget();
-        self.severed = true;
-        self.base = self.sunk(self.newest, self.oldest(), Frames::new());
+        *self = Self::in_memory(format!("{}-again", self.epoch), self.limit);
     }
 }
 
 impl Segment {
-    /// Index of an update.
+    /// Index of an update; that of the first for an earlier one.
     fn position(&self, sequence: u64) -> usize {
         usize::try_from(sequence.saturating_sub(self.first)).unwrap_or(usize::MAX)
-    }
-
-    /// Number of the update at an index.
-    pub(super) fn sequence(&self, position: usize) -> u64 {
-        let position = u64::try_from(position).unwrap_or(u64::MAX);
-        self.first.saturating_add(position)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::{collection::vec, prelude::*};
 use pvelens_proto::agent::v1::{Load, NoData};
 
-use super::*;
+use super::{ring::PORTION, *};
 
 fn sample(collector: &str, content: u32) -> Sample {
     Sample {
