@@ -1,11 +1,14 @@
 //! What a reader gets, whenever it comes and however often it leaves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use proptest::{collection::vec, prelude::*};
 use pvelens_proto::agent::v1::{Load, NoData};
 
 use super::{ring::PORTION, *};
+
+mod damage;
+mod restart;
 
 fn sample(collector: &str, content: u32) -> Sample {
     Sample {
@@ -215,18 +218,92 @@ fn samples_are_in_order_of_observation_and_news_are_told() {
     assert_eq!(*news.borrow_and_update(), 1);
 }
 
-/// Either the node samples, or a reader comes, takes some updates and leaves.
+/// The node samples; a reader comes, takes some updates and leaves; or the agent
+/// is started anew.
 #[derive(Debug, Clone)]
 enum Event {
     Append(Vec<(u8, u32)>),
     Read(usize, usize),
+    Restart,
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        3 => vec((0_u8..4, 0_u32..3), 1..4).prop_map(Event::Append),
+        3 => appending().prop_map(Event::Append),
         1 => (0_usize..3, 0_usize..6).prop_map(|(reader, patience)| Event::Read(reader, patience)),
     ]
+}
+
+fn appending() -> impl Strategy<Value = Vec<(u8, u32)>> {
+    vec((0_u8..4, 0_u32..3), 1..4)
+}
+
+/// Samples of one update; a collector runs once for each.
+fn samples(contents: &[(u8, u32)]) -> Vec<Sample> {
+    let contents: BTreeMap<u8, u32> = contents.iter().copied().collect();
+    contents
+        .into_iter()
+        .map(|(collector, content)| sample(&collector.to_string(), content))
+        .collect()
+}
+
+/// What every collector gave last.
+type Content = HashMap<String, Payload>;
+
+fn learn(content: &mut Content, samples: &[Sample]) {
+    for sample in samples {
+        content.insert(sample.collector.clone(), sample.payload.clone().unwrap());
+    }
+}
+
+impl Reader {
+    fn content(&self) -> Content {
+        let known = self.full.iter();
+        known
+            .map(|(name, sample)| (name.clone(), sample.payload.clone().unwrap()))
+            .collect()
+    }
+}
+
+/// Every reader sees each update that it is owed once and can resolve it.
+fn follow(
+    events: Vec<Event>,
+    open: impl Fn() -> Spool,
+) -> Result<(), proptest::test_runner::TestCaseError> {
+    let mut spool = open();
+    let mut readers = vec![Reader::default(); 3];
+    let mut content = Content::new();
+    let mut appended = 0_u64;
+    for event in events {
+        match event {
+            Event::Append(contents) => {
+                let samples = samples(&contents);
+                learn(&mut content, &samples);
+                let update = spool.append(samples);
+                appended += 1;
+                prop_assert_eq!(sequence_of(&update), appended);
+            }
+            Event::Read(reader, patience) => readers[reader].read(&spool, patience),
+            Event::Restart => {
+                drop(spool);
+                spool = open();
+            }
+        }
+    }
+    for reader in &mut readers {
+        reader.read(&spool, usize::MAX);
+        prop_assert!(reader.seen.is_sorted_by(|a, b| a < b));
+        // What it did not see was dropped, and it was told so.
+        let first = reader.seen.first().copied().unwrap_or(appended + 1);
+        let unseen = appended - u64::try_from(reader.seen.len()).unwrap();
+        prop_assert!(unseen < reader.skipped + first);
+        prop_assert!(unseen >= reader.skipped);
+        prop_assert_eq!(&reader.content(), &content);
+    }
+    for (collector, payload) in content {
+        prop_assert_eq!(spool.newest_payload(&collector), Some(payload));
+    }
+    Ok(())
 }
 
 proptest! {
@@ -235,45 +312,6 @@ proptest! {
         events in vec(event(), 0..60),
         limit in 1_usize..600,
     ) {
-        let spool = Spool::with_limit("e".to_owned(), limit);
-        let mut readers = vec![Reader::default(); 3];
-        let mut content: HashMap<String, Payload> = HashMap::new();
-        let mut appended = 0_u64;
-        for event in events {
-            match event {
-                Event::Append(samples) => {
-                    let mut samples: Vec<Sample> = samples
-                        .into_iter()
-                        .map(|(collector, content)| sample(&collector.to_string(), content))
-                        .collect();
-                    // A collector runs once for each update.
-                    samples.sort_by(|a, b| a.collector.cmp(&b.collector));
-                    samples.dedup_by(|a, b| a.collector == b.collector);
-                    for sample in &samples {
-                        content.insert(sample.collector.clone(), sample.payload.clone().unwrap());
-                    }
-                    let update = spool.append(samples);
-                    appended += 1;
-                    prop_assert_eq!(sequence_of(&update), appended);
-                }
-                Event::Read(reader, patience) => readers[reader].read(&spool, patience),
-            }
-        }
-        for reader in &mut readers {
-            reader.read(&spool, usize::MAX);
-            prop_assert!(reader.seen.is_sorted_by(|a, b| a < b));
-            // What it did not see was dropped, and it was told so.
-            let first = reader.seen.first().copied().unwrap_or(appended + 1);
-            let unseen = appended - u64::try_from(reader.seen.len()).unwrap();
-            prop_assert!(unseen < reader.skipped + first);
-            prop_assert!(unseen >= reader.skipped);
-            // And it knows what every collector gave last.
-            let known: HashMap<String, Payload> = reader
-                .full
-                .iter()
-                .map(|(name, sample)| (name.clone(), sample.payload.clone().unwrap()))
-                .collect();
-            prop_assert_eq!(&known, &content);
-        }
+        follow(events, || Spool::with_limit("e".to_owned(), limit))?;
     }
 }
