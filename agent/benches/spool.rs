@@ -1,23 +1,51 @@
-//! What it costs to keep an update and to give it to a reader.
+//! What it costs to keep an update and to give it to a reader, in memory and in
+//! files: see the ratio, since the times depend on the machine.
 //!
-//! `cargo bench -p pvelens-agent --bench spool`. Times depend on the machine;
-//! the two places compare on any: a spool in files should cost little more than
-//! one in memory. The files go to `/dev/shm`, a tmpfs as `/run` is.
+//! `cargo bench -p pvelens-agent --bench spool`. The files go to `/dev/shm`, a
+//! tmpfs as `/run` is. The spool is full, so that old updates go for new ones.
 
 use std::cell::Cell;
 
 use divan::Bencher;
 use pvelens_agent::spool::Spool;
 use pvelens_proto::agent::v1::{GuestRuntime, GuestRuntimes, Sample, sample::Payload};
+use tempfile::TempDir;
 
 /// Guests of the node; an update of it has about 5 kB.
 const GUESTS: u32 = 60;
-/// Updates of a spool that is replayed.
-const UPDATES: u64 = 2000;
+/// More than fit.
+const UPDATES: u64 = 6000;
 const LIMIT: usize = 24 << 20;
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Memory,
+    Files,
+}
+
+const PLACES: [Place; 2] = [Place::Memory, Place::Files];
 
 fn main() {
     divan::main();
+}
+
+/// A spool, and the directory that goes with it.
+struct Kept(Spool, TempDir);
+
+impl Kept {
+    #[expect(clippy::unwrap_used, reason = "without a directory there is no figure")]
+    fn new(place: Place) -> Self {
+        let directory = TempDir::new_in("/dev/shm").unwrap();
+        let epoch = "bench".to_owned();
+        let spool = match place {
+            Place::Memory => Spool::with_limit(epoch, LIMIT),
+            Place::Files => Spool::open(directory.path(), epoch, LIMIT),
+        };
+        for tick in 0..UPDATES {
+            spool.append(samples(tick));
+        }
+        Self(spool, directory)
+    }
 }
 
 fn samples(tick: u64) -> Vec<Sample> {
@@ -42,17 +70,9 @@ fn samples(tick: u64) -> Vec<Sample> {
     vec![sample]
 }
 
-fn filled() -> Spool {
-    let spool = Spool::with_limit("bench".to_owned(), LIMIT);
-    for tick in 0..UPDATES {
-        spool.append(samples(tick));
-    }
-    spool
-}
-
-#[divan::bench]
-fn append(bencher: Bencher<'_, '_>) {
-    let spool = filled();
+#[divan::bench(args = PLACES, sample_count = 100, sample_size = 100)]
+fn append(bencher: Bencher<'_, '_>, place: Place) {
+    let Kept(spool, _directory) = Kept::new(place);
     let tick = Cell::new(UPDATES);
     bencher
         .with_inputs(|| {
@@ -62,9 +82,9 @@ fn append(bencher: Bencher<'_, '_>) {
         .bench_local_values(|samples| spool.append(samples));
 }
 
-#[divan::bench(sample_count = 20, sample_size = 1)]
-fn replay(bencher: Bencher<'_, '_>) {
-    let spool = filled();
+#[divan::bench(args = PLACES, sample_count = 20, sample_size = 1)]
+fn replay(bencher: Bencher<'_, '_>, place: Place) {
+    let Kept(spool, _directory) = Kept::new(place);
     bencher.bench_local(|| {
         let mut cursor = None;
         let mut count = 0;
@@ -75,5 +95,16 @@ fn replay(bencher: Bencher<'_, '_>) {
             cursor = last.cursor.clone();
         }
         count
+    });
+}
+
+/// The start of an agent with a full spool.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn recover(bencher: Bencher<'_, '_>) {
+    let Kept(spool, directory) = Kept::new(Place::Files);
+    drop(spool);
+    bencher.bench_local(|| {
+        let spool = Spool::open(directory.path(), "another".to_owned(), LIMIT);
+        assert_eq!(spool.epoch(), "bench");
     });
 }

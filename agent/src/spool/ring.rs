@@ -201,6 +201,7 @@ impl Ring {
     /// Adds a record to the last segment, or begins one with it.
     fn keep(&mut self, frame: &[u8]) -> io::Result<()> {
         let full = self.limit / SEGMENTS;
+        // One that could not be loaded stays in a file which takes no more.
         if let Some(segment) = self.segments.back_mut()
             && segment.records.is_in_memory() == self.files.is_none()
             && segment.records.bytes().saturating_add(frame.len()) <= full

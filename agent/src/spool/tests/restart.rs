@@ -7,6 +7,7 @@ use std::{
 };
 
 use rustix::{
+    fs::statvfs,
     mount::{MountFlags, UnmountFlags, mount, unmount},
     process::geteuid,
 };
@@ -137,6 +138,33 @@ fn an_end_within_a_record_costs_that_record_alone() {
         reader.read(&spool, usize::MAX);
         assert_eq!(reader.seen, (1..=newest + 2).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn nothing_of_a_torn_record_is_left_in_a_segment_that_ends_before_it_did() {
+    let large = |bytes: usize| Sample {
+        payload: Some(Payload::NoData(NoData {
+            reason: "x".repeat(bytes),
+        })),
+        ..sample("large", 0)
+    };
+    let directory = TempDir::new().unwrap();
+    let limit = 16 * 4000;
+    let spool = open_with(&directory, "first", limit);
+    spool.append(vec![sample("a", 1)]);
+    let newest = files(&directory)["newest"].clone();
+    spool.append(vec![large(3000)]);
+    let mut torn = files(&directory);
+    torn.insert("newest".to_owned(), newest);
+    let segment = torn.values_mut().next_back().unwrap();
+    segment.truncate(segment.len() - 1);
+    let directory = with_files(&torn);
+    for sample in [sample("a", 2), large(3990), sample("a", 3)] {
+        let spool = open_with(&directory, "second", limit);
+        assert_eq!(spool.epoch(), "first");
+        spool.append(vec![sample]);
+    }
+    assert_eq!(open_with(&directory, "third", limit).newest().sequence, 4);
 }
 
 #[test]
@@ -291,6 +319,9 @@ fn a_full_file_system_costs_only_the_memory_of_restarts() {
     }
     fill(&spool, 1);
     assert_eq!(spool.epoch(), "first");
+    // What is in memory takes no room there.
+    let room = statvfs(directory.path()).unwrap();
+    assert_eq!(room.f_bfree, room.f_blocks);
     reader.read(&spool, usize::MAX);
     assert_eq!(reader.skipped, 0);
     assert_eq!(
