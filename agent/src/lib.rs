@@ -1,4 +1,5 @@
-//! The node agent of pvelens: reads a Proxmox VE node and writes nothing on it.
+//! The node agent of pvelens: reads a Proxmox VE node and writes nothing on it
+//! but its own spool in `/run`.
 //!
 //! [`host`] is the only way to a file, [`collector`] the list of what is read,
 //! [`sampler`] decides when, [`spool`] keeps the result for whoever connects,

@@ -14,7 +14,8 @@ mod node;
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -35,7 +36,12 @@ use pvelens_proto::agent::v1::{
     Cursor, DescribeRequest, NodeUpdate, WatchRequest, WatchResponse,
     node_agent_service_client::NodeAgentServiceClient, sample::Payload, watch_response::Event,
 };
-use tokio::{net::UnixStream, task::JoinHandle, time::timeout};
+use tempfile::TempDir;
+use tokio::{
+    net::UnixStream,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Streaming,
@@ -81,26 +87,32 @@ impl Served {
     }
 
     async fn client(&self) -> NodeAgentServiceClient<Channel> {
-        let socket = self.socket.clone();
-        let channel = Endpoint::from_static("http://node")
-            .connect_with_connector(service_fn(move |_| {
-                let socket = socket.clone();
-                async move { UnixStream::connect(socket).await.map(TokioIo::new) }
-            }))
-            .await
-            .unwrap();
-        NodeAgentServiceClient::new(channel)
+        client(&self.socket).await
     }
 
     async fn watch(&self, cursor: Option<Cursor>) -> Streaming<WatchResponse> {
-        let request = WatchRequest { cursor };
-        self.client()
-            .await
-            .watch(request)
-            .await
-            .unwrap()
-            .into_inner()
+        watch(self.client().await, cursor).await
     }
+}
+
+async fn client(socket: &Path) -> NodeAgentServiceClient<Channel> {
+    let socket = socket.to_owned();
+    let channel = Endpoint::from_static("http://node")
+        .connect_with_connector(service_fn(move |_| {
+            let socket = socket.clone();
+            async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+        }))
+        .await
+        .unwrap();
+    NodeAgentServiceClient::new(channel)
+}
+
+async fn watch(
+    mut client: NodeAgentServiceClient<Channel>,
+    cursor: Option<Cursor>,
+) -> Streaming<WatchResponse> {
+    let request = WatchRequest { cursor };
+    client.watch(request).await.unwrap().into_inner()
 }
 
 async fn event(stream: &mut Streaming<WatchResponse>) -> Event {
@@ -222,4 +234,108 @@ async fn at_the_end_open_streams_end_too() {
     drop(stream);
     let served = timeout(Duration::from_secs(5), served.serving).await;
     served.unwrap().unwrap().unwrap();
+}
+
+/// The program on the machine that the tests run on, with a spool of its own.
+struct Program {
+    directory: TempDir,
+    running: Option<Child>,
+}
+
+impl Program {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let spool = directory.path().join("spool");
+        let settings = format!("[spool]\ndirectory = \"{}\"\n", spool.display());
+        fs::write(directory.path().join("agent.toml"), settings).unwrap();
+        Self {
+            directory,
+            running: None,
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("agent.sock")
+    }
+
+    async fn start(&mut self) -> NodeAgentServiceClient<Channel> {
+        let socket = self.socket();
+        let running = Command::new(env!("CARGO_BIN_EXE_pvelens-agent"))
+            .arg("run")
+            .arg("--config")
+            .arg(self.directory.path().join("agent.toml"))
+            .arg("--socket")
+            .arg(&socket)
+            .stderr(Stdio::null())
+            .spawn();
+        self.running = Some(running.unwrap());
+        let connected = async {
+            while UnixStream::connect(&socket).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), connected).await.unwrap();
+        client(&socket).await
+    }
+
+    /// SIGKILL: nothing is said and nothing put in order.
+    fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.kill().unwrap();
+            running.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn update_of_program(stream: &mut Streaming<WatchResponse>) -> NodeUpdate {
+    // It samples by the real clock, and looks at a real machine.
+    loop {
+        let message = timeout(Duration::from_secs(60), stream.message());
+        if let Event::Update(update) = message.await.unwrap().unwrap().unwrap().event.unwrap() {
+            return update;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_keeps_its_place_when_the_agent_is_killed_and_started_anew() {
+    let mut program = Program::new();
+    let client = program.start().await;
+    let mut stream = watch(client.clone(), None).await;
+    let mut place = update_of_program(&mut stream).await.cursor.unwrap();
+    assert_eq!(place.sequence, 1);
+    for _ in 0..2 {
+        drop(stream);
+        program.kill();
+        let mut client = program.start().await;
+        let description = client.describe(DescribeRequest {}).await.unwrap();
+        assert_eq!(description.into_inner().epoch, place.epoch);
+        stream = watch(client, Some(place.clone())).await;
+        // It may be from before the end: the reader had not read all.
+        let update = update_of_program(&mut stream).await;
+        assert!(!update.baseline);
+        assert_eq!(update.skipped_updates, 0);
+        let next = update.cursor.unwrap();
+        assert_eq!(
+            (&next.epoch, next.sequence),
+            (&place.epoch, place.sequence + 1)
+        );
+        place = next;
+    }
+    drop(stream);
+    program.kill();
+
+    // Without its files, it is another stream.
+    fs::remove_dir_all(program.directory.path().join("spool")).unwrap();
+    let client = program.start().await;
+    let mut stream = watch(client, Some(place.clone())).await;
+    let update = update_of_program(&mut stream).await.cursor.unwrap();
+    assert_ne!(update.epoch, place.epoch);
+    assert_eq!(update.sequence, 1);
 }
