@@ -7,7 +7,15 @@ use pvelens_proto::agent::v1::{Load, NoData};
 
 use super::{ring::PORTION, *};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests see and damage the files"
+)]
 mod damage;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests see and damage the files"
+)]
 mod restart;
 
 fn sample(collector: &str, content: u32) -> Sample {
