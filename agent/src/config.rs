@@ -4,6 +4,7 @@
 //! does not exist is an error, since it is a setting that somebody believes in.
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
 };
@@ -11,12 +12,16 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::link::Address;
+
 /// Where the settings are unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/pvelens/agent.toml";
 /// `PVELENS_SECTION__KEY`.
 const ENVIRONMENT_PREFIX: &str = "PVELENS_";
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 const SPOOL_MEBIBYTES: std::ops::RangeInclusive<u32> = 1..=1024;
+/// The unit of the link allows few threads, and a name that is looked up takes one.
+const COORDINATORS: usize = 8;
 /// Edits up to which a key is taken for a misspelt one.
 const SUGGESTION_DISTANCE: usize = 4;
 
@@ -26,6 +31,7 @@ const SUGGESTION_DISTANCE: usize = 4;
 pub struct Config {
     pub agent: Agent,
     pub spool: Spool,
+    pub link: Link,
     pub log: Log,
 }
 
@@ -40,6 +46,13 @@ pub struct Agent {
 #[serde(default, deny_unknown_fields)]
 pub struct Spool {
     pub limit_mebibytes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Link {
+    pub coordinators: Vec<Address>,
+    pub socket: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +74,15 @@ impl Default for Spool {
     fn default() -> Self {
         Self {
             limit_mebibytes: 24,
+        }
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            coordinators: Vec::new(),
+            socket: PathBuf::from("/run/pvelens-agent/link.sock"),
         }
     }
 }
@@ -131,7 +153,12 @@ impl Config {
         config.validated()
     }
 
-    fn validated(self) -> Result<Self, ConfigError> {
+    /// The same settings, when every value is possible: what was set by the command
+    /// line too.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub fn validated(self) -> Result<Self, ConfigError> {
         let problem = |key: &str, problem: String| {
             Err(ConfigError::Value {
                 key: key.to_owned(),
@@ -146,6 +173,17 @@ impl Config {
         }
         if !SPOOL_MEBIBYTES.contains(&self.spool.limit_mebibytes) {
             return problem("spool.limit_mebibytes", "is not from 1 to 1024".to_owned());
+        }
+        if !self.link.socket.is_absolute() {
+            return problem("link.socket", "is not an absolute path".to_owned());
+        }
+        let coordinators = &self.link.coordinators;
+        if coordinators.len() > COORDINATORS {
+            return problem("link.coordinators", format!("has more than {COORDINATORS}"));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = coordinators.iter().find(|address| !seen.insert(*address)) {
+            return problem("link.coordinators", format!("has {twice} twice"));
         }
         if !LEVELS.contains(&self.log.level.as_str()) {
             return problem("log.level", format!("is not one of {}", LEVELS.join(", ")));
@@ -216,6 +254,15 @@ fn set(table: &mut Table, known: &Table, name: &str, value: String) -> Result<()
                 problem: "is not a whole number".to_owned(),
             })?)
         }
+        // Unlike in `PATH`, colons are part of the values.
+        Some(Value::Array(_)) => Value::Array(
+            value
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| Value::String(part.to_owned()))
+                .collect(),
+        ),
         Some(_) => Value::String(value),
     };
     let section = table

@@ -13,6 +13,7 @@ pub mod config;
 mod flight;
 pub mod format;
 pub mod host;
+pub mod link;
 pub mod probe;
 pub mod sampler;
 pub mod service;
