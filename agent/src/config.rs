@@ -153,8 +153,7 @@ impl Config {
         config.validated()
     }
 
-    /// The same settings, when every value is possible: what was set by the command
-    /// line too.
+    /// The same settings, when every value is possible.
     ///
     /// # Errors
     /// When one is not.

@@ -26,11 +26,11 @@ pub(super) fn link(arguments: &LinkArguments) -> anyhow::Result<ExitCode> {
     if !arguments.coordinators.is_empty() {
         config.link.coordinators.clone_from(&arguments.coordinators);
     }
+    // Twice the same, or too many, is no better there.
+    let mut config = config.validated()?;
     if let Some(socket) = &arguments.socket {
         config.link.socket.clone_from(socket);
     }
-    // What came from the command line is held to the same rules.
-    let config = config.validated()?;
     if config.link.coordinators.is_empty() {
         return Err(arguments.settings.context(nowhere_to_go()));
     }

@@ -154,9 +154,61 @@ pub(super) async fn agent(path: &Path) -> Result<UnixStream, DialError> {
         })
 }
 
+/// In whole seconds: the same trouble has the same words each time.
 fn no_answer(within: Duration) -> io::Error {
+    let seconds = within.as_secs_f64().round();
     io::Error::new(
         io::ErrorKind::TimedOut,
-        format!("no answer within {within:?}"),
+        format!("no answer within {seconds} s"),
     )
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests are both ends")]
+mod tests {
+    use rustix::net::sockopt;
+    use tempfile::TempDir;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn dialled(address: &str) -> Result<TcpStream, DialError> {
+        Dialer::new().coordinator(&address.parse().unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_and_the_connection_notices_a_dead_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Where it is ::1 as well, nobody listens there, and the next one is tried.
+        let stream = dialled(&format!("localhost:{port}")).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+        assert!(stream.nodelay().unwrap());
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(sockopt::tcp_keepintvl(&stream).unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(sockopt::tcp_keepcnt(&stream).unwrap(), KEEPALIVE_PROBES);
+        let milliseconds = sockopt::tcp_user_timeout(&stream).unwrap();
+        assert_eq!(milliseconds, USER_TIMEOUT_MILLISECONDS);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_reached_is_named() {
+        let error = dialled("nobody.invalid").await.unwrap_err().to_string();
+        assert!(error.starts_with("looking up nobody.invalid: "), "{error}");
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let error = dialled(&address.to_string()).await.unwrap_err().to_string();
+        let expected = format!("connecting to {address}: Connection refused");
+        assert!(error.starts_with(&expected), "{error}");
+        let directory = TempDir::new().unwrap();
+        let error = agent(&directory.path().join("link.sock"))
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("/link.sock: No such file"),
+            "{error}"
+        );
+    }
 }

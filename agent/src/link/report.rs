@@ -1,7 +1,7 @@
 //! How each link is: for `systemctl status`, and for the log without saying the
 //! same thing over and over.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
@@ -11,6 +11,9 @@ use super::{
     backoff::STEADY,
     pipe::{End, Side},
 };
+
+/// Troubles of one link that are remembered.
+const TROUBLES: usize = 8;
 
 /// The links in the order of their coordinators.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +83,8 @@ pub(super) struct Reporter {
     coordinator: Address,
     place: usize,
     states: watch::Sender<States>,
-    /// The trouble that the log knows of.
-    said: Option<Trouble>,
+    /// The troubles since the last steady link that the log knows of.
+    said: VecDeque<Trouble>,
     /// Whether the log knows that this link is up.
     has_said_up: bool,
 }
@@ -100,7 +103,7 @@ impl Reporter {
             coordinator: coordinator.clone(),
             place,
             states,
-            said: None,
+            said: VecDeque::new(),
             has_said_up: false,
         }
     }
@@ -118,19 +121,29 @@ impl Reporter {
     /// until this one is steady: a node that is refused is up again and again.
     pub(super) fn answered(&mut self, is_steady: bool) {
         self.is(State::Up);
-        let is_trusted = is_steady || self.said.as_ref().is_none_or(|said| !said.was_up);
+        let is_trusted = is_steady || self.said.iter().all(|said| !said.was_up);
         if is_trusted && !self.has_said_up {
             self.has_said_up = true;
             info!(coordinator = %self.coordinator, "link is up");
         }
     }
 
-    /// What ended is in the log, but for trouble that it knows.
+    /// What ended goes to the log, but for a trouble that it knows: the addresses of
+    /// a name may take turns, each with its own.
     pub(super) fn waiting(&mut self, outcome: &Outcome, delay: Duration) {
         let trouble = outcome.trouble();
-        let is_known = trouble.is_some() && trouble == self.said;
+        let is_known = trouble.as_ref().is_some_and(|it| self.said.contains(it));
         self.ended(outcome, is_known, Some(seconds(delay)));
-        self.said = trouble;
+        match trouble {
+            None => self.said.clear(),
+            Some(_) if is_known => {}
+            Some(trouble) => {
+                if self.said.len() == TROUBLES {
+                    self.said.pop_front();
+                }
+                self.said.push_back(trouble);
+            }
+        }
         let reason = outcome.reason();
         self.is(State::Waiting { reason, delay });
     }
@@ -282,6 +295,26 @@ mod tests {
         });
         let ended = "INFO link ended coordinator=mon:8440 reason=\"the agent closed it\" seconds=3600 to_agent=7 to_coordinator=9 retry_seconds=2";
         assert_eq!(lines, [ABSENT, UP, ended, ABSENT]);
+    }
+
+    #[test]
+    fn troubles_that_take_turns_are_logged_once_each() {
+        let other = |number: u16| {
+            let host = format!("mon{number}");
+            Outcome::Unreached(DialError::NoAddress { host })
+        };
+        let lines = logged(|reporter| {
+            for _ in 0..3 {
+                reporter.waiting(&no_agent(), DELAY);
+                reporter.waiting(&other(0), DELAY);
+            }
+        });
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        let mut reporter = reporter();
+        for number in 0..100 {
+            reporter.waiting(&other(number), DELAY);
+        }
+        assert_eq!(reporter.said.len(), TROUBLES);
     }
 
     #[test]
