@@ -390,6 +390,30 @@ mod tests {
     }
 
     #[test]
+    fn coordinators_are_a_list_in_the_file_and_separated_by_commas_in_the_environment() {
+        let name = "PVELENS_LINK__COORDINATORS";
+        let two = parse("[link]\ncoordinators = [\"mon\", \"[::1]:7\"]\n").unwrap();
+        assert_eq!(two.link.coordinators.len(), 2);
+        assert_eq!(with(name, "mon:8440, [::1]:7,").unwrap(), two);
+        assert_eq!(with(name, "").unwrap(), Config::default());
+        assert_eq!(
+            with(name, "mon,MON:8440").unwrap_err(),
+            "`link.coordinators` has mon:8440 twice"
+        );
+        let many: Vec<_> = (0..9).map(|number| format!("mon{number}")).collect();
+        assert_eq!(
+            with(name, &many.join(",")).unwrap_err(),
+            "`link.coordinators` has more than 8"
+        );
+        assert!(
+            with(name, "mon:0")
+                .unwrap_err()
+                .contains("`link.coordinators")
+        );
+        assert!(parse("[link]\nsocket = \"link.sock\"\n").is_err());
+    }
+
+    #[test]
     fn only_the_default_file_may_be_missing() {
         let error = Config::load(
             Some(Path::new("/nonexistent/agent.toml")),
