@@ -132,7 +132,7 @@ impl Reporter {
     /// a name may take turns, each with its own.
     pub(super) fn waiting(&mut self, outcome: &Outcome, delay: Duration) {
         let trouble = outcome.trouble();
-        let is_known = trouble.as_ref().is_some_and(|it| self.said.contains(it));
+        let is_known = self.knows(trouble.as_ref());
         self.ended(outcome, is_known, Some(seconds(delay)));
         match trouble {
             None => self.said.clear(),
@@ -149,8 +149,13 @@ impl Reporter {
     }
 
     pub(super) fn stopped(&self, outcome: &Outcome) {
-        self.ended(outcome, false, None);
+        let is_known = self.knows(outcome.trouble().as_ref());
+        self.ended(outcome, is_known, None);
         self.is(State::Stopped);
+    }
+
+    fn knows(&self, trouble: Option<&Trouble>) -> bool {
+        trouble.is_some_and(|trouble| self.said.contains(trouble))
     }
 
     fn ended(&self, outcome: &Outcome, is_known: bool, retry_seconds: Option<u64>) {
@@ -362,6 +367,11 @@ mod tests {
             reporter.stopped(&link(End::Stopped, 5, 9));
             reporter.stopped(&link(End::Stopped, 5, 0));
         });
+        let known = logged(|reporter| {
+            reporter.waiting(&no_agent(), DELAY);
+            reporter.stopped(&no_agent());
+        });
+        assert_eq!(known, [ABSENT]);
         let ended = "INFO link ended coordinator=mon:8440 reason=\"told to stop\" seconds=5 to_agent=7 to_coordinator=9";
         assert_eq!(lines, [ended]);
     }
