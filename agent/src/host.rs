@@ -21,13 +21,14 @@ use std::{
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::FailureKind;
 use rustix::{
-    fs::{Dir, FileType, Mode, OFlags, ResolveFlags},
+    fs::{Dir, FileType, Mode, OFlags},
     io::Errno,
 };
 
 mod ban;
 mod pattern;
 mod refused;
+mod resolve;
 mod size;
 
 pub use pattern::{Found, Match, fits};
@@ -284,7 +285,6 @@ impl Host {
 
     /// Opens a path inside the root, unless it or what it leads to is banned or,
     /// for more than its name, refused.
-    #[expect(clippy::disallowed_methods, reason = "every read passes here")]
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SourceError> {
         if ban::is_banned(path) {
             return Err(banned(path));
@@ -292,16 +292,7 @@ impl Host {
         if !flags.contains(OFlags::PATH) {
             self.recorded(path, OFlags::PATH)?;
         }
-        let relative = path.trim_start_matches('/');
-        let relative = if relative.is_empty() { "." } else { relative };
-        let file = rustix::fs::openat2(
-            &self.root,
-            relative,
-            flags | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        )
-        .map_err(|error| errno(path, error))?;
+        let file = resolve::open(&self.root, path, flags).map_err(|error| errno(path, error))?;
         // A path that cannot be told counts as banned.
         if self.real_path(&file).as_deref().is_none_or(ban::is_banned) {
             return Err(banned(path));

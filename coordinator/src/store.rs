@@ -37,6 +37,9 @@ use keys::{Keys, Recorder};
 /// Seconds between two rounds of forgetting.
 const SWEEP_SECONDS: i64 = 60;
 
+/// Begins the id of what stands for the cluster of a machine that is in none.
+const NO_CLUSTER: &str = "host:";
+
 /// Keeps what agents delivered.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -111,6 +114,7 @@ impl Store {
         self.unreached.remove(address);
         // A node that was renamed or joined a cluster is another agent there.
         self.lose(address, "another agent answers at its address");
+        self.forget_host(address, &self.identity(agent));
         if let Some(known) = self.agent_mut(agent, at) {
             known.connected = true;
             known.address = limit::cut(address, limit::DETAIL).to_owned();
@@ -142,6 +146,19 @@ impl Store {
         known
     }
 
+    /// A machine without a cluster that turns out to be a node of one, or has
+    /// another name, is no machine of its own any more.
+    fn forget_host(&mut self, address: &str, now: &(ClusterId, Name)) {
+        self.clusters.retain(|id, cluster| {
+            if id.starts_with(NO_CLUSTER) {
+                cluster.agents.retain(|name, agent| {
+                    agent.address != address || (id, name) == (&now.0, &now.1)
+                });
+            }
+            !cluster.agents.is_empty()
+        });
+    }
+
     /// A heartbeat: `sent_at` by the node's clock.
     pub fn heartbeat(
         &mut self,
@@ -157,7 +174,7 @@ impl Store {
     /// Where to resume the stream of an agent.
     #[must_use]
     pub fn cursor(&self, agent: &DescribeResponse) -> Option<Cursor> {
-        let (cluster, node) = identity(agent);
+        let (cluster, node) = self.identity(agent);
         let known = self.clusters.get(&*cluster)?.agents.get(&*node)?;
         known.stream.cursor(&agent.epoch)
     }
@@ -202,10 +219,28 @@ impl Store {
         self.clusters.get_mut(&cluster)?.agents.get_mut(&node)
     }
 
+    /// Cluster and node of an agent. Where the cluster file system is not mounted
+    /// there is no cluster to read: the node stays where it was, if only one
+    /// cluster has a node of that name.
+    fn identity(&self, described: &DescribeResponse) -> (ClusterId, Name) {
+        let node: Name = limit::cut(&described.node_name, limit::NAME).into();
+        let cluster = limit::cut(&described.cluster_id, limit::NAME);
+        if !cluster.is_empty() {
+            return (cluster.into(), node);
+        }
+        let mut of_name = self.clusters.iter().filter(|(id, cluster)| {
+            !id.starts_with(NO_CLUSTER) && cluster.agents.contains_key(&node)
+        });
+        match (of_name.next(), of_name.next()) {
+            (Some((id, _)), None) => (ClusterId::clone(id), node),
+            _ => (format!("{NO_CLUSTER}{node}").into(), node),
+        }
+    }
+
     /// Makes room for the agent if it is new; its identity, unless there are
     /// more agents than any site has.
     fn admit(&mut self, described: &DescribeResponse, at: Timestamp) -> Option<(ClusterId, Name)> {
-        let (id, name) = identity(described);
+        let (id, name) = self.identity(described);
         let known = self
             .clusters
             .get_mut(&id)
@@ -345,16 +380,5 @@ impl Agent {
             skipped_updates_total: self.skipped_updates_total,
             last_error: self.last_error.to_string(),
         }
-    }
-}
-
-/// Cluster and node of an agent.
-fn identity(agent: &DescribeResponse) -> (ClusterId, Name) {
-    let node = limit::cut(&agent.node_name, limit::NAME);
-    let cluster = limit::cut(&agent.cluster_id, limit::NAME);
-    if cluster.is_empty() {
-        (format!("host:{node}").into(), node.into())
-    } else {
-        (cluster.into(), node.into())
     }
 }

@@ -141,7 +141,8 @@ fn profiles(selected: &Selected<'_>, limit: usize) -> Vec<String> {
         .collect();
     let more = selected.clusters.len().saturating_sub(limit);
     if more > 0 {
-        lines.push(format!("and {more} more clusters"));
+        let plural = if more == 1 { "" } else { "s" };
+        lines.push(format!("and {more} more cluster{plural}"));
     }
     lines
 }

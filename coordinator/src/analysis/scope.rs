@@ -140,7 +140,16 @@ impl<'c> Selected<'c> {
         coverage::with_checks(coverage, &self.current.not_assessed)
     }
 
-    /// `lab`, `3 clusters`, `node pve1`, `guest 101`.
+    /// Whether the label speaks of more than one.
+    pub(super) fn is_several(&self) -> bool {
+        match &self.part {
+            Part::All => self.clusters.len() > 1,
+            Part::Node { .. } => false,
+            Part::Guests { node, .. } => node.is_none(),
+        }
+    }
+
+    /// `lab`, `3 clusters`, `node pve1`, `guest 101`, `guests tagged web`.
     pub(super) fn label(&self) -> String {
         let view = self.view();
         match (&self.part, self.clusters.as_slice()) {

@@ -125,6 +125,11 @@ pub(super) fn headline(
     doubt: Option<String>,
 ) -> String {
     let label = selected.label();
+    let (is, has) = if selected.is_several() {
+        ("are", "have")
+    } else {
+        ("is", "has")
+    };
     let mut parts = Vec::new();
     match without_quorum(selected).as_slice() {
         [] => {}
@@ -145,12 +150,12 @@ pub(super) fn headline(
                 .join(" and ");
             if !counts.is_empty() {
                 let plural = if critical + warning == 1 { "" } else { "s" };
-                let has = if parts.is_empty() {
-                    format!("{label} has ")
+                let begin = if parts.is_empty() {
+                    format!("{label} {has} ")
                 } else {
                     String::new()
                 };
-                parts.push(format!("{has}{counts} finding{plural}"));
+                parts.push(format!("{begin}{counts} finding{plural}"));
             }
             let first = groups.first().and_then(Group::first);
             if let (Some(first), true) = (first, parts.len() == 1) {
@@ -164,7 +169,7 @@ pub(super) fn headline(
                 0 => "",
                 _ => " as far as it can be judged",
             };
-            parts.push(format!("{label} is healthy{rest}"));
+            parts.push(format!("{label} {is} healthy{rest}"));
             parts.extend(inventory::in_short(selected));
         }
         HealthState::Unknown => {

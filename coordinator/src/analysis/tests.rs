@@ -115,6 +115,24 @@ fn lost_quorum_is_said_before_its_finding_opens() {
 }
 
 #[test]
+fn several_clusters_are_spoken_of_in_the_plural() {
+    let mut view = fixture::healthy();
+    let mut second = view.clusters[0].clone();
+    second.id = "other".into();
+    second.nodes = 0..0;
+    second.guests = 0..0;
+    second.storages = 0..0;
+    view.clusters.push(second);
+    let mut current = with(view);
+    current.findings = vec![open("a.b", "guest/100", Severity::Warning)];
+    let headline = report(&current).headline;
+    assert!(
+        headline.starts_with("2 clusters have 1 warning finding;"),
+        "{headline}"
+    );
+}
+
+#[test]
 fn one_line_per_check_over_many_objects() {
     let mut current = current();
     current.findings = (0..12)

@@ -126,7 +126,8 @@ impl Agent {
     }
 
     pub(super) fn describe(&mut self, described: &DescribeResponse) {
-        self.is_pve_node = described.is_pve_node;
+        // A node stays one while its cluster file system is not mounted.
+        self.is_pve_node |= described.is_pve_node;
         let version = limit::cut(&described.agent_version, limit::NAME);
         if &*self.version != version {
             self.version = version.into();

@@ -256,6 +256,48 @@ fn connections_are_shown_as_they_are() {
     assert_eq!(connected, [false, true]);
 }
 
+fn places(store: &Store) -> Vec<(String, String, bool)> {
+    let agents = store.agents().into_iter();
+    agents
+        .map(|agent| (agent.cluster, agent.node, agent.is_pve_node))
+        .collect()
+}
+
+#[test]
+fn a_node_without_its_cluster_file_system_stays_in_its_cluster() {
+    let mut store = Store::default();
+    let known = Feed::new("c", "pve1");
+    store.connected(&known.described, "/run/a.sock", at(0));
+    let lost = Feed::new("", "pve1");
+    store.connected(&lost.described, "/run/a.sock", at(1));
+    assert_eq!(places(&store), [("c".to_owned(), "pve1".to_owned(), true)]);
+    assert!(store.agents()[0].connected);
+
+    // Of two clusters that have such a node, neither is meant for certain.
+    let namesake = Feed::new("d", "pve1");
+    store.connected(&namesake.described, "/run/b.sock", at(2));
+    store.connected(&lost.described, "/run/a.sock", at(3));
+    assert!(places(&store).contains(&("host:pve1".to_owned(), "pve1".to_owned(), false)));
+}
+
+#[test]
+fn a_machine_that_turns_out_to_be_a_node_is_one_machine() {
+    let mut store = Store::default();
+    let host = Feed::new("", "pve1");
+    let other = Feed::new("", "backup");
+    store.connected(&other.described, "/run/b.sock", at(0));
+    store.connected(&host.described, "/run/a.sock", at(0));
+    assert_eq!(store.agents().len(), 2);
+    let node = Feed::new("c", "pve1");
+    store.connected(&node.described, "/run/a.sock", at(1));
+    let clusters: Vec<String> = store
+        .agents()
+        .into_iter()
+        .map(|agent| agent.cluster)
+        .collect();
+    assert_eq!(clusters, ["c", "host:backup"]);
+}
+
 #[test]
 fn series_hold_what_checks_judge_and_nothing_twice() {
     let mut store = Store::default();
