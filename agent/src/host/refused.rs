@@ -2,8 +2,8 @@
 //!
 //! A tree of files cannot hold what is there and may not be read. A recording
 //! says so in `/.pvelens/refused.json`, an object from path to the name of the
-//! failure (`"permission_denied"`): reading it, listing it and following it fail
-//! like that. Whether it exists is asked of the tree alone: an empty file in its
+//! failure (`"permission_denied"`): reading it, listing it, following it and
+//! asking its size fail like that. Whether it exists is asked of the tree alone: an empty file in its
 //! place, also in that of a directory, is there and refused.
 
 use std::collections::BTreeMap;

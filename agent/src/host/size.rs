@@ -36,6 +36,7 @@ impl Host {
     /// When the mount point cannot be reached or the fixture is malformed.
     pub fn statvfs(&self, mount_point: &str) -> Result<Option<FilesystemSize>, SourceError> {
         if !self.is_live() {
+            self.recorded(mount_point, OFlags::PATH)?;
             return self.fixture_size(mount_point);
         }
         let directory = self.resolve(mount_point, OFlags::PATH)?;
