@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include_source_info(true)
         .open_files([
             "pvelens/agent/v1/agent.proto",
+            "pvelens/v1/admin.proto",
             "pvelens/v1/analysis.proto",
             "pvelens/v1/finding.proto",
             "pvelens/v1/fleet.proto",

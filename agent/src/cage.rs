@@ -26,6 +26,9 @@ pub const EXIT_STATUS: u8 = 75;
 
 /// What `InaccessiblePaths=` of the unit hides.
 const MASKED: &[&str] = &[
+    "/dev/shm",
+    "/dev/mqueue",
+    "/dev/hugepages",
     "/etc/pve/priv",
     "/etc/pve/local/priv",
     "/var/lib/pve-cluster",
@@ -33,6 +36,11 @@ const MASKED: &[&str] = &[
     "/etc/gshadow",
     "/etc/ssl/private",
     "/etc/subscription",
+    "/usr/bin",
+    "/usr/local",
+    "/usr/games",
+    "/usr/libexec",
+    "/opt",
 ];
 const CLUSTER_FILES: &str = "/etc/pve";
 /// Text about mounts, from the kernel: reading it touches none of them.
@@ -84,7 +92,7 @@ impl Cage {
     pub async fn check(&mut self) -> Option<Violation> {
         let host = Arc::clone(&self.host);
         let (mounts, masks) = tokio::join!(
-            self.mounts.run(DEADLINE, move || other_mount(&host)),
+            self.mounts.run(DEADLINE, move || compared(&host)),
             self.masks.run(DEADLINE, || unmasked(MASKED)),
         );
         let mounts = match mounts {
@@ -109,14 +117,14 @@ impl Cage {
     }
 }
 
-fn other_mount(host: &Host) -> Result<Option<Violation>, SourceError> {
+fn compared(host: &Host) -> Result<Option<Violation>, SourceError> {
     let ours = host.read(OUR_MOUNTS, MOUNTS_LIMIT)?;
     let nodes = host.read(NODE_MOUNTS, MOUNTS_LIMIT)?;
-    Ok(violation(&ours, &nodes))
+    Ok(other_mount(&ours, &nodes))
 }
 
-/// Compares `/etc/pve` in two mount tables.
-fn violation(ours: &str, nodes: &str) -> Option<Violation> {
+/// Compares `/etc/pve` in the mount table of an agent and in that of the node.
+pub(crate) fn other_mount(ours: &str, nodes: &str) -> Option<Violation> {
     let (ours, nodes) = (cluster_files(ours), cluster_files(nodes));
     (ours != nodes).then(|| Violation::OtherMount {
         ours: words(ours),
@@ -124,23 +132,44 @@ fn violation(ours: &str, nodes: &str) -> Option<Violation> {
     })
 }
 
-/// Device, type and source of what is mounted on `/etc/pve`. The table has the
-/// topmost mount of a point last. The kernel writes spaces in it as `\040`, so a
-/// line has no other words than these, and this point looks like itself
-/// (kernel `Documentation/filesystems/proc.rst`, 3.5).
+/// Device, type and source of what is seen at `/etc/pve`: the mount on which no
+/// other one lies. The last line is not always that one, since a mount that
+/// arrives from the node is put below what a mask holds. The kernel writes spaces
+/// as `\040`, so a line has no other words than these, and this point looks like
+/// itself (kernel `Documentation/filesystems/proc.rst`, 3.5).
 fn cluster_files(mountinfo: &str) -> Option<(&str, &str, &str)> {
-    mountinfo
+    let mounts: Vec<Mount<'_>> = mountinfo
         .lines()
-        .rev()
-        .filter_map(|line| {
-            let (mount, store) = line.split_once(" - ")?;
-            let mut mount = mount.split(' ').skip(2);
-            let (device, point) = (mount.next()?, mount.nth(1)?);
-            let mut store = store.split(' ');
-            let (kind, source) = (store.next()?, store.next()?);
-            (point == CLUSTER_FILES).then_some((device, kind, source))
+        .filter_map(Mount::parse)
+        .filter(|mount| mount.point == CLUSTER_FILES)
+        .collect();
+    let covers = |mount: &Mount<'_>| mounts.iter().any(|other| other.parent == mount.id);
+    let mut seen = mounts.iter().rev().filter(|mount| !covers(mount));
+    seen.next().map(|mount| mount.store)
+}
+
+/// A line of a mount table.
+struct Mount<'a> {
+    id: &'a str,
+    parent: &'a str,
+    point: &'a str,
+    /// Device, type and source.
+    store: (&'a str, &'a str, &'a str),
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (mount, store) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ');
+        let mut store = store.split(' ');
+        let (id, parent, device) = (mount.next()?, mount.next()?, mount.next()?);
+        Some(Self {
+            id,
+            parent,
+            point: mount.nth(1)?,
+            store: (device, store.next()?, store.next()?),
         })
-        .next()
+    }
 }
 
 fn words(mount: Option<(&str, &str, &str)>) -> String {
@@ -202,40 +231,53 @@ mod tests {
     #[test]
     fn the_same_cluster_file_system_or_none_is_right() {
         for mounts in [vec![], vec![pmxcfs(50)], vec![pmxcfs(50), pmxcfs(51)]] {
-            assert_eq!(violation(&table(&mounts), &table(&mounts)), None);
+            assert_eq!(other_mount(&table(&mounts), &table(&mounts)), None);
         }
         // A mask below it, and options that the sandbox changes, are of no matter.
         let masked = table(&[
             pmxcfs(50).replace("rw shared", "ro,nosuid master"),
             "60 40 0:22 /systemd/inaccessible/dir /etc/pve/priv ro - tmpfs tmpfs rw\n".to_owned(),
         ]);
-        assert_eq!(violation(&masked, &table(&[pmxcfs(50)])), None);
+        assert_eq!(other_mount(&masked, &table(&[pmxcfs(50)])), None);
+    }
+
+    #[test]
+    fn a_mount_that_arrives_below_a_masked_one_is_not_the_one_that_is_seen() {
+        // As seen on Debian 12 and 13: the new one comes last, and lies below.
+        let ours = table(&[
+            "450 500 0:50 / /etc/pve ro - fuse /dev/fuse rw\n".to_owned(),
+            "460 450 0:22 /systemd/inaccessible/dir /etc/pve/priv ro - tmpfs tmpfs rw\n".to_owned(),
+            "500 25 0:51 / /etc/pve rw - fuse /dev/fuse rw\n".to_owned(),
+        ]);
+        let nodes = table(&[pmxcfs(51)]);
+        assert!(other_mount(&ours, &nodes).is_some());
+        assert_eq!(other_mount(&nodes, &nodes), None);
     }
 
     #[test]
     fn a_cluster_file_system_that_was_mounted_anew_is_another_one() {
         let (old, new) = (table(&[pmxcfs(50)]), table(&[pmxcfs(51)]));
         assert_eq!(
-            violation(&old, &new).unwrap().to_string(),
+            other_mount(&old, &new).unwrap().to_string(),
             "/etc/pve is fuse 0:50 of /dev/fuse for this process and fuse 0:51 of /dev/fuse for the node: \
              it was mounted anew, and what is read here is not what the node has"
         );
-        assert!(violation(&old, ROOT).is_some());
-        assert!(violation(ROOT, &new).is_some());
+        assert!(other_mount(&old, ROOT).is_some());
+        assert!(other_mount(ROOT, &new).is_some());
     }
 
     #[test]
     fn the_last_mount_on_the_point_counts() {
         let stacked = table(&[pmxcfs(50), pmxcfs(51)]);
-        assert_eq!(violation(&stacked, &table(&[pmxcfs(51)])), None);
-        assert!(violation(&stacked, &table(&[pmxcfs(50)])).is_some());
+        assert_eq!(other_mount(&stacked, &table(&[pmxcfs(51)])), None);
+        assert!(other_mount(&stacked, &table(&[pmxcfs(50)])).is_some());
     }
 
     #[test]
     fn a_point_that_only_looks_alike_is_another_one() {
         for point in ["/etc/pve\\040", "/etc/pve/local", "/x/etc/pve"] {
             let mount = pmxcfs(50).replace("/etc/pve", point);
-            assert_eq!(violation(&table(&[mount]), ROOT), None, "{point}");
+            assert_eq!(other_mount(&table(&[mount]), ROOT), None, "{point}");
         }
     }
 
@@ -255,8 +297,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_compared(ours in "(\\PC{0,20}|4 2 0:5 / /etc/pve rw( [a-z]:1)? - fuse [a-z]|[ \n-]){0,6}", nodes in "\\PC{0,40}") {
-            prop_assert_eq!(violation(&ours, &ours), None);
-            drop(violation(&ours, &nodes));
+            prop_assert_eq!(other_mount(&ours, &ours), None);
+            drop(other_mount(&ours, &nodes));
         }
 
         #[test]
@@ -266,7 +308,7 @@ mod tests {
                 write!(text, "{}", pmxcfs(*minor)).unwrap();
             }
             let last = table(&[pmxcfs(minors[minors.len() - 1])]);
-            prop_assert_eq!(violation(&text, &last), None);
+            prop_assert_eq!(other_mount(&text, &last), None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line, and the only place that prints.
 //!
-//! Exit status: 0 fine, 1 the agent failed, 2 usage or settings, 3 some source
+//! Exit status: 0 fine, 1 the agent failed or has problems, 2 usage or settings, 3 some source
 //! could not be read, 75 the sandbox is broken and is to be built anew.
 
 use std::{
@@ -10,15 +10,20 @@ use std::{
     process::ExitCode,
 };
 
-use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use crate::{
+    config::{Config, ConfigError, DEFAULT_PATH},
+    probe::Kind,
+};
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod collect;
+mod doctor;
 mod json;
 mod link;
 mod log;
 mod oversee;
+mod probe;
 mod reads;
 mod run;
 mod socket;
@@ -29,11 +34,22 @@ const USAGE: u8 = 2;
 /// Some source could not be read.
 const INCOMPLETE: u8 = 3;
 
+/// What the manual page and `--help` say first.
+const ABOUT: &str = "\
+pvelens-agent reads a Proxmox VE node for pvelens(1): files in /proc, /sys, /run and /etc/pve. It \
+changes nothing, takes no lock, and opens neither keys nor /etc/pve/priv.
+
+A coordinator fetches the samples from a Unix socket. Until then they wait below /run; none is \
+written to a disk. `pvelens-agent reads` lists every path with its interval, and `pvelens-agent \
+collect --once` shows what this node would report, without a coordinator.";
+
 #[derive(Debug, Parser)]
 #[command(
     name = "pvelens-agent",
     version,
-    about = "Read-only agent of pvelens for one Proxmox VE node"
+    about = "Read-only agent of pvelens for one Proxmox VE node",
+    long_about = ABOUT,
+    after_help = "Exit status: 0 fine, 1 failed, 2 usage or settings, 3 some source could not be read"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -43,11 +59,35 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Sample this node and serve the samples on a Unix socket
+    ///
+    /// The package runs it as the unit `pvelens-agent.service`, in a sandbox without
+    /// capabilities, without network and with a read-only file system. SIGTERM and
+    /// SIGINT end it.
     Run(RunArguments),
     /// Read every source and print what it gave
+    ///
+    /// Each failure is shown with its path and its reason. What is printed is what a
+    /// coordinator would get: secrets are left out when the files are parsed.
     Collect(CollectArguments),
-    /// List every path that is read, how often and how long
+    /// List every path that is read, how often and how long, and every command of the probes
+    ///
+    /// To look at before the agent is trusted with a node. The list is the table
+    /// that the agent itself works through.
     Reads(OutputArguments),
+    /// Say what cannot be read, why, and what would mend it
+    #[command(
+        after_help = "Exit status: 0 no problem, 1 problems, 3 something could not be looked at"
+    )]
+    Doctor(DoctorArguments),
+    /// Look at the probes, which read what needs privileges
+    #[command(subcommand)]
+    Probe(probe::ProbeCommand),
+    /// Answer one request on standard input, as the units of the probes do
+    #[command(hide = true)]
+    AnswerProbe {
+        #[arg(value_enum)]
+        kind: Kind,
+    },
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -78,8 +118,17 @@ struct CollectArguments {
 }
 
 #[derive(Debug, Args)]
+struct DoctorArguments {
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+#[derive(Debug, Args)]
 struct OutputArguments {
-    #[arg(long, value_enum, default_value_t = Output::Text)]
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
 }
 
@@ -115,6 +164,19 @@ impl SettingsArguments {
             format!("settings in {}", file.display())
         })
     }
+
+    /// Where the settings come from.
+    fn origin(&self) -> String {
+        let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        if file.exists() {
+            plain(&file.display().to_string())
+        } else {
+            format!(
+                "{} is not there: defaults",
+                plain(&file.display().to_string())
+            )
+        }
+    }
 }
 
 /// The definition of the command line: manual pages and completions are made
@@ -132,6 +194,9 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Collect(arguments) => collect::collect(&arguments),
         Command::Reads(arguments) => reads::reads(arguments.output),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Probe(command) => probe::probe(&command),
+        Command::AnswerProbe { kind } => probe::answered(kind),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),
     };
     result.unwrap_or_else(|error| {
@@ -150,7 +215,11 @@ pub fn main() -> ExitCode {
 
 fn check(settings: &SettingsArguments) -> anyhow::Result<ExitCode> {
     let config = settings.load()?;
-    print(&toml::to_string(&config)?)?;
+    print(&format!(
+        "# {}\n{}",
+        settings.origin(),
+        toml::to_string(&config)?
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -43,6 +43,7 @@ pub use host_identity::{identify, is_pve_node};
 pub use run::Runner;
 pub(crate) use {
     config_versions::{NAME as CONFIG_VERSIONS, marks as config_marks},
+    filesystem::parse_mountinfo,
     run::caught,
 };
 

@@ -5,11 +5,13 @@
 //! `--output json` and the structured output of the MCP tool of the same
 //! question; `grpc` converts it and `render` turns it into text.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    finding::{Category, Finding, Lane, Severity},
+    finding::{Category, Finding, Lane, Severity, lifecycle::recheck::Rechecked},
+    grpc::Role,
     inventory::{
         AgentSummary, ClusterSummary, Coverage, GuestDetail, GuestSummary, NodeDetail, NodeSummary,
         StorageSummary,
@@ -20,6 +22,7 @@ pub(crate) mod finding;
 pub(crate) mod guest;
 mod inventory;
 mod page;
+mod recheck;
 pub(crate) mod select;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,6 +30,7 @@ pub(crate) mod tests;
 pub use finding::findings;
 pub use guest::{guest, guests};
 pub use inventory::{agents, cluster_status, node, nodes, storages};
+pub use recheck::{recheck, recheck_scope};
 
 /// Why a question has no answer. The text says how to ask instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +104,29 @@ pub struct Findings {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Agents {
     pub agents: Vec<AgentSummary>,
+}
+
+/// What became of findings that were checked again after a fix.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Recheck {
+    /// Resolved ones first, failing ones last; of these the worst first. The
+    /// totals count those that are too many to list.
+    pub findings: Vec<Rechecked>,
+    pub resolved: u32,
+    pub failing: u32,
+    /// Neither.
+    pub undecided: u32,
+    pub coverage: Coverage,
+}
+
+/// Who serves here, and what the client may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Access {
+    pub role: Role,
+    /// What may be called, sorted.
+    pub methods: Vec<String>,
+    pub version: String,
+    pub started_at: Timestamp,
 }
 
 /// Which guests to list; `None` and empty = all.

@@ -12,17 +12,21 @@ use std::{
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::untrusted;
+use crate::{log, untrusted};
 
+mod access;
 mod agents;
 mod client;
 mod config;
+pub(crate) mod doctor;
 mod findings;
 mod guests;
 mod health;
 mod inventory;
+mod log_level;
 mod mcp;
 mod output;
+mod recheck;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -35,12 +39,25 @@ const NOT_ASSESSED: u8 = 3;
 /// Longest message of an error.
 const MESSAGE_LIMIT: usize = 2000;
 
+/// What the manual page and `--help` say first.
+const ABOUT: &str = "\
+pvelens tells what is wrong with a Proxmox VE cluster, why, and what to do about it, and can never \
+change anything: fixes are text.
+
+On each node pvelens-agent(8) reads local files. The coordinator, `pvelens serve`, merges what the \
+agents read, runs deterministic checks and serves the result. All other commands are its clients: \
+they need no root, only membership in the group pvelens-users.
+
+What is missing or too old is never taken for healthy. Every answer says which nodes it covers, and \
+a state that could not be assessed has an exit status of its own.";
+
 #[derive(Debug, Parser)]
 #[command(
     name = "pvelens",
     version,
     about = "Read-only advisor for Proxmox VE clusters: what is wrong, why, and what to do",
-    after_help = "Exit status: 0 fine, 1 findings at or above --fail-on, 2 usage, 3 could not be assessed"
+    long_about = ABOUT,
+    after_help = "Exit status: 0 fine, 1 findings at or above --fail-on or failed, 2 usage or settings, 3 could not be assessed"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -50,27 +67,71 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the coordinator
+    ///
+    /// It follows the agents named in the settings, merges what they read into one
+    /// state, runs the checks on it, and serves gRPC and MCP on Unix sockets, and
+    /// MCP, metrics and readiness on a loopback address. The package runs it as the
+    /// unit `pvelens.service`; SIGTERM and SIGINT end it.
     Serve(serve::Serve),
     /// Connect an MCP client on standard input and output
+    ///
+    /// For MCP clients that start their server as a program. It only connects them
+    /// with the coordinator, which has the tools.
     Mcp(mcp::Mcp),
     /// Clusters at a glance
+    ///
+    /// Quorum, nodes, guests, storages and open findings of each cluster, and what
+    /// could not be seen.
     Status(inventory::Status),
     /// Nodes and how loaded they are
+    ///
+    /// CPU, memory, root file system and guests of each node. A node without an
+    /// agent shows what the cluster tells about it, with the age of the figures.
     Nodes(inventory::Nodes),
     /// One node with its disks, interfaces and file systems
+    ///
+    /// What is not known, because the node has no agent or a source could not be
+    /// read, is said so.
     Node(inventory::Node),
     /// VMs and containers
+    ///
+    /// State, CPU, memory and disk of each guest, on every node or only some.
     Guests(guests::Guests),
     /// One VM or container with its configuration and findings
+    ///
+    /// Secrets and cloud-init data of a guest are never collected, so they do not
+    /// show here either.
     Guest(guests::Guest),
     /// Storages and how full they are on each node
+    ///
+    /// A storage that is not active on a node has no size there; that is shown as
+    /// unknown, not as empty.
     Storage(inventory::Storage),
     /// What is wrong or could be better, worst first
+    ///
+    /// Each finding comes from a deterministic check and shows its evidence (value,
+    /// source and time), its cause if another finding is the cause, and a fix.
     Findings(findings::Findings),
+    /// Check again now and resolve what was fixed (for operators)
+    Recheck(recheck::Recheck),
     /// Report on what is broken or about to be
+    ///
+    /// One page at any size of cluster: the verdict, what to do first, what is wrong
+    /// and since when, and what could not be assessed. Advice on hardening and
+    /// hygiene is only counted; `pvelens findings --lane posture` shows it. The exit
+    /// status makes it fit for scripts and monitoring.
     Health(health::Health),
     /// The agents and what they deliver
+    ///
+    /// Which agents report, how fresh their samples are, which sources they could
+    /// not read, and how far their clocks are off.
     Agents(agents::Agents),
+    /// Say what keeps pvelens from working, why, and what would mend it
+    Doctor(doctor::Doctor),
+    /// Who is served here, and what you may do
+    Access(access::Access),
+    /// Show the log level of the coordinator, or change it for a while (for root)
+    LogLevel(log_level::LogLevel),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -127,7 +188,9 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            complain(&failure.to_string());
+            // A service that cannot start is an error in the journal.
+            let priority = if log::is_journal() { "<3>" } else { "" };
+            say(priority, &failure.to_string());
             ExitCode::from(failure.status())
         }
     }
@@ -137,6 +200,7 @@ fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(arguments) => arguments.run(),
         Command::Mcp(arguments) => arguments.run(),
+        Command::Doctor(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
         Command::Status(arguments) => client::run(arguments.run()),
         Command::Nodes(arguments) => client::run(arguments.run()),
@@ -146,7 +210,10 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Storage(arguments) => client::run(arguments.run()),
         Command::Findings(arguments) => client::run(arguments.run()),
         Command::Health(arguments) => client::run(arguments.run()),
+        Command::Recheck(arguments) => client::run(arguments.run()),
         Command::Agents(arguments) => client::run(arguments.run()),
+        Command::Access(arguments) => client::run(arguments.run()),
+        Command::LogLevel(arguments) => client::run(arguments.run()),
     }
 }
 
@@ -157,13 +224,19 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Says something beside the output. The text may come from a coordinator
-/// elsewhere, so nothing in it reaches the terminal as a command.
+/// Says something beside the output.
 fn complain(text: &str) {
+    say("", text);
+}
+
+/// The text may come from a coordinator elsewhere, so nothing in it reaches the
+/// terminal as a command.
+fn say(priority: &str, text: &str) {
     let lines: Vec<_> = text
         .lines()
         .map(|line| untrusted::line(line, MESSAGE_LIMIT))
         .collect();
+    let text = lines.join(&format!("\n{priority}"));
     // If even this cannot be written, there is nobody to tell.
-    drop(writeln!(io::stderr(), "pvelens: {}", lines.join("\n")));
+    drop(writeln!(io::stderr(), "{priority}pvelens: {text}"));
 }

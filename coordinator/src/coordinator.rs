@@ -12,8 +12,14 @@ use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
 use tokio::sync::watch;
 
 use crate::{
-    check::{self, Input, Params, VerdictCounts},
-    finding::{Finding, lifecycle::Lifecycle},
+    check::{self, CheckVerdicts, Input, Params, VerdictCounts},
+    finding::{
+        Finding,
+        lifecycle::{
+            Lifecycle,
+            recheck::{Rechecked, Scope},
+        },
+    },
     store::{AgentRecord, Appended, Store},
     view::{self, View},
 };
@@ -86,6 +92,25 @@ impl Coordinator {
 
     /// Builds the view as of `at`, runs every check, and publishes the result.
     pub fn evaluate(&self, at: Timestamp) -> Arc<Current> {
+        let judge = |lifecycle: &mut Lifecycle, input: &Input<'_>, results: &[CheckVerdicts]| {
+            (lifecycle.update(input, results), ())
+        };
+        self.evaluate_with(at, judge).0
+    }
+
+    /// As [`evaluate`](Self::evaluate), and resolves what no longer fails
+    /// without waiting. Also says what became of the findings in scope.
+    pub fn recheck(&self, at: Timestamp, scope: &Scope) -> (Arc<Current>, Vec<Rechecked>) {
+        self.evaluate_with(at, |lifecycle, input, results| {
+            lifecycle.recheck(input, results, scope)
+        })
+    }
+
+    fn evaluate_with<T>(
+        &self,
+        at: Timestamp,
+        judge: impl FnOnce(&mut Lifecycle, &Input<'_>, &[CheckVerdicts]) -> (Vec<Finding>, T),
+    ) -> (Arc<Current>, T) {
         let mut lifecycle = lock(&self.lifecycle);
         let store = lock(&self.store);
         let view = view::build(&store, at);
@@ -99,7 +124,7 @@ impl Coordinator {
             at,
         };
         let results = check::run_all(&input);
-        let findings = lifecycle.update(&input, &results);
+        let (findings, told) = judge(&mut lifecycle, &input, &results);
         let current = Arc::new(Current {
             verdicts: check::count(&results),
             not_assessed: check::not_assessed(&view, &results),
@@ -109,7 +134,7 @@ impl Coordinator {
             agents,
         });
         self.current.send_replace(Arc::clone(&current));
-        current
+        (current, told)
     }
 
     /// Publishes a hand-made state.

@@ -5,36 +5,48 @@
 //! turns what it gives into messages. Questions run outside the tasks that serve
 //! connections: a listing of many guests delays nobody, and a defect in one
 //! fails one call.
+//!
+//! Every socket serves the same services; what a client may call is a matter of
+//! the role that its socket gives, checked in one place before all of them.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use pvelens_proto::v1 as message;
 use tokio::{net::UnixListener, task};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status, server::NamedService, transport::Server};
 use tonic_health::ServingStatus;
+use tower::filter::FilterLayer;
 use tracing::{error, warn};
 
 use crate::{
     coordinator::{Coordinator, Current},
+    link::Clock,
+    log::Log,
     render::{self, Render},
 };
 
 mod accept;
+mod admin;
 mod analysis;
 mod convert;
 mod finding;
 mod fleet;
 mod inventory;
 mod request;
+mod role;
 mod status;
 #[cfg(test)]
 mod tests;
 
+pub use role::Role;
+
 use convert::Carries;
 use message::{
-    analysis_service_server::AnalysisServiceServer, finding_service_server::FindingServiceServer,
-    fleet_service_server::FleetServiceServer, inventory_service_server::InventoryServiceServer,
+    admin_service_server::AdminServiceServer, analysis_service_server::AnalysisServiceServer,
+    finding_service_server::FindingServiceServer, fleet_service_server::FleetServiceServer,
+    inventory_service_server::InventoryServiceServer,
 };
 
 /// Clients at a time; more of them wait.
@@ -51,24 +63,52 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(3);
 
 type Api = Arc<Coordinator>;
 
-/// Serves all services, health and reflection until `shutdown`.
+/// What the services of every socket work with.
+#[derive(Clone)]
+pub struct Backend {
+    pub coordinator: Arc<Coordinator>,
+    pub log: Arc<Log>,
+    pub clock: Clock,
+    pub started_at: Timestamp,
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend")
+            .field("started_at", &self.started_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves all services, health and reflection to clients of one role until
+/// `shutdown`.
 ///
 /// # Errors
 /// When the services cannot be described, or the socket fails.
 pub async fn serve(
-    coordinator: Arc<Coordinator>,
+    backend: Backend,
+    role: Role,
     listener: UnixListener,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let inventory = InventoryServiceServer::new(inventory::Service(Arc::clone(&coordinator)));
-    let findings = FindingServiceServer::new(finding::Service(Arc::clone(&coordinator)));
-    let analysis = AnalysisServiceServer::new(analysis::Service(Arc::clone(&coordinator)));
-    let fleet = FleetServiceServer::new(fleet::Service(coordinator));
+    let api = &backend.coordinator;
+    let inventory = InventoryServiceServer::new(inventory::Service(Arc::clone(api)));
+    let analysis = AnalysisServiceServer::new(analysis::Service(Arc::clone(api)));
+    let findings = FindingServiceServer::new(finding::Service {
+        backend: backend.clone(),
+        role,
+    });
+    let fleet = FleetServiceServer::new(fleet::Service {
+        backend: backend.clone(),
+        role,
+    });
+    let admin = AdminServiceServer::new(admin::Service { backend, role });
     let names = [
         name(&inventory),
         name(&findings),
         name(&analysis),
         name(&fleet),
+        name(&admin),
     ];
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in names {
@@ -82,10 +122,12 @@ pub async fn serve(
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .layer(FilterLayer::new(move |request| role::check(role, request)))
         .add_service(inventory)
         .add_service(findings)
         .add_service(analysis)
         .add_service(fleet)
+        .add_service(admin)
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(io::Error::other)?)
         .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
@@ -153,10 +195,22 @@ where
     A: Render,
     M: Carries<A>,
 {
-    let style = render.as_ref().map(request::style).transpose()?;
     let current = api.current();
+    work(render, move || question(&current)).await
+}
+
+/// Does something that takes a while and has an answer.
+async fn work<A, M>(
+    render: Option<message::RenderOptions>,
+    work: impl FnOnce() -> Result<A, Status> + Send + 'static,
+) -> Result<M, Status>
+where
+    A: Render,
+    M: Carries<A>,
+{
+    let style = render.as_ref().map(request::style).transpose()?;
     let answered = task::spawn_blocking(move || {
-        let answer = question(&current)?;
+        let answer = work()?;
         Ok(match style {
             Some(style) => M::rendered(render::render(&answer, &style), answer),
             None => M::structured(answer),

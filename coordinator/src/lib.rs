@@ -14,6 +14,7 @@ pub mod history;
 pub mod http;
 pub mod inventory;
 pub mod link;
+pub mod log;
 pub mod mcp;
 pub mod render;
 pub mod report;

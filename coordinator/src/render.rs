@@ -9,6 +9,8 @@ use serde::Serialize;
 mod block;
 mod cell;
 mod cluster;
+mod coordinator;
+mod doctor;
 mod finding;
 mod guest;
 mod markdown;

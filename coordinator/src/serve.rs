@@ -11,19 +11,25 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Agents, Config, Evaluation},
+    config::{Agents, Config},
     coordinator::Coordinator,
+    grpc::Backend,
     link::{self, Clock},
+    log::Log,
 };
 
+mod handover;
+mod manager;
 mod socket;
 mod surfaces;
 #[cfg(test)]
 mod tests;
 
+pub use handover::{Handover, HandoverError};
 pub use socket::SocketError;
-pub use surfaces::{MCP_SOCKET, READ_SOCKET};
+pub use surfaces::{ADMIN_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
 
+use manager::Manager;
 use surfaces::Surfaces;
 
 /// Why the coordinator cannot start, or had to stop.
@@ -54,46 +60,39 @@ pub struct Server {
 }
 
 /// Serves until `shutdown`, and returns when everything has ended and the
-/// sockets are removed.
+/// sockets that are ours are removed.
 ///
 /// # Errors
 /// When a socket cannot be bound, or serving fails.
 pub async fn serve(
     config: Config,
+    handover: Option<Handover>,
+    log: Arc<Log>,
     clock: Clock,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    Server::bind(config).await?.run(clock, shutdown).await
+    let coordinator = Arc::new(Coordinator::new(config.params()));
+    Server::bind(coordinator, config, handover)
+        .await?
+        .run(log, clock, shutdown)
+        .await
 }
 
 impl Server {
-    /// Binds the sockets of a new coordinator.
+    /// Takes the sockets that were handed over, or binds them.
     ///
     /// # Errors
-    /// When another one serves there, or a socket cannot be made.
-    pub async fn bind(config: Config) -> Result<Self, ServeError> {
-        let coordinator = Arc::new(Coordinator::new(config.params()));
-        Self::bind_for(coordinator, config).await
-    }
-
-    /// As [`bind`](Self::bind), for a coordinator that already knows something.
-    ///
-    /// # Errors
-    /// As [`bind`](Self::bind).
-    pub async fn bind_for(
+    /// When another coordinator serves there, or a socket cannot be made.
+    pub async fn bind(
         coordinator: Arc<Coordinator>,
         config: Config,
+        handover: Option<Handover>,
     ) -> Result<Self, ServeError> {
         Ok(Self {
-            surfaces: Surfaces::bind(&config).await?,
+            surfaces: Surfaces::bind(&config, handover).await?,
             coordinator,
             config,
         })
-    }
-
-    #[must_use]
-    pub fn coordinator(&self) -> Arc<Coordinator> {
-        Arc::clone(&self.coordinator)
     }
 
     /// Where HTTP is served, when it is: the port may have been left to the
@@ -107,22 +106,40 @@ impl Server {
     ///
     /// # Errors
     /// When serving fails.
-    pub async fn run(self, clock: Clock, shutdown: CancellationToken) -> Result<(), ServeError> {
+    pub async fn run(
+        self,
+        log: Arc<Log>,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
         let Self {
             coordinator,
             config,
             surfaces,
         } = self;
+        let manager = Arc::new(Manager::of_process());
+        let backend = Backend {
+            coordinator: Arc::clone(&coordinator),
+            log,
+            clock: Arc::clone(&clock),
+            started_at: clock(),
+        };
         let news = Arc::new(Notify::new());
         // The first client shall not see a state of the year 1970.
         evaluate(&coordinator, &clock).await;
         let tasks = TaskTracker::new();
-        tasks.spawn(shutdown.clone().run_until_cancelled_owned(evaluate_on_news(
-            Arc::clone(&coordinator),
-            Arc::clone(&clock),
-            Arc::clone(&news),
-            config.evaluation.clone(),
-        )));
+        let evaluations = Evaluations {
+            coordinator: Arc::clone(&coordinator),
+            clock: Arc::clone(&clock),
+            news: Arc::clone(&news),
+            intervals: manager.intervals(&config.evaluation),
+            manager: Arc::clone(&manager),
+        };
+        tasks.spawn(
+            shutdown
+                .clone()
+                .run_until_cancelled_owned(evaluations.on_news()),
+        );
         let links = Links {
             coordinator: Arc::clone(&coordinator),
             clock,
@@ -135,7 +152,19 @@ impl Server {
                 .clone()
                 .run_until_cancelled_owned(follow_agents(links, config.agents.clone())),
         );
-        let result = surfaces.serve(&coordinator, &shutdown).await;
+        let serving = surfaces.serve(&backend, &shutdown);
+        manager.ready();
+        tasks.spawn(
+            shutdown
+                .clone()
+                .run_until_cancelled_owned(Arc::clone(&manager).tell_status(coordinator)),
+        );
+        let end = shutdown.clone().cancelled_owned();
+        tasks.spawn(async move {
+            end.await;
+            manager.stopping();
+        });
+        let result = serving.ended().await;
         // Surfaces end at shutdown or with a failure; either way the rest does.
         shutdown.cancel();
         tasks.close();
@@ -196,20 +225,29 @@ async fn follow_agents(links: Links, agents: Agents) {
     }
 }
 
-/// Evaluates after news, but not too often, and without news now and then: time
-/// alone makes facts old.
-async fn evaluate_on_news(
+/// What repeated evaluations need.
+struct Evaluations {
     coordinator: Arc<Coordinator>,
     clock: Clock,
     news: Arc<Notify>,
-    intervals: Evaluation,
-) {
-    let rest = intervals.maximum().saturating_sub(intervals.minimum());
-    loop {
-        sleep(intervals.minimum()).await;
-        // Either way it is time.
-        timeout(rest, news.notified()).await.unwrap_or(());
-        evaluate(&coordinator, &clock).await;
+    /// The shortest and the longest time between two.
+    intervals: (Duration, Duration),
+    manager: Arc<Manager>,
+}
+
+impl Evaluations {
+    /// Evaluates after news, but not too often, and without news now and then:
+    /// time alone makes facts old.
+    async fn on_news(self) {
+        let (minimum, maximum) = self.intervals;
+        let rest = maximum.saturating_sub(minimum);
+        loop {
+            sleep(minimum).await;
+            // Either way it is time.
+            timeout(rest, self.news.notified()).await.unwrap_or(());
+            evaluate(&self.coordinator, &self.clock).await;
+            self.manager.turned();
+        }
     }
 }
 

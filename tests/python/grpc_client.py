@@ -1,6 +1,7 @@
-"""A client in another language: lists and analyses over gRPC reflection.
+"""A client in another language: lists and analyses over gRPC reflection, and
+does what the role of a socket allows.
 
-Usage: grpc_client.py SOCKET
+Usage: grpc_client.py READ_SOCKET OPERATE_SOCKET
 
 Builds every message from what the coordinator says of itself, so nothing here
 is generated and nothing has to be kept in step. Prints one line; exits non-zero
@@ -19,6 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 DEADLINE_SECONDS = 30
 SERVICES = {
     "grpc.health.v1.Health",
+    "pvelens.v1.AdminService",
     "pvelens.v1.AnalysisService",
     "pvelens.v1.FindingService",
     "pvelens.v1.FleetService",
@@ -142,8 +144,50 @@ def check(client):
     )
 
 
+RECHECK = "pvelens.v1.FindingService/Recheck"
+SET_LOG_LEVEL = "pvelens.v1.AdminService/SetLogLevel"
+READER, OPERATOR = 1, 2
+
+
+def access(client, role):
+    """What a connection says that it may do."""
+    answer = client.call("pvelens.v1.FleetService", "GetAccess")
+    assert answer.role == role, f"access: {answer}"
+    assert answer.coordinator_version and answer.started_at.seconds > 0, f"access: {answer}"
+    return set(answer.methods)
+
+
+def refused(client, method, socket, **fields):
+    """A call that needs the role of another socket."""
+    try:
+        client.call(*method.split("/"), **fields)
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.PERMISSION_DENIED, error
+        info = client.error_info(error)
+        assert (info.reason, info.domain) == ("ROLE_TOO_LOW", "pvelens"), info
+        assert socket in info.metadata["hint"], info
+    else:
+        raise AssertionError(f"{method} was allowed")
+
+
+def check_roles(reader, operator):
+    """Each socket gives its role, and no more."""
+    assert RECHECK not in access(reader, READER)
+    refused(reader, RECHECK, "operate.sock")
+    refused(reader, SET_LOG_LEVEL, "admin.sock", level=4, revert_after_seconds=60)
+
+    assert RECHECK in access(operator, OPERATOR)
+    refused(operator, SET_LOG_LEVEL, "admin.sock", level=4, revert_after_seconds=60)
+    rechecked = operator.call(*RECHECK.split("/"))
+    assert rechecked.coverage.at.seconds > 0, f"recheck: {rechecked}"
+    outcomes = [finding.outcome for finding in rechecked.findings]
+    total = rechecked.resolved_total + rechecked.failing_total + rechecked.undecided_total
+    assert total >= len(outcomes) and 0 not in outcomes, f"recheck: {outcomes}"
+    return f"{rechecked.resolved_total} resolved, {rechecked.failing_total} still fail"
+
+
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
     options = [
@@ -153,8 +197,12 @@ def main():
         ("grpc.max_receive_message_length", LIMIT_BYTES),
     ]
     try:
-        with grpc.insecure_channel(f"unix:{sys.argv[1]}", options=options) as channel:
-            print("gRPC:", check(Client(channel)))
+        with (
+            grpc.insecure_channel(f"unix:{sys.argv[1]}", options=options) as reader,
+            grpc.insecure_channel(f"unix:{sys.argv[2]}", options=options) as operator,
+        ):
+            print("gRPC:", check(Client(reader)))
+            print("roles:", check_roles(Client(reader), Client(operator)))
     except (AssertionError, grpc.RpcError, KeyError) as error:
         print(f"gRPC: {error}", file=sys.stderr)
         return 1

@@ -1,8 +1,12 @@
 //! Simulated nodes, faults with labels, scenarios, and the runner that puts
-//! them through the real agent and coordinator.
+//! them through the real agent and coordinator; the manual and the licences
+//! of the packages.
 
 pub mod demo;
 pub mod eval;
+pub mod inmate;
+pub mod licences;
+pub mod manual;
 pub mod run;
 pub mod scenario;
 pub mod score;

@@ -13,6 +13,7 @@ use crate::{
 use anyhow::Context;
 use pvelens_proto::agent::v1::{FailureKind, HostIdentity, Sample, SourceFailure, sample::Payload};
 use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
 
 use super::{CollectArguments, INCOMPLETE, Output, json::Writer, plain, print, summary};
 
@@ -32,19 +33,23 @@ pub(super) fn collect(arguments: &CollectArguments) -> anyhow::Result<ExitCode> 
 }
 
 /// One after the other, each with its deadline.
-fn sampled(host: Host) -> anyhow::Result<Vec<Sample>> {
+pub(super) fn sampled(host: Host) -> anyhow::Result<Vec<Sample>> {
     let host = Arc::new(host);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .context("starting the runtime")?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let mut samples = Vec::new();
         for collector in COLLECTORS {
             samples.push(Runner::new(*collector).run(&host).await);
         }
         Ok(samples)
     })
+}
+
+/// One thread is enough to wait on.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")
 }
 
 fn identity(samples: &[Sample]) -> Option<&HostIdentity> {

@@ -3,10 +3,20 @@
 //! Everything here follows the ticks of the sampling loop: when that is stuck,
 //! the watchdog hears nothing and systemd starts the agent anew.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tracing::debug;
 
@@ -47,17 +57,16 @@ impl Overseer {
                     continue;
                 }
             }
-            let status = NotifyState::Status(&self.status(newest)).to_string();
-            let mut states = vec![NotifyState::Watchdog, NotifyState::Custom(&status)];
-            if !std::mem::replace(&mut ready, true) {
-                states.push(NotifyState::Ready);
-            }
-            self.systemd.notify(&states).await;
             if let Some(cage) = &mut self.cage
                 && let Some(violation) = cage.check().await
             {
                 return violation;
             }
+            let mut message = format!("WATCHDOG=1\nSTATUS={}\n", self.status(newest));
+            if !std::mem::replace(&mut ready, true) {
+                message.push_str("READY=1\n");
+            }
+            self.systemd.tell(message).await;
         }
     }
 
@@ -76,6 +85,9 @@ impl Overseer {
 }
 
 /// The service manager, if one started this process and wants to be told.
+///
+/// Messages are sent without connecting, which the sandbox refuses; the crate
+/// `sd-notify` connects (`sd_notify(3)` leaves it open).
 pub(super) struct Systemd(SingleFlight);
 
 impl Systemd {
@@ -83,20 +95,59 @@ impl Systemd {
         Self(SingleFlight::new("notify"))
     }
 
-    pub(super) async fn notify(&self, states: &[NotifyState<'_>]) {
-        let states: Vec<String> = states.iter().map(ToString::to_string).collect();
-        let send = move || {
-            let states: Vec<NotifyState<'_>> = states
-                .iter()
-                .map(|state| NotifyState::Custom(state))
-                .collect();
-            sd_notify::notify(&states)
+    /// Sends assignments, one in a line.
+    pub(super) async fn tell(&self, message: String) {
+        let Some(socket) = env::var_os("NOTIFY_SOCKET") else {
+            return;
         };
-        match self.0.run(NOTIFY_DEADLINE, send).await {
+        let sent = move || send(&socket, &message);
+        match self.0.run(NOTIFY_DEADLINE, sent).await {
             Ok(Ok(())) => {}
             // Its own watchdog is what reports this.
             Ok(Err(error)) => debug!(%error, "systemd was not told"),
             Err(error) => debug!(%error, "systemd was not told"),
         }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the socket on which systemd waits for word of its own child"
+)]
+fn send(socket: &OsStr, message: &str) -> io::Result<()> {
+    let sender = UnixDatagram::unbound()?;
+    match socket.as_encoded_bytes().strip_prefix(b"@") {
+        Some(name) => {
+            let address = SocketAddr::from_abstract_name(name)?;
+            sender.send_to_addr(message.as_bytes(), &address)
+        }
+        None => sender.send_to(message.as_bytes(), Path::new(socket)),
+    }
+    .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn systemd_is_told_without_a_connection() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("notify");
+        let receiver = UnixDatagram::bind(&path).unwrap();
+        send(path.as_os_str(), "READY=1\n").unwrap();
+        let mut buffer = [0; 64];
+        let length = receiver.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"READY=1\n");
+
+        let name = format!("pvelens-test-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name.as_bytes()).unwrap();
+        let receiver = UnixDatagram::bind_addr(&address).unwrap();
+        send(OsStr::new(&format!("@{name}")), "WATCHDOG=1\n").unwrap();
+        let length = receiver.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"WATCHDOG=1\n");
+        assert!(send(&directory.path().join("none").into_os_string(), "x").is_err());
     }
 }

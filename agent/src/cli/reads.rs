@@ -1,23 +1,30 @@
-//! `reads`: what the agent opens, for whoever must allow it.
+//! `reads`: what the agent opens and the probes run, for whoever must allow it.
 
 use std::{
     fmt::{self, Write},
+    path::Path,
     process::ExitCode,
     time::Duration,
 };
 
-use crate::collector::{COLLECTORS, Collector};
+use crate::{
+    collector::{COLLECTORS, Collector},
+    host::Host,
+};
+use anyhow::Context;
 use pvelens_proto::agent::v1::CollectionClass;
 use serde_json::{Value, json};
 
-use super::{Output, print};
+use super::{Output, print, probe};
 
 pub(super) fn reads(output: Output) -> anyhow::Result<ExitCode> {
+    let host = Host::open(Path::new("/")).context("opening the root")?;
     match output {
-        Output::Text => print(&text()?)?,
+        Output::Text => print(&format!("{}\n{}", text()?, probe::text(&host)?))?,
         Output::Json => {
             let collectors: Vec<Value> = COLLECTORS.iter().map(object).collect();
-            print(&format!("{:#}\n", json!({ "collectors": collectors })))?;
+            let object = json!({ "collectors": collectors, "probes": probe::objects(&host) });
+            print(&format!("{object:#}\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

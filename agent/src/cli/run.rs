@@ -13,7 +13,6 @@ use crate::{
 };
 use anyhow::Context;
 use listenfd::ListenFd;
-use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::timeout,
@@ -107,7 +106,7 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
             ExitCode::SUCCESS
         }
     };
-    overseer.systemd.notify(&[NotifyState::Stopping]).await;
+    overseer.systemd.tell("STOPPING=1\n".to_owned()).await;
     shutdown.cancel();
     match timeout(GRACE, served).await {
         Ok(result) => result.context("the service ended")?,

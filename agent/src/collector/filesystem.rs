@@ -83,7 +83,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
 /// `36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
 /// (kernel `Documentation/filesystems/proc.rst`, 3.5). Later mounts hide earlier
 /// ones on the same point.
-fn parse_mountinfo(text: &str) -> Result<Vec<Filesystem>, FormatError> {
+pub(crate) fn parse_mountinfo(text: &str) -> Result<Vec<Filesystem>, FormatError> {
     let malformed = || FormatError::malformed("not a mount table");
     let mut mounts = Vec::new();
     for line in whole_lines(text)?.lines() {

@@ -9,9 +9,10 @@ use std::{
 use clap::Args;
 use tokio::{net::UnixStream, runtime::Runtime, time::timeout};
 use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt;
 
 use super::{Failure, output::OutputArguments};
-use crate::link;
+use crate::{grpc::Role, link};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The coordinator's own deadline comes first, when it lives.
@@ -21,6 +22,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(3);
 const PING_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 
+/// How readers reach the coordinator.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
     /// Socket of the coordinator
@@ -29,6 +31,36 @@ pub(super) struct Connection {
         value_name = "PATH",
         env = "PVELENS_SOCKET",
         default_value = "/run/pvelens/read.sock"
+    )]
+    socket: PathBuf,
+    #[command(flatten)]
+    pub(super) output: OutputArguments,
+}
+
+/// How operators reach it.
+#[derive(Debug, Args)]
+pub(super) struct Operating {
+    /// Socket of the coordinator
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PVELENS_OPERATE_SOCKET",
+        default_value = "/run/pvelens/operate.sock"
+    )]
+    socket: PathBuf,
+    #[command(flatten)]
+    pub(super) output: OutputArguments,
+}
+
+/// How administrators reach it.
+#[derive(Debug, Args)]
+pub(super) struct Administering {
+    /// Socket of the coordinator
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PVELENS_ADMIN_SOCKET",
+        default_value = "/run/pvelens/admin.sock"
     )]
     socket: PathBuf,
     #[command(flatten)]
@@ -51,25 +83,46 @@ pub(super) struct Reading {
 }
 
 impl Connection {
+    pub(super) fn to(socket: PathBuf, output: OutputArguments) -> Self {
+        Self { socket, output }
+    }
+
     pub(super) async fn open(&self) -> Result<Channel, Failure> {
-        let opening = async {
-            let stream = UnixStream::connect(&self.socket)
-                .await
-                .map_err(|error| unreachable(&self.socket, &error))?;
-            let endpoint = link::endpoint()
-                .http2_keep_alive_interval(PING_INTERVAL)
-                .keep_alive_timeout(PING_DEADLINE);
-            link::channel(endpoint, stream)
-                .await
-                .map_err(|_| foreign(&self.socket))
-        };
-        timeout(CONNECT_DEADLINE, opening)
-            .await
-            .unwrap_or_else(|_| Err(foreign(&self.socket)))
+        open(&self.socket, Role::Reader).await
     }
 }
 
-/// Runs a reading command to its end.
+impl Operating {
+    pub(super) async fn open(&self) -> Result<Channel, Failure> {
+        open(&self.socket, Role::Operator).await
+    }
+}
+
+impl Administering {
+    pub(super) async fn open(&self) -> Result<Channel, Failure> {
+        open(&self.socket, Role::Admin).await
+    }
+}
+
+/// Connects to the socket of a role.
+async fn open(socket: &Path, role: Role) -> Result<Channel, Failure> {
+    let opening = async {
+        let stream = UnixStream::connect(socket)
+            .await
+            .map_err(|error| unreachable(socket, role, &error))?;
+        let endpoint = link::endpoint()
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_DEADLINE);
+        link::channel(endpoint, stream)
+            .await
+            .map_err(|_| foreign(socket, role))
+    };
+    timeout(CONNECT_DEADLINE, opening)
+        .await
+        .unwrap_or_else(|_| Err(foreign(socket, role)))
+}
+
+/// Runs a command that asks the coordinator to its end.
 pub(super) fn run(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     runtime()?.block_on(async {
         timeout(DEADLINE, command).await.unwrap_or_else(|_| {
@@ -89,25 +142,24 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
         .map_err(|error| Failure::NotAssessed(format!("starting: {error}")))
 }
 
-fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+fn unreachable(socket: &Path, role: Role, error: &io::Error) -> Failure {
     let socket = socket.display();
     Failure::NotAssessed(match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             format!("the coordinator does not answer at {socket}; is `pvelens serve` running?")
         }
-        io::ErrorKind::PermissionDenied => format!(
-            "you may not use {socket}; become a member of the group it belongs to, by default \
-             pvelens-users, and log in again"
-        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("you may not use {socket}; {}", role.how_to_get())
+        }
         _ => format!("connecting to the coordinator at {socket}: {error}"),
     })
 }
 
-fn foreign(socket: &Path) -> Failure {
+fn foreign(socket: &Path, role: Role) -> Failure {
     Failure::NotAssessed(format!(
-        "what answers at {} is not a coordinator, or it hangs; --socket takes the path of \
-         read.sock",
-        socket.display()
+        "what answers at {} is not a coordinator, or it hangs; --socket takes the path of {}",
+        socket.display(),
+        role.socket()
     ))
 }
 
@@ -116,17 +168,27 @@ pub(super) fn refused(status: &Status) -> Failure {
     let text = status.message().to_owned();
     match status.code() {
         Code::NotFound | Code::InvalidArgument => Failure::Usage(text),
+        Code::PermissionDenied => Failure::Usage(match hint(status) {
+            Some(hint) => format!("{text}; {hint}"),
+            None => text,
+        }),
         Code::Unimplemented => Failure::NotAssessed(
             "the coordinator does not know this question; is it of an older version?".to_owned(),
         ),
         Code::Unavailable => Failure::NotAssessed(
             "the coordinator ended the connection or hangs; is it being restarted, and is the \
-             path that of read.sock?"
+             path that of a gRPC socket, not of mcp.sock?"
                 .to_owned(),
         ),
         code if text.is_empty() => Failure::NotAssessed(format!("the coordinator: {code}")),
         _ => Failure::NotAssessed(format!("the coordinator: {text}")),
     }
+}
+
+/// How to go on, in the coordinator's words.
+fn hint(status: &Status) -> Option<String> {
+    let details = status.get_error_details();
+    details.error_info()?.metadata.get("hint").cloned()
 }
 
 #[cfg(test)]
@@ -136,12 +198,15 @@ mod tests {
     #[test]
     fn what_to_do_about_an_unreachable_coordinator_is_said() {
         let socket = Path::new("/run/pvelens/read.sock");
-        for (kind, part) in [
-            (io::ErrorKind::NotFound, "is `pvelens serve` running?"),
-            (io::ErrorKind::ConnectionRefused, "does not answer at /run"),
-            (io::ErrorKind::PermissionDenied, "pvelens-users"),
+        use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+        for (role, kind, part) in [
+            (Role::Reader, NotFound, "is `pvelens serve` running?"),
+            (Role::Reader, ConnectionRefused, "does not answer at /run"),
+            (Role::Reader, PermissionDenied, "pvelens-users"),
+            (Role::Operator, PermissionDenied, "pvelens-operators"),
+            (Role::Admin, PermissionDenied, "only root"),
         ] {
-            let failure = unreachable(socket, &kind.into());
+            let failure = unreachable(socket, role, &kind.into());
             assert!(failure.to_string().contains(part), "{failure}");
             assert_eq!(failure.status(), super::super::NOT_ASSESSED);
         }

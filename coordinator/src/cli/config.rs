@@ -7,8 +7,8 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, print};
-use crate::config;
+use super::{Failure, MESSAGE_LIMIT, print};
+use crate::{config, untrusted};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
@@ -27,9 +27,16 @@ impl Config {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let Self::Check(Check { file }) = self;
         let config = load(file.as_deref())?;
+        let path = file.as_deref().unwrap_or(Path::new(config::DEFAULT_PATH));
+        let origin = untrusted::line(&path.to_string_lossy(), MESSAGE_LIMIT).into_owned();
+        let missing = if path.exists() {
+            ""
+        } else {
+            " is not there: defaults"
+        };
         // Settings are strings, numbers, lists and tables, all of which TOML has.
         let shown = toml::to_string(&config).map_err(|error| Failure::Usage(error.to_string()))?;
-        print(&shown)?;
+        print(&format!("# {origin}{missing}\n{shown}"))?;
         Ok(0)
     }
 }

@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug, Args)]
 pub(super) struct Health {
     /// Exit with 1 at open findings of at least this severity
-    #[arg(long, value_enum, default_value_t = FailOn::Warning)]
+    #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY")]
     fail_on: FailOn,
     /// Every finding with its evidence and fix, not one page
     #[arg(long)]

@@ -9,6 +9,8 @@ use std::{
 use clap::{Args, ValueEnum};
 use pvelens_proto::v1::{RenderFormat, RenderOptions};
 
+use crate::render::{Format, Style};
+
 #[derive(Debug, Args)]
 pub(super) struct OutputArguments {
     /// Form of the output
@@ -27,6 +29,22 @@ pub(super) enum Output {
 }
 
 impl OutputArguments {
+    /// As [`render`](Self::render), for what is laid out here.
+    pub(super) fn style(&self) -> Style {
+        let options = self.render();
+        Style {
+            format: match self.output {
+                Output::Text => Format::Text,
+                Output::Json => Format::Json,
+                Output::Markdown => Format::Markdown,
+            },
+            width: u16::try_from(options.width_columns)
+                .ok()
+                .filter(|width| *width > 0),
+            color: options.color,
+        }
+    }
+
     /// What to ask the coordinator for, given where standard output goes.
     pub(super) fn render(&self) -> RenderOptions {
         let terminal = io::stdout().is_terminal();

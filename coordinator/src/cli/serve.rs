@@ -7,10 +7,13 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 use super::{Failure, config};
-use crate::{link::Clock, serve};
+use crate::{
+    link::Clock,
+    log::Log,
+    serve::{self, Handover},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -22,15 +25,11 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let config = config::load(self.config.as_deref())?;
-        // The level was checked with the other settings. Libraries report every
-        // connection at `info`, with words of the client's choosing.
-        let filter = format!("{},rmcp=warn,h2=warn,hyper=warn", config.log.level);
-        tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(filter))
-            .with_writer(io::stderr)
-            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-            .init();
+        // Before there are other threads. Starting again does not mend this.
+        let handover = Handover::take()
+            .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
         let failed = |error: anyhow::Error| Failure::Failed(format!("{error:#}"));
+        let log = Log::start(config.log.level).map_err(|error| failed(error.into()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -38,7 +37,7 @@ impl Serve {
         runtime.block_on(async {
             let shutdown = CancellationToken::new();
             end_at_signals(shutdown.clone()).map_err(|error| failed(error.into()))?;
-            serve::serve(config, clock(), shutdown)
+            serve::serve(config, handover, log, clock(), shutdown)
                 .await
                 .map_err(|error| failed(error.into()))
         })?;

@@ -1,4 +1,3 @@
-use clap::CommandFactory;
 use pvelens_proto::v1::HealthState;
 
 use super::{health::FailOn, *};
@@ -21,8 +20,14 @@ fn commands_are_understood() {
         "storage",
         "findings --severity warning --category backup --lane posture --all",
         "health --fail-on critical --full --guest 104",
+        "recheck",
+        "recheck storage.pool.space --subject storage/nas --cluster lab --output json",
         "agents",
+        "access --output json",
+        "log-level",
+        "log-level debug --for 90s --socket /run/x.sock",
         "config check pvelens.toml",
+        "doctor --output json --socket /run/x.sock --config x.toml",
     ] {
         let words = std::iter::once("pvelens").chain(line.split(' '));
         let parsed = Arguments::try_parse_from(words);
@@ -39,6 +44,11 @@ fn wrong_usage_has_its_status() {
         "guests --limit 0",
         "health --fail-on info",
         "findings --lane other",
+        "log-level loud",
+        "log-level debug --for 10",
+        "log-level debug --for 30s",
+        "log-level debug --for 25h",
+        "log-level --for 10m",
     ] {
         let words = std::iter::once("pvelens").chain(line.split_whitespace());
         let error = Arguments::try_parse_from(words).unwrap_err();

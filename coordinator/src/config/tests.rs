@@ -63,7 +63,7 @@ fn an_unknown_key_is_an_error_with_its_place_and_a_suggestion() {
 fn a_wrong_value_is_named_with_its_place() {
     for (text, part) in [
         ("[log]\nlevel = 7\n", "line 2, column 9"),
-        ("[log]\nlevel = \"loud\"\n", "error, warn"),
+        ("[log]\nlevel = \"loud\"\n", "`error`, `warn`"),
         ("[http]\nlisten = \"here\"\n", "line 2"),
         ("[agents]\nsockets = [\"local.sock\"]\n", "absolute"),
         ("[agents]\nrescan_seconds = 0\n", "from 1 to 3600"),

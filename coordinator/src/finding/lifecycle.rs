@@ -13,11 +13,12 @@ use jiff::Timestamp;
 use super::{Finding, FindingState, cause, order};
 use crate::{
     check::{Check, CheckVerdicts, Failure, Input, Outcome, params},
-    view::{ClusterId, ClusterIndex, Subject},
+    view::{ClusterId, ClusterIndex, Subject, View},
 };
 
 mod build;
 mod entry;
+pub mod recheck;
 
 use entry::{Entry, Step};
 
@@ -43,6 +44,11 @@ impl Lifecycle {
     /// Applies the verdicts of one evaluation; returns what is pending or open,
     /// worst first, consequences after their cause.
     pub fn update(&mut self, input: &Input<'_>, results: &[CheckVerdicts]) -> Vec<Finding> {
+        self.apply(input, results);
+        self.shown(input.view)
+    }
+
+    fn apply(&mut self, input: &Input<'_>, results: &[CheckVerdicts]) {
         let profiles: Profiles = input
             .view
             .clusters()
@@ -62,12 +68,15 @@ impl Lifecycle {
             }
         }
         self.settle(input, results);
+    }
+
+    fn shown(&self, view: &View) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self
             .entries
             .values()
             .filter_map(|entry| entry.shown())
             .collect();
-        cause::link(input.view, &mut findings);
+        cause::link(view, &mut findings);
         order::sort(&mut findings);
         findings
     }

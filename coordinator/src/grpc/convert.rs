@@ -12,6 +12,7 @@ use crate::{
     render::Render,
 };
 
+mod coordinator;
 mod finding;
 mod guest;
 mod inventory;

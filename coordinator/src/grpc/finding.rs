@@ -1,18 +1,30 @@
 //! `FindingService`: what is true and worth acting on.
 
+use std::sync::Arc;
+
 use pvelens_proto::v1::{
-    ListFindingsRequest, ListFindingsResponse, finding_service_server::FindingService,
+    ListFindingsRequest, ListFindingsResponse, RecheckRequest, RecheckResponse,
+    finding_service_server::FindingService,
 };
 use tonic::{Request, Response, Status, async_trait};
+use tracing::info;
 
 use super::{
-    Api, request, respond,
+    Backend, Role, request, respond,
     status::{self, Named},
+    work,
 };
-use crate::answer::{self, FindingFilter};
+use crate::{
+    answer::{self, FindingFilter},
+    log::AUDIT,
+    untrusted,
+};
 
 #[derive(Debug)]
-pub(super) struct Service(pub(super) Api);
+pub(super) struct Service {
+    pub(super) backend: Backend,
+    pub(super) role: Role,
+}
 
 #[async_trait]
 impl FindingService for Service {
@@ -40,10 +52,45 @@ impl FindingService for Service {
             subject,
             include_pending,
         };
-        respond(&self.0, render, move |current| {
+        respond(&self.backend.coordinator, render, move |current| {
             answer::findings(current, &filter, &page)
                 .map_err(|error| status::answer(&error, current, &filter.cluster, Named::Cluster))
         })
         .await
+    }
+
+    async fn recheck(
+        &self,
+        request: Request<RecheckRequest>,
+    ) -> Result<Response<RecheckResponse>, Status> {
+        let RecheckRequest {
+            cluster,
+            check_id,
+            subject,
+            render,
+        } = request.into_inner();
+        let check = request::check(&check_id)?;
+        let coordinator = Arc::clone(&self.backend.coordinator);
+        let current = coordinator.current();
+        let scope = answer::recheck_scope(&current, &cluster, check, &subject)
+            .map_err(|error| status::answer(&error, &current, &cluster, Named::Cluster))?;
+        let (role, at) = (self.role, (self.backend.clock)());
+        let rechecked = work(render, move || {
+            let (current, rechecked) = coordinator.recheck(at, &scope);
+            let answer = answer::recheck(&current, &scope, &rechecked);
+            info!(
+                target: AUDIT,
+                role = role.name(),
+                cluster = &*untrusted::name(&cluster),
+                check = check.map(|check| check.id).unwrap_or_default(),
+                subject = &*untrusted::name(&subject),
+                resolved = answer.resolved,
+                failing = answer.failing,
+                undecided = answer.undecided,
+                "recheck"
+            );
+            Ok(answer)
+        });
+        rechecked.await.map(Response::new)
     }
 }

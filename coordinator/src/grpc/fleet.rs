@@ -1,15 +1,19 @@
-//! `FleetService`: the agents and what they deliver.
+//! `FleetService`: the agents and what they deliver, and the coordinator itself.
 
 use pvelens_proto::v1::{
-    ListAgentsRequest, ListAgentsResponse, fleet_service_server::FleetService,
+    GetAccessRequest, GetAccessResponse, ListAgentsRequest, ListAgentsResponse,
+    fleet_service_server::FleetService,
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Api, respond};
+use super::{Backend, Role, respond};
 use crate::answer;
 
 #[derive(Debug)]
-pub(super) struct Service(pub(super) Api);
+pub(super) struct Service {
+    pub(super) backend: Backend,
+    pub(super) role: Role,
+}
 
 #[async_trait]
 impl FleetService for Service {
@@ -18,6 +22,21 @@ impl FleetService for Service {
         request: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
         let ListAgentsRequest { render } = request.into_inner();
-        respond(&self.0, render, |current| Ok(answer::agents(current))).await
+        let api = &self.backend.coordinator;
+        respond(api, render, |current| Ok(answer::agents(current))).await
+    }
+
+    async fn get_access(
+        &self,
+        request: Request<GetAccessRequest>,
+    ) -> Result<Response<GetAccessResponse>, Status> {
+        let GetAccessRequest { render } = request.into_inner();
+        let access = answer::Access {
+            role: self.role,
+            methods: self.role.methods().map(str::to_owned).collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.backend.started_at,
+        };
+        respond(&self.backend.coordinator, render, |_| Ok(access)).await
     }
 }

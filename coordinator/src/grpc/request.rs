@@ -4,11 +4,13 @@ use pvelens_proto::{agent::v1 as agent, v1 as message};
 use serde::{Deserialize, de::value::StrDeserializer};
 use tonic::Status;
 
-use super::status::invalid;
+use super::status::{invalid, no_such_check};
 use crate::{
     analysis::Depth,
     answer::Page,
+    check::{self, Check},
     finding::{Category, Lane, Severity},
+    log::Level,
     render::{Format, Style},
     untrusted,
 };
@@ -60,6 +62,13 @@ pub(super) fn category(word: &str) -> Result<Option<Category>, Status> {
         .map_err(|error| invalid("category", &untrusted::line(&error.to_string(), 300)))
 }
 
+pub(super) fn check(id: &str) -> Result<Option<&'static Check>, Status> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    check::find(id).map(Some).ok_or_else(|| no_such_check(id))
+}
+
 pub(super) fn guest_kind(value: i32) -> Result<Option<agent::GuestKind>, Status> {
     Ok(match enumeration("kind", value)? {
         message::GuestKind::Unspecified => None,
@@ -72,6 +81,17 @@ pub(super) fn depth(value: i32) -> Result<Depth, Status> {
     Ok(match enumeration("depth", value)? {
         message::Depth::Unspecified | message::Depth::Summary => Depth::Summary,
         message::Depth::Full => Depth::Full,
+    })
+}
+
+pub(super) fn log_level(value: i32) -> Result<Level, Status> {
+    Ok(match enumeration("level", value)? {
+        message::LogLevel::Unspecified => return Err(invalid("level", "missing")),
+        message::LogLevel::Error => Level::Error,
+        message::LogLevel::Warn => Level::Warn,
+        message::LogLevel::Info => Level::Info,
+        message::LogLevel::Debug => Level::Debug,
+        message::LogLevel::Trace => Level::Trace,
     })
 }
 

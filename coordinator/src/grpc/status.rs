@@ -6,9 +6,11 @@ use pvelens_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::Role;
 use crate::{
     answer::{AnswerError, select},
     coordinator::Current,
+    untrusted,
 };
 
 const DOMAIN: &str = "pvelens";
@@ -85,6 +87,31 @@ pub(super) fn invalid(field: &str, text: &str) -> Status {
     let mut details = details(ErrorReason::InvalidArgument, "see the field's description");
     details.add_bad_request_violation(field, text);
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {text}"), details)
+}
+
+/// No check has this id.
+pub(super) fn no_such_check(id: &str) -> Status {
+    rich(
+        Code::NotFound,
+        ErrorReason::NotFoundCheck,
+        format!("no check {:?}", untrusted::name(id)),
+        "ListFindings says by its id which check found what",
+    )
+}
+
+/// The socket of the connection does not give the role that a method needs.
+pub(super) fn role_too_low(method: &str, needed: Role, given: Role) -> Status {
+    rich(
+        Code::PermissionDenied,
+        ErrorReason::RoleTooLow,
+        format!(
+            "{method} needs the role {}, and {} gives the role {}",
+            needed.name(),
+            given.socket(),
+            given.name()
+        ),
+        &format!("call it on {}: {}", needed.socket(), needed.how_to_get()),
+    )
 }
 
 /// A defect of ours.

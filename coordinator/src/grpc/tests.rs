@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use pvelens_proto::v1::{
-    AnalysisKind, AnalyzeRequest, GetGuestRequest, GetNodeRequest, ListAgentsRequest,
-    ListFindingsRequest, ListGuestsRequest, ListNodesRequest, RenderFormat, RenderOptions, Scope,
-    analysis_service_client::AnalysisServiceClient, analyze_response::Event,
-    finding_service_client::FindingServiceClient, fleet_service_client::FleetServiceClient,
-    inventory_service_client::InventoryServiceClient,
+    AnalysisKind, AnalyzeRequest, GetAccessRequest, GetGuestRequest, GetLogLevelRequest,
+    GetNodeRequest, ListAgentsRequest, ListFindingsRequest, ListGuestsRequest, ListNodesRequest,
+    LogLevel, RecheckRequest, RenderFormat, RenderOptions, Scope, SetLogLevelRequest,
+    admin_service_client::AdminServiceClient, analysis_service_client::AnalysisServiceClient,
+    analyze_response::Event, finding_service_client::FindingServiceClient,
+    fleet_service_client::FleetServiceClient, inventory_service_client::InventoryServiceClient,
 };
 use tempfile::TempDir;
 use tokio::{net::UnixStream, task::JoinHandle};
@@ -18,7 +19,7 @@ use tonic_health::pb::{
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::{answer, check::Params, finding::Severity, link};
+use crate::{answer, check::Params, finding::Severity, link, log::Level};
 
 struct Served {
     channel: Channel,
@@ -36,7 +37,13 @@ async fn served(current: Option<Current>) -> Served {
         coordinator.publish(current);
     }
     let shutdown = CancellationToken::new();
-    let task = tokio::spawn(serve(coordinator, listener, shutdown.clone()));
+    let backend = Backend {
+        coordinator,
+        log: Log::of_tests(Level::Info, |_| ()),
+        clock: Arc::new(crate::view::fixture::at),
+        started_at: crate::view::fixture::at(),
+    };
+    let task = tokio::spawn(serve(backend, Role::Admin, listener, shutdown.clone()));
     let channel = link::channel(link::endpoint(), UnixStream::connect(&path).await.unwrap())
         .await
         .unwrap();
@@ -199,6 +206,84 @@ async fn errors_have_a_reason_that_stays_and_a_hint() {
     assert!(events.message().await.is_ok());
     let status = events.message().await.unwrap_err();
     assert_eq!(reason(&status), "NOT_FOUND_SCOPE");
+}
+
+#[tokio::test]
+async fn the_coordinator_says_who_it_is_and_what_the_client_may_do() {
+    let served = served(None).await;
+    let mut client = FleetServiceClient::new(served.channel.clone());
+    let access = client.get_access(GetAccessRequest::default()).await;
+    let access = access.unwrap().into_inner();
+    assert_eq!(access.role(), message::Role::Admin);
+    assert!(access.methods.is_sorted());
+    assert!(
+        access
+            .methods
+            .contains(&"pvelens.v1.AdminService/SetLogLevel".to_owned())
+    );
+    assert_eq!(access.coordinator_version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        access.started_at.unwrap().seconds,
+        crate::view::fixture::at().as_second()
+    );
+}
+
+#[tokio::test]
+async fn a_recheck_evaluates_now_and_names_what_it_does_not_know() {
+    let served = served(Some(lab())).await;
+    let mut client = FindingServiceClient::new(served.channel.clone());
+    let request = RecheckRequest {
+        render: as_json(),
+        ..RecheckRequest::default()
+    };
+    let response = client.recheck(request).await.unwrap().into_inner();
+    let shown: serde_json::Value = serde_json::from_str(&response.rendered).unwrap();
+    // Nothing was ever sampled, so the hand-made state is gone.
+    assert!(shown["coverage"]["nodes"].as_array().unwrap().is_empty());
+    let unknown = RecheckRequest {
+        check_id: "storage.pool.spce".to_owned(),
+        ..RecheckRequest::default()
+    };
+    let status = client.recheck(unknown).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(reason(&status), "NOT_FOUND_CHECK");
+    let unknown = RecheckRequest {
+        cluster: "other".to_owned(),
+        ..RecheckRequest::default()
+    };
+    let status = client.recheck(unknown).await.unwrap_err();
+    assert_eq!(reason(&status), "NOT_FOUND_CLUSTER");
+}
+
+#[tokio::test]
+async fn the_log_level_is_changed_for_a_while_only() {
+    let served = served(None).await;
+    let mut client = AdminServiceClient::new(served.channel.clone());
+    let set = |level: LogLevel, revert_after_seconds: u32| SetLogLevelRequest {
+        level: level.into(),
+        revert_after_seconds,
+        render: None,
+    };
+    for (wrong, field) in [
+        (set(LogLevel::Debug, 0), "revert_after_seconds"),
+        (set(LogLevel::Debug, 59), "revert_after_seconds"),
+        (set(LogLevel::Debug, 86_401), "revert_after_seconds"),
+        (set(LogLevel::Unspecified, 60), "level"),
+    ] {
+        let status = client.set_log_level(wrong).await.unwrap_err();
+        assert!(status.message().starts_with(field), "{status}");
+    }
+    let state = client.set_log_level(set(LogLevel::Debug, 60)).await;
+    let state = state.unwrap().into_inner().state.unwrap();
+    assert_eq!(state.level(), LogLevel::Debug);
+    assert_eq!(
+        state.reverts_at.unwrap().seconds,
+        crate::view::fixture::at().as_second() + 60
+    );
+    let now = client.get_log_level(GetLogLevelRequest::default()).await;
+    let now = now.unwrap().into_inner().state.unwrap();
+    assert_eq!(now, state);
+    assert_eq!(now.configured_level(), LogLevel::Info);
 }
 
 #[tokio::test]

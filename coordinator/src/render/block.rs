@@ -44,6 +44,10 @@ pub(super) enum Mark {
     Number(u32),
     /// Belongs to the line before.
     Below,
+    /// How something is that was looked at.
+    State(Tone),
+    /// A word about the line before, and what follows it.
+    Detail(&'static str),
 }
 
 /// How good or bad something is.

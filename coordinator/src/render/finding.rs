@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     analysis::evidence_line,
-    answer::Findings,
+    answer::{Findings, Recheck},
     figure,
-    finding::{Finding, FindingState, Lane, Risk},
+    finding::{Finding, FindingState, Lane, Risk, lifecycle::recheck::Outcome},
 };
 
 /// Values behind one finding that a list shows.
@@ -46,6 +46,67 @@ impl Describe for Findings {
         }
         missing(&mut document, &self.coverage);
         document
+    }
+}
+
+/// Findings that still fail and are shown; `findings` lists all.
+const FAILING: usize = 20;
+
+impl Describe for Recheck {
+    fn describe(&self) -> Document {
+        let mut document = Document::default();
+        if self.findings.is_empty() {
+            document.line(seen(&self.coverage), "Nothing was open or about to open.");
+        }
+        let mut failing = 0;
+        for rechecked in &self.findings {
+            let finding = &rechecked.finding;
+            match rechecked.outcome {
+                Outcome::Resolved => {
+                    document.line(Mark::Good, format!("resolved: {}", finding.summary));
+                }
+                Outcome::Failing if failing == FAILING => continue,
+                Outcome::Failing => {
+                    failing += 1;
+                    brief(&mut document, finding);
+                }
+                _ => brief(&mut document, finding),
+            }
+            document.line(Mark::Below, about(finding));
+            if let Some(why) = why_open(rechecked.outcome) {
+                document.line(Mark::Below, why);
+            }
+            if rechecked.outcome == Outcome::Failing
+                && let Some(text) = evidence(finding, self.coverage.at)
+            {
+                document.line(Mark::Below, text);
+            }
+        }
+        document.note(format!(
+            "{} resolved, {} still fail, {} undecided",
+            self.resolved, self.failing, self.undecided
+        ));
+        missing(&mut document, &self.coverage);
+        document
+    }
+}
+
+/// Why something that does not fail was not resolved.
+fn why_open(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Resolved | Outcome::Failing => None,
+        Outcome::Recovering => Some(
+            "not resolved: below its trigger, not yet below the level that resolves it. Name the \
+             check to resolve it now",
+        ),
+        Outcome::Event => Some(
+            "not resolved: an event stays for a day after it came last. Name the check to resolve \
+             it now",
+        ),
+        Outcome::NotReadSince => {
+            Some("not resolved: it was not read since it failed last. Try again in a minute")
+        }
+        Outcome::Unknown => Some("not resolved: its data is missing or old"),
     }
 }
 

@@ -72,6 +72,8 @@ fn list_item(mark: Mark, text: &str) -> String {
     match mark {
         Mark::None => format!("- {text}\n"),
         Mark::Below => format!("  - {text}\n"),
+        Mark::State(tone) => format!("- {} {text}\n", emoji(tone)),
+        Mark::Detail(word) => format!("  - {word}: {text}\n"),
         Mark::Good => format!("- {} {text}\n", emoji(Tone::Good)),
         Mark::Number(number) => format!("{number}. {text}\n"),
         Mark::Severity(severity) => {

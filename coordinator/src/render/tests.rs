@@ -7,6 +7,7 @@ use crate::{
     report::{HealthState, Report},
 };
 
+mod coordinator;
 mod sample;
 
 use sample::{broken, large};

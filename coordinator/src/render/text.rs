@@ -21,6 +21,8 @@ const ROWS_OF_LINE: usize = 4;
 const UNKNOWN: &str = "–";
 /// Blanks between columns.
 const COLUMN_GAP: u16 = 2;
+/// Stands for a blank that must not become the end of a line.
+const KEPT_BLANK: &str = "\u{e000}";
 
 pub(super) fn write(document: &Document, style: &Style) -> String {
     let width = style.width.unwrap_or(DEFAULT_WIDTH).max(LEAST_WIDTH);
@@ -112,6 +114,12 @@ impl<'b> Paragraph<'b> {
             Block::Line { mark, text } => match mark {
                 Mark::None => paragraph("  ".to_owned(), Tone::Plain, text, Tone::Plain),
                 Mark::Below => paragraph(" ".repeat(14), Tone::Plain, text, Tone::Plain),
+                Mark::State(tone) => {
+                    paragraph(format!("  {} ", symbol(*tone)), *tone, text, Tone::Plain)
+                }
+                Mark::Detail(word) => {
+                    paragraph(format!("      {word}: "), Tone::Dim, text, Tone::Plain)
+                }
                 Mark::Good => paragraph("  ✔ ".to_owned(), Tone::Good, text, Tone::Plain),
                 Mark::Number(number) => {
                     paragraph(format!("  {number}. "), Tone::Bold, text, Tone::Plain)
@@ -162,7 +170,8 @@ fn symbol(tone: Tone) -> char {
 }
 
 /// Lines of at most `width` columns, at most `rows` of them; text that is cut
-/// ends in an ellipsis. The table crate knows how wide characters are.
+/// ends in an ellipsis. A command between backticks stays in one line where it
+/// fits, so that it can be copied. The table crate knows how wide characters are.
 fn wrap(text: &str, width: u16, rows: usize) -> Vec<String> {
     let mut table = ComfyTable::new();
     table
@@ -170,7 +179,7 @@ fn wrap(text: &str, width: u16, rows: usize) -> Vec<String> {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_truncation_indicator("…")
         .set_width(width.max(1));
-    let mut row = ComfyRow::from(vec![text]);
+    let mut row = ComfyRow::from(vec![keep_commands(text)]);
     if rows != usize::MAX {
         row.max_height(rows.max(1));
     }
@@ -180,12 +189,23 @@ fn wrap(text: &str, width: u16, rows: usize) -> Vec<String> {
     }
     let mut lines: Vec<String> = table
         .lines()
-        .map(|line| line.trim_end().to_owned())
+        .map(|line| line.trim_end().replace(KEPT_BLANK, " "))
         .collect();
     if lines.is_empty() {
         lines.push(String::new());
     }
     lines
+}
+
+fn keep_commands(text: &str) -> String {
+    let parts = text
+        .split('`')
+        .enumerate()
+        .map(|(number, part)| match number % 2 {
+            0 => part.to_owned(),
+            _ => part.replace(' ', KEPT_BLANK),
+        });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// Writes the table; says whether a cell was not known.

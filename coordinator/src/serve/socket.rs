@@ -13,8 +13,11 @@ use std::{
 use tokio::net::UnixListener;
 use tracing::warn;
 
-const DIRECTORY_MODE: u32 = 0o750;
-const SOCKET_MODE: u32 = 0o660;
+/// Everybody may look for the sockets; each has its own rights.
+const DIRECTORY_MODE: u32 = 0o755;
+const PRIVATE_MODE: u32 = 0o700;
+const GROUP_MODE: u32 = 0o660;
+const OWNER_MODE: u32 = 0o600;
 const GROUPS: &str = "/etc/group";
 
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,14 @@ pub enum SocketError {
     },
 }
 
+/// Who may connect, beside the user of the process.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Access<'a> {
+    /// Members; empty = of the group of the process.
+    Group(&'a str),
+    Nobody,
+}
+
 /// The path of a bound socket. Dropping it removes the socket.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -52,22 +63,19 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Binds a socket that members of `group` may use. Must be called inside a
-    /// runtime.
+    /// Binds a socket. Must be called inside a runtime.
     ///
     /// # Errors
     /// When another coordinator serves there, or something else is in the way.
-    pub(super) fn bind(path: &Path, group: &str) -> Result<(Self, UnixListener), SocketError> {
+    pub(super) fn bind(
+        path: &Path,
+        access: Access<'_>,
+    ) -> Result<(Self, UnixListener), SocketError> {
         if let Some(directory) = path.parent() {
-            make_directory(directory, group)?;
+            make_directory(directory)?;
         }
         look_at(path)?;
-        // It gets its name when its rights are right, which also replaces a
-        // stale one without a gap.
-        let mut early = path.as_os_str().to_owned();
-        early.push(".new");
-        let early = PathBuf::from(early);
-        let listener = Self::make(path, &early, group).map_err(|source| SocketError::Bind {
+        let listener = Self::make(path, access).map_err(|source| SocketError::Bind {
             path: path.to_owned(),
             source,
         })?;
@@ -78,20 +86,30 @@ impl Socket {
         Ok((socket, listener))
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn make(path: &Path, early: &Path, group: &str) -> io::Result<UnixListener> {
-        match fs::remove_file(early) {
+    /// It gets its name when its rights are right, which also replaces a stale
+    /// one without a gap. Until then it stands where nobody else can reach it.
+    fn make(path: &Path, access: Access<'_>) -> io::Result<UnixListener> {
+        let mut private = path.as_os_str().to_owned();
+        private.push(".new");
+        let private = PathBuf::from(private);
+        match fs::remove_dir_all(&private) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(early)?;
-        // First who it belongs to: a change of owner may take rights away.
-        give_to(early, group);
-        fs::set_permissions(early, fs::Permissions::from_mode(SOCKET_MODE))?;
-        fs::rename(early, path)?;
+        fs::DirBuilder::new().mode(PRIVATE_MODE).create(&private)?;
+        let early = private.join("s");
+        let listener = UnixListener::bind(&early)?;
+        let mode = match access {
+            // First who it belongs to: a change of owner may take rights away.
+            Access::Group(group) => {
+                give_to(&early, path, group);
+                GROUP_MODE
+            }
+            Access::Nobody => OWNER_MODE,
+        };
+        fs::set_permissions(&early, fs::Permissions::from_mode(mode))?;
+        fs::rename(&early, path)?;
+        fs::remove_dir(&private)?;
         Ok(listener)
     }
 }
@@ -110,7 +128,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-fn make_directory(directory: &Path, group: &str) -> Result<(), SocketError> {
+fn make_directory(directory: &Path) -> Result<(), SocketError> {
     if directory.is_dir() {
         return Ok(());
     }
@@ -121,9 +139,7 @@ fn make_directory(directory: &Path, group: &str) -> Result<(), SocketError> {
         .map_err(|source| SocketError::Directory {
             path: directory.to_owned(),
             source,
-        })?;
-    give_to(directory, group);
-    Ok(())
+        })
 }
 
 /// Whether the path is free, or its owner dead.
@@ -147,9 +163,9 @@ fn look_at(path: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// Hands a path to a group. When that is not possible it stays with the group
+/// Hands a socket to a group. When that is not possible it stays with the group
 /// of the process, which is narrower, so this is no reason to stop.
-fn give_to(path: &Path, group: &str) {
+fn give_to(early: &Path, path: &Path, group: &str) {
     if group.is_empty() {
         return;
     }
@@ -165,7 +181,7 @@ fn give_to(path: &Path, group: &str) {
         warn!(path = %path_shown, group, "there is no such group; only this user and its own group can connect");
         return;
     };
-    if let Err(error) = std::os::unix::fs::chown(path, None, Some(id)) {
+    if let Err(error) = std::os::unix::fs::chown(early, None, Some(id)) {
         warn!(path = %path_shown, group, %error, "cannot hand over to the group; only this user and its own group can connect");
     }
 }
@@ -185,20 +201,24 @@ mod tests {
 
     use super::*;
 
+    const ANYBODY: Access<'_> = Access::Group("");
+
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
     #[tokio::test]
-    async fn directory_and_socket_are_narrow_and_the_socket_goes_at_the_end() {
+    async fn a_socket_has_its_rights_and_goes_at_the_end() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("run/read.sock");
-        let (socket, listener) = Socket::bind(&path, "").unwrap();
+        let (socket, listener) = Socket::bind(&path, ANYBODY).unwrap();
         assert_eq!(mode(path.parent().unwrap()), DIRECTORY_MODE);
-        assert_eq!(mode(&path), SOCKET_MODE);
+        assert_eq!(mode(&path), GROUP_MODE);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         drop((listener, socket));
         assert!(!path.exists());
+        let (_socket, _listener) = Socket::bind(&path, Access::Nobody).unwrap();
+        assert_eq!(mode(&path), OWNER_MODE);
     }
 
     #[tokio::test]
@@ -207,9 +227,9 @@ mod tests {
         let path = directory.path().join("read.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        let (_socket, _listener) = Socket::bind(&path, "").unwrap();
+        let (_socket, _listener) = Socket::bind(&path, ANYBODY).unwrap();
         assert!(UnixStream::connect(&path).is_ok());
-        let error = Socket::bind(&path, "").unwrap_err();
+        let error = Socket::bind(&path, ANYBODY).unwrap_err();
         assert!(matches!(error, SocketError::Live { .. }), "{error}");
         assert!(path.exists());
     }
@@ -220,7 +240,7 @@ mod tests {
         let path = directory.path().join("read.sock");
         fs::write(&path, "mine").unwrap();
         assert!(matches!(
-            Socket::bind(&path, "").unwrap_err(),
+            Socket::bind(&path, ANYBODY).unwrap_err(),
             SocketError::InTheWay { .. }
         ));
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
@@ -230,7 +250,7 @@ mod tests {
     async fn the_socket_of_a_successor_stays() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("read.sock");
-        let (socket, _listener) = Socket::bind(&path, "no-such-group").unwrap();
+        let (socket, _listener) = Socket::bind(&path, Access::Group("no-such-group")).unwrap();
         let successor = directory.path().join("other");
         let _listener = std::os::unix::net::UnixListener::bind(&successor).unwrap();
         fs::rename(&successor, &path).unwrap();

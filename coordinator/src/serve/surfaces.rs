@@ -1,6 +1,12 @@
 //! What the coordinator serves, and on which sockets.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    os::unix,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -9,27 +15,97 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{ServeError, socket::Socket};
-use crate::{config::Config, coordinator::Coordinator, grpc, http, mcp};
+use super::{
+    ServeError,
+    handover::{self, Handover},
+    socket::{Access, Socket},
+};
+use crate::{
+    config::Config,
+    grpc::{self, Backend, Role},
+    http, mcp,
+};
 
 /// The role reader: command line and other clients of the gRPC API.
 pub const READ_SOCKET: &str = "read.sock";
+/// The same role for MCP.
 pub const MCP_SOCKET: &str = "mcp.sock";
+/// The role operator.
+pub const OPERATE_SOCKET: &str = "operate.sock";
+/// The role admin.
+pub const ADMIN_SOCKET: &str = "admin.sock";
 
 /// Bound, but not yet served.
 #[derive(Debug)]
 pub(super) struct Surfaces {
-    read: (Socket, UnixListener),
-    mcp: (Socket, UnixListener),
+    read: Bound,
+    mcp: Bound,
+    operate: Bound,
+    admin: Bound,
     http: Option<TcpListener>,
 }
 
+/// A listener, and the socket to remove at the end if it is ours.
+#[derive(Debug)]
+struct Bound {
+    listener: UnixListener,
+    path: PathBuf,
+    own: Option<Socket>,
+}
+
+impl Bound {
+    fn own(directory: &Path, name: &str, access: Access<'_>) -> Result<Self, ServeError> {
+        let path = directory.join(name);
+        let (socket, listener) = Socket::bind(&path, access)?;
+        Ok(Self {
+            listener,
+            path,
+            own: Some(socket),
+        })
+    }
+
+    fn handed_over(listener: unix::net::UnixListener) -> Result<Self, ServeError> {
+        let path = handover::path(&listener).unwrap_or_default();
+        let ours = listener
+            .set_nonblocking(true)
+            .and_then(|()| UnixListener::from_std(listener));
+        Ok(Self {
+            listener: ours.map_err(|source| ServeError::Surface {
+                surface: "a socket of systemd",
+                source,
+            })?,
+            path,
+            own: None,
+        })
+    }
+}
+
 impl Surfaces {
-    pub(super) async fn bind(config: &Config) -> Result<Self, ServeError> {
-        let directory = &config.sockets.directory;
-        let group = &config.sockets.group;
-        let read = Socket::bind(&directory.join(READ_SOCKET), group)?;
-        let mcp = Socket::bind(&directory.join(MCP_SOCKET), group)?;
+    /// Uses the sockets of systemd, or makes them.
+    pub(super) async fn bind(
+        config: &Config,
+        handover: Option<Handover>,
+    ) -> Result<Self, ServeError> {
+        let [read, mcp, operate, admin] = match handover {
+            Some(Handover {
+                read,
+                mcp,
+                operate,
+                admin,
+            }) => [read, mcp, operate, admin].map(Bound::handed_over),
+            None => {
+                let sockets = &config.sockets;
+                let readers = Access::Group(&sockets.group);
+                let operators = Access::Group(&sockets.operators_group);
+                [
+                    (READ_SOCKET, readers),
+                    (MCP_SOCKET, readers),
+                    (OPERATE_SOCKET, operators),
+                    (ADMIN_SOCKET, Access::Nobody),
+                ]
+                .map(|(name, access)| Bound::own(&sockets.directory, name, access))
+            }
+        };
         let address = config.http.listen;
         let http = if config.http.enabled {
             let bound = TcpListener::bind(address).await;
@@ -37,47 +113,78 @@ impl Surfaces {
         } else {
             None
         };
-        Ok(Self { read, mcp, http })
+        Ok(Self {
+            read: read?,
+            mcp: mcp?,
+            operate: operate?,
+            admin: admin?,
+            http,
+        })
     }
 
     pub(super) fn http_address(&self) -> Option<SocketAddr> {
         self.http.as_ref()?.local_addr().ok()
     }
 
-    /// Serves everything until `shutdown`, and returns when all has ended. A
-    /// surface that fails ends the others too: the service manager starts anew.
-    pub(super) async fn serve(
-        self,
-        coordinator: &Arc<Coordinator>,
-        shutdown: &CancellationToken,
-    ) -> Result<(), ServeError> {
+    /// Begins to serve everything until `shutdown`.
+    pub(super) fn serve(self, backend: &Backend, shutdown: &CancellationToken) -> Serving {
         let http_address = self.http_address();
-        let (read_socket, read) = self.read;
-        let (mcp_socket, mcp) = self.mcp;
         let http_shown = http_address.map_or_else(|| "off".to_owned(), |at| at.to_string());
         info!(
-            read = %read_socket.path().display(),
-            mcp = %mcp_socket.path().display(),
+            read = %self.read.path.display(),
+            mcp = %self.mcp.path.display(),
+            operate = %self.operate.path.display(),
+            admin = %self.admin.path.display(),
             http = http_shown,
             "serving"
         );
-        let mut surfaces = JoinSet::new();
-        surfaces.spawn(named(
-            "gRPC",
-            grpc::serve(Arc::clone(coordinator), read, shutdown.clone()),
-        ));
-        surfaces.spawn(named(
-            "MCP",
-            mcp::serve_unix(Arc::clone(coordinator), mcp, shutdown.clone()),
-        ));
-        if let Some(listener) = self.http {
-            surfaces.spawn(named(
-                "HTTP",
-                http::serve(Arc::clone(coordinator), listener, shutdown.clone()),
+        let coordinator = || Arc::clone(&backend.coordinator);
+        let mut tasks = JoinSet::new();
+        let mut sockets = Vec::new();
+        for (role, bound) in [
+            (Role::Reader, self.read),
+            (Role::Operator, self.operate),
+            (Role::Admin, self.admin),
+        ] {
+            sockets.extend(bound.own);
+            tasks.spawn(named(
+                "gRPC",
+                grpc::serve(backend.clone(), role, bound.listener, shutdown.clone()),
             ));
         }
+        sockets.extend(self.mcp.own);
+        tasks.spawn(named(
+            "MCP",
+            mcp::serve_unix(coordinator(), self.mcp.listener, shutdown.clone()),
+        ));
+        if let Some(listener) = self.http {
+            tasks.spawn(named(
+                "HTTP",
+                http::serve(coordinator(), listener, shutdown.clone()),
+            ));
+        }
+        Serving {
+            tasks,
+            shutdown: shutdown.clone(),
+            _sockets: sockets,
+        }
+    }
+}
+
+/// What is being served.
+pub(super) struct Serving {
+    tasks: JoinSet<Result<(), ServeError>>,
+    shutdown: CancellationToken,
+    /// Removed at the end.
+    _sockets: Vec<Socket>,
+}
+
+impl Serving {
+    /// Returns when all has ended. A surface that fails ends the others too: the
+    /// service manager starts anew.
+    pub(super) async fn ended(mut self) -> Result<(), ServeError> {
         let mut result = Ok(());
-        while let Some(ended) = surfaces.join_next().await {
+        while let Some(ended) = self.tasks.join_next().await {
             let ended = ended.unwrap_or_else(|defect| {
                 Err(ServeError::Surface {
                     surface: "a surface",
@@ -86,7 +193,7 @@ impl Surfaces {
             });
             if let Err(failure) = ended {
                 error!(error = %failure, "stopping");
-                shutdown.cancel();
+                self.shutdown.cancel();
                 result = Err(failure);
             }
         }

@@ -8,7 +8,13 @@ use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::config::{Http, Sockets};
+use crate::{
+    check::Params,
+    config::{Evaluation, Http, Sockets},
+    log::Level,
+};
+
+mod roles;
 
 fn config(directory: &TempDir) -> Config {
     Config {
@@ -20,6 +26,7 @@ fn config(directory: &TempDir) -> Config {
         sockets: Sockets {
             directory: directory.path().join("run"),
             group: String::new(),
+            operators_group: String::new(),
         },
         http: Http {
             enabled: true,
@@ -37,18 +44,30 @@ fn clock() -> Clock {
     Arc::new(|| Timestamp::from_second(1_795_600_000).unwrap())
 }
 
+fn log() -> Arc<Log> {
+    Log::of_tests(Level::Info, |_| ())
+}
+
+async fn bind(coordinator: &Arc<Coordinator>, config: Config) -> Result<Server, ServeError> {
+    Server::bind(Arc::clone(coordinator), config, None).await
+}
+
+fn coordinator() -> Arc<Coordinator> {
+    Arc::new(Coordinator::new(Params::default()))
+}
+
 #[tokio::test]
 async fn it_serves_until_told_to_stop_and_leaves_no_socket() {
     let directory = TempDir::new().unwrap();
     let config = config(&directory);
-    let server = Server::bind(config.clone()).await.unwrap();
+    let coordinator = coordinator();
+    let server = bind(&coordinator, config.clone()).await.unwrap();
     assert_ne!(server.http_address().unwrap().port(), 0);
-    let coordinator = server.coordinator();
     let shutdown = CancellationToken::new();
-    let running = tokio::spawn(server.run(clock(), shutdown.clone()));
+    let running = tokio::spawn(server.run(log(), clock(), shutdown.clone()));
 
     // A second one does not push the first aside.
-    let error = Server::bind(config).await.unwrap_err();
+    let error = bind(&coordinator, config).await.unwrap_err();
     assert!(error.to_string().contains("another coordinator serves on"));
 
     let socket = directory.path().join("run").join(READ_SOCKET);
@@ -85,7 +104,7 @@ async fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut config = config(&directory);
     config.http.listen = taken.local_addr().unwrap();
-    let error = Server::bind(config).await.unwrap_err();
+    let error = bind(&coordinator(), config).await.unwrap_err();
     assert!(
         error
             .to_string()

@@ -10,8 +10,9 @@ use anyhow::Context;
 use clap::Parser;
 use jiff::Timestamp;
 use pvelens::{
+    log::{Level, Log},
     render::{Format, Style},
-    serve::{MCP_SOCKET, READ_SOCKET, Server},
+    serve::{ADMIN_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET, Server},
 };
 use pvelens_tests::demo::{DEFAULT_SEED, Demo, DemoSpec, Live, report, verdict};
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,9 +68,11 @@ async fn main() -> anyhow::Result<()> {
         started.stop().await;
         return Ok(());
     }
+    // Nodes come and go in the simulation, which is no news here.
+    let log = Log::start(Level::Error).context("starting the log")?;
     let (server, directory) = started.bind().await?;
     print(&how_to_use(&server, &directory))?;
-    Ok(started.live_on(server).await?)
+    Ok(started.live_on(server, log).await?)
 }
 
 async fn cancel_when_interrupted(shutdown: CancellationToken) {
@@ -92,6 +95,11 @@ fn how_to_use(server: &Server, directory: &Path) -> String {
         format!(
             "  cargo run -q -p pvelens -- guests --socket {}",
             socket.display()
+        ),
+        format!(
+            "Serving operators on {}, and the administrator on {}",
+            directory.join(OPERATE_SOCKET).display(),
+            directory.join(ADMIN_SOCKET).display()
         ),
     ];
     if let Some(address) = server.http_address() {

@@ -18,6 +18,7 @@ use pvelens::{
     config::{self, Config},
     coordinator::{Coordinator, Current},
     link::{self, Clock},
+    log::Log,
     serve::Server,
 };
 use tokio::{sync::Notify, time::sleep};
@@ -185,6 +186,7 @@ impl Live {
             sockets: config::Sockets {
                 directory: directory.clone(),
                 group: String::new(),
+                operators_group: String::new(),
             },
             http: config::Http {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, if is_free { PORT } else { 0 })),
@@ -192,7 +194,7 @@ impl Live {
             },
             ..Config::default()
         };
-        let server = Server::bind_for(Arc::clone(&self.coordinator), config).await?;
+        let server = Server::bind(Arc::clone(&self.coordinator), config, None).await?;
         Ok((server, directory))
     }
 
@@ -200,12 +202,12 @@ impl Live {
     ///
     /// # Errors
     /// When serving fails or a file cannot be written.
-    pub async fn live_on(mut self, server: Server) -> Result<(), DemoError> {
+    pub async fn live_on(mut self, server: Server, log: Arc<Log>) -> Result<(), DemoError> {
         let clock = self.now();
         let shutdown = self.shutdown.clone();
         let tasks = self.tasks.clone();
         let moving = tokio::task::spawn_blocking(move || self.move_with_the_wall_clock());
-        let served = server.run(clock, shutdown.clone()).await;
+        let served = server.run(log, clock, shutdown.clone()).await;
         shutdown.cancel();
         if let Ok(moved) = moving.await {
             moved?;

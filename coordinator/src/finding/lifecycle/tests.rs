@@ -10,6 +10,8 @@ use crate::{
     view::{GuestStatus, NodeIndex},
 };
 
+mod recheck;
+
 const NODE: Subject = Subject::Node(NodeIndex(0));
 
 /// What one evaluation says, for tests of the state machine.

@@ -5,7 +5,31 @@ use pvelens_proto::v1 as message;
 use super::{all, timestamp};
 use crate::finding::{
     Category, Evidence, EvidenceValue, Finding, FindingState, Lane, Remediation, Risk, Severity,
+    lifecycle::recheck::{Outcome, Rechecked},
 };
+
+impl From<Rechecked> for message::RecheckedFinding {
+    fn from(rechecked: Rechecked) -> Self {
+        let Rechecked { outcome, finding } = rechecked;
+        Self {
+            finding: Some(finding.into()),
+            outcome: message::RecheckOutcome::from(outcome).into(),
+        }
+    }
+}
+
+impl From<Outcome> for message::RecheckOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Resolved => Self::Resolved,
+            Outcome::Failing => Self::Failing,
+            Outcome::Recovering => Self::Recovering,
+            Outcome::Event => Self::Event,
+            Outcome::NotReadSince => Self::NotReadSince,
+            Outcome::Unknown => Self::Unknown,
+        }
+    }
+}
 
 impl From<Finding> for message::Finding {
     fn from(finding: Finding) -> Self {

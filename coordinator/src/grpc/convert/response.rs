@@ -160,6 +160,36 @@ impl Carries<answer::Findings> for message::ListFindingsResponse {
     }
 }
 
+impl Carries<answer::Recheck> for message::RecheckResponse {
+    fn structured(answer: answer::Recheck) -> Self {
+        let answer::Recheck {
+            findings,
+            resolved,
+            failing,
+            undecided,
+            coverage,
+        } = answer;
+        Self {
+            findings: all(findings),
+            resolved_total: resolved,
+            failing_total: failing,
+            undecided_total: undecided,
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, answer: answer::Recheck) -> Self {
+        Self {
+            resolved_total: answer.resolved,
+            failing_total: answer.failing,
+            undecided_total: answer.undecided,
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
 impl Carries<answer::Agents> for message::ListAgentsResponse {
     fn structured(answer: answer::Agents) -> Self {
         let answer::Agents { agents } = answer;

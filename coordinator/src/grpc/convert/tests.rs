@@ -9,10 +9,13 @@ use crate::{
     analysis::Depth,
     answer,
     check::VerdictCounts,
+    finding::lifecycle::recheck::{Outcome, Rechecked},
+    grpc::Role,
     inventory::{
         ClusterSummary, DiskSummary, FilesystemSummary, InterfaceSummary, NodeDetail,
         StorageOnNodeSummary, StorageSummary,
     },
+    log::{Level, LevelState},
     report::{AnalysisKind, HealthState, Report, Section},
 };
 
@@ -207,6 +210,55 @@ fn findings_and_reports_are_complete() {
     assert_eq!(rendered.state(), message::HealthState::Critical);
     assert_eq!(rendered.headline, report.headline);
     assert!(rendered.findings.is_empty() && rendered.coverage.is_none());
+}
+
+#[test]
+fn rechecks_access_and_log_levels_are_complete() {
+    let u = &mut Unique::default();
+    let outcomes = [
+        Outcome::Resolved,
+        Outcome::Recovering,
+        Outcome::Event,
+        Outcome::NotReadSince,
+        Outcome::Unknown,
+        Outcome::Failing,
+    ];
+    let answer = answer::Recheck {
+        findings: outcomes
+            .into_iter()
+            .zip(findings(u).into_iter().cycle())
+            .map(|(outcome, finding)| Rechecked { outcome, finding })
+            .collect(),
+        resolved: u.number(),
+        failing: u.number(),
+        undecided: u.number(),
+        coverage: coverage(u),
+    };
+    let rendered = message::RecheckResponse::rendered("the text".to_owned(), answer.clone());
+    assert_eq!(
+        (rendered.failing_total, rendered.undecided_total),
+        (answer.failing, answer.undecided)
+    );
+    for (sent, told) in message::RecheckResponse::structured(answer.clone())
+        .findings
+        .iter()
+        .zip(outcomes)
+    {
+        assert_eq!(sent.outcome(), message::RecheckOutcome::from(told));
+    }
+    check::<_, message::GetAccessResponse>(answer::Access {
+        role: Role::Operator,
+        methods: vec![u.text(), u.text()],
+        version: u.text(),
+        started_at: u.time(),
+    });
+    let state = LevelState {
+        level: Level::Trace,
+        configured: Level::Warn,
+        reverts_at: Some(u.time()),
+    };
+    check::<_, message::GetLogLevelResponse>(state.clone());
+    check::<_, message::SetLogLevelResponse>(state);
 }
 
 #[test]

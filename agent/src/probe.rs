@@ -1,0 +1,79 @@
+//! The probes: what a node tells only to a process with privileges.
+//!
+//! The agent starts nothing and opens no device. What needs that is asked of a
+//! probe: systemd accepts the connection and starts one process for one
+//! request, in a cage that holds what its tools need and no more. A request is
+//! an entry of [`MENU`] with typed parameters, one line of JSON; the reply is
+//! one line of JSON ([`Header`]) and the bytes of the tool, untouched. Nothing
+//! of the caller becomes part of a command line but a value that a type of
+//! [`request`] has let through.
+//!
+//! One long-living probe was rejected: a tool that hangs in the kernel cannot
+//! be killed, and would take its server with it. One cage for everything was
+//! rejected too: Ceph's client talks to the network and needs a file of pmxcfs,
+//! and neither belongs where corosync and the journal are read.
+
+mod answer;
+mod client;
+mod connect;
+mod entry;
+mod guard;
+mod menu;
+mod mount;
+mod reply;
+pub mod request;
+mod spawn;
+
+pub use answer::answer;
+pub use client::{ProbeError, ask, ask_at};
+pub use entry::{Entry, Parameter};
+pub use menu::MENU;
+pub use reply::{Header, Outcome, Reply};
+pub use request::Request;
+
+use std::path::Path;
+
+/// Bytes of a request with its newline.
+const REQUEST_LIMIT: usize = 4 << 10;
+/// Bytes of the first line of a reply.
+const HEADER_LIMIT: usize = 32 << 10;
+
+/// Which probe: each has a socket and a cage of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Kind {
+    /// Devices, and no network
+    Disk,
+    /// The node's own sockets and its journal, and no device
+    Cluster,
+    /// The network of the monitors, and nothing else
+    Ceph,
+}
+
+impl Kind {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Cluster => "cluster",
+            Self::Ceph => "ceph",
+        }
+    }
+
+    /// Where systemd listens for it.
+    #[must_use]
+    pub fn socket(self) -> &'static Path {
+        Path::new(match self {
+            Self::Disk => "/run/pvelens-probe/disk.sock",
+            Self::Cluster => "/run/pvelens-probe/cluster.sock",
+            Self::Ceph => "/run/pvelens-probe/ceph.sock",
+        })
+    }
+
+    /// Its entries of the menu.
+    pub fn entries(self) -> impl Iterator<Item = &'static Entry> {
+        MENU.iter().filter(move |entry| entry.probe == self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

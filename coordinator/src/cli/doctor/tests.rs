@@ -1,0 +1,327 @@
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixListener,
+    },
+};
+
+use pvelens_proto::{
+    timestamp_from_millis,
+    v1::{CollectorFailure, Coverage, CoverageLevel, NodeCoverage, VerdictCounts},
+};
+use tempfile::TempDir;
+
+use super::*;
+use crate::render::{Format, Style};
+use system::User;
+
+const ANNA: u32 = 4242;
+const AT_MILLIS: i64 = 1_795_349_087_000;
+
+/// A machine with the packages, as a tree of files.
+struct Machine {
+    directory: TempDir,
+    /// The group that the sockets have here.
+    group: u32,
+    sockets: Vec<UnixListener>,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let mut machine = Self {
+            group: fs::metadata(directory.path()).unwrap().gid(),
+            directory,
+            sockets: Vec::new(),
+        };
+        machine.write("run/systemd/system/x", "");
+        for unit in ["pvelens.service", "pvelens-read.socket"] {
+            machine.write(&format!("usr/lib/systemd/system/{unit}"), "");
+        }
+        machine.write("var/lib/pvelens/x", "");
+        machine.write(
+            "sys/fs/cgroup/system.slice/pvelens.service/cgroup.procs",
+            "812\n",
+        );
+        machine.write("proc/uptime", "9000.00 1.00\n");
+        let fields = "S 1 812 812 0 -1 4 1 0 0 0 1 1 0 0 20 0 3 0 180000 1 1";
+        machine.write("proc/812/stat", &format!("812 (pvelens) {fields}\n"));
+        machine.groups("anna");
+        for name in ["run/pvelens/read.sock", "run/pvelens/mcp.sock"] {
+            machine.socket(name);
+        }
+        machine
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn remove(&self, path: &str) {
+        fs::remove_file(self.directory.path().join(path)).unwrap();
+    }
+
+    /// Who is in the group of the readers.
+    fn groups(&self, readers: &str) {
+        let id = self.group;
+        let lines = format!(
+            "root:x:0:\npvelens:x:{id}:\npvelens-users:x:{id}:{readers}\npvelens-operators:x:7:\n"
+        );
+        self.write("etc/group", &lines);
+    }
+
+    fn socket(&mut self, path: &str) {
+        let path = self.directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        self.sockets.push(UnixListener::bind(&path).unwrap());
+        fs::set_permissions(path, fs::Permissions::from_mode(0o660)).unwrap();
+    }
+
+    /// Judged for a user whose session has these groups.
+    fn judged(&self, user: u32, groups: &[u32], asked: Asked) -> Diagnosis {
+        let name = if user == 0 { "root" } else { "anna" };
+        let user = User {
+            id: user,
+            name: name.to_owned(),
+            groups: groups.to_vec(),
+        };
+        let config = Config {
+            http: crate::config::Http {
+                enabled: false,
+                ..crate::config::Http::default()
+            },
+            ..Config::default()
+        };
+        let look = Look {
+            system: System::at(self.directory.path(), user),
+            about_settings: Item::ok("/etc/pvelens/pvelens.toml is valid"),
+            sockets: config.sockets.clone(),
+            config,
+            asked,
+            now: Timestamp::from_millisecond(AT_MILLIS).unwrap(),
+            installed_at: None,
+        };
+        look.judge()
+    }
+}
+
+fn text(diagnosis: &Diagnosis) -> String {
+    let style = Style {
+        format: Format::Text,
+        width: Some(80),
+        color: false,
+    };
+    let text = render::render(diagnosis, &style);
+    assert!(text.lines().all(|it| it.chars().count() <= 80), "{text}");
+    // Room differs from machine to machine.
+    let lines = text
+        .lines()
+        .map(|line| match line.split_once(" are free for ") {
+            Some((_, place)) => format!("  ✔ [room] are free for {place}"),
+            None => line.to_owned(),
+        });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+fn agent(node: &str) -> Agent {
+    Agent {
+        node: node.to_owned(),
+        connected: true,
+        last_update_at: Some(timestamp_from_millis(AT_MILLIS - 4000)),
+        clock_offset_seconds: Some(-0.04),
+        address: fleet::AGENT_SOCKET.to_owned(),
+        ..Agent::default()
+    }
+}
+
+fn node(name: &str, level: CoverageLevel) -> NodeCoverage {
+    NodeCoverage {
+        node: name.to_owned(),
+        level: level.into(),
+        ..NodeCoverage::default()
+    }
+}
+
+fn healthy() -> Answers {
+    Answers {
+        agents: vec![agent("pve1")],
+        report: Report {
+            coverage: Some(Coverage {
+                nodes: vec![node("pve1", CoverageLevel::Full)],
+                ..Coverage::default()
+            }),
+            verdicts: Some(VerdictCounts {
+                passed: 40,
+                failed: 1,
+                ..VerdictCounts::default()
+            }),
+            ..Report::default()
+        },
+    }
+}
+
+fn answered(answers: Answers) -> Asked {
+    Asked::Answered(Box::new(answers))
+}
+
+#[test]
+fn a_healthy_machine_needs_one_line_for_each_group() {
+    let machine = Machine::new();
+    let diagnosis = machine.judged(ANNA, &[machine.group], answered(healthy()));
+    assert_eq!(diagnosis.state, State::Ok);
+    insta::assert_snapshot!(text(&diagnosis));
+}
+
+#[test]
+fn a_stopped_coordinator_is_to_be_started() {
+    let machine = Machine::new();
+    machine.remove("sys/fs/cgroup/system.slice/pvelens.service/cgroup.procs");
+    machine.remove("run/pvelens/mcp.sock");
+    insta::assert_snapshot!(text(&machine.judged(0, &[0], Asked::Stopped)));
+}
+
+#[test]
+fn a_user_learns_how_to_come_into_the_group() {
+    let machine = Machine::new();
+    machine.groups("berta");
+    insta::assert_snapshot!(text(&machine.judged(ANNA, &[100], Asked::Closed)));
+}
+
+#[test]
+fn a_new_member_learns_to_log_in_again() {
+    let machine = Machine::new();
+    let text = text(&machine.judged(ANNA, &[100], Asked::Closed));
+    assert!(text.contains("newer than this login"), "{text}");
+    assert!(
+        text.ends_with("Do first: log in again, or `newgrp pvelens-users` for\n    this shell\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_cluster_that_is_seen_in_part_says_what_is_missing() {
+    let machine = Machine::new();
+    let mut answers = healthy();
+    let mut away = agent("pve2");
+    away.connected = false;
+    away.last_error = "no permission to use the socket\u{1b}[2J".to_owned();
+    let mut silent = agent("pve3");
+    silent.last_update_at = Some(timestamp_from_millis(AT_MILLIS - 300_000));
+    let mut ahead = agent("pve4");
+    ahead.clock_offset_seconds = Some(7.5);
+    answers.agents.extend([away, silent, ahead]);
+    let coverage = answers.report.coverage.as_mut().unwrap();
+    coverage.nodes[0].failures.push(CollectorFailure {
+        collector: "pve_status".to_owned(),
+        path: "/run/pve/metrics".to_owned(),
+        kind: "not_found".to_owned(),
+        detail: "No such file or directory".to_owned(),
+    });
+    coverage.nodes.push(node("pve5", CoverageLevel::Basic));
+    coverage.not_assessed = vec!["data is old because the agent is silent on pve3".to_owned()];
+    answers.report.verdicts.as_mut().unwrap().unknown = 12;
+    let diagnosis = machine.judged(0, &[0], answered(answers));
+    insta::assert_snapshot!(text(&diagnosis));
+    let markdown = render::Render::markdown(&diagnosis);
+    assert!(
+        markdown.contains("  - why: no agent reports from there\n"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn a_thousand_ill_agents_are_counted() {
+    let mut ill = agent("");
+    ill.connected = false;
+    let now = Timestamp::from_millisecond(AT_MILLIS).unwrap();
+    let items = fleet::agents(&vec![ill; 1000], now);
+    assert_eq!(items.len(), 6);
+    assert_eq!(items[5].what, "995 more agents are not well");
+    assert_eq!(fleet::agents(&[], now)[0].state, State::Problem);
+}
+
+#[test]
+fn an_agent_that_nobody_follows_is_named() {
+    let mut machine = Machine::new();
+    machine.socket("run/pvelens-agent/local.sock");
+    let mut elsewhere = healthy();
+    elsewhere.agents[0].address = "/run/x.sock".to_owned();
+    let shown = text(&machine.judged(0, &[0], answered(elsewhere)));
+    assert!(shown.contains("is not followed"), "{shown}");
+    let shown = text(&machine.judged(0, &[0], answered(healthy())));
+    assert!(!shown.contains("is not followed"), "{shown}");
+}
+
+#[test]
+fn a_node_without_an_agent_is_told_to_install_it() {
+    let machine = Machine::new();
+    machine.write("etc/pve/x", "");
+    let text = text(&machine.judged(0, &[0], answered(healthy())));
+    assert!(text.contains("`apt install pvelens-agent`"), "{text}");
+}
+
+#[test]
+fn a_socket_that_everybody_may_use_is_a_problem() {
+    let machine = Machine::new();
+    let path = machine.directory.path().join("run/pvelens/read.sock");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
+    let diagnosis = machine.judged(0, &[0], answered(healthy()));
+    let text = text(&diagnosis);
+    assert!(
+        text.contains("every user of this machine can connect"),
+        "{text}"
+    );
+    assert_eq!(diagnosis.state, State::Problem);
+}
+
+#[test]
+fn only_a_question_that_starts_nothing_is_asked() {
+    let machine = Machine::new();
+    let user = User {
+        id: 0,
+        name: "root".to_owned(),
+        groups: vec![0],
+    };
+    let system = System::at(machine.directory.path(), user);
+    let packaged = Sockets::default();
+    let elsewhere = Sockets {
+        directory: PathBuf::from("/tmp/x"),
+        ..Sockets::default()
+    };
+    assert!(!would_start(&system, &packaged), "it runs");
+    machine.write(
+        "sys/fs/cgroup/system.slice/pvelens.service/cgroup.procs",
+        "",
+    );
+    assert!(would_start(&system, &packaged));
+    assert!(!would_start(&system, &elsewhere));
+}
+
+#[test]
+fn a_clock_before_the_installation_is_wrong() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    assert_eq!(clock(at(100), Some(at(99))), None);
+    assert_eq!(clock(at(100), None), None);
+    let item = clock(at(100), Some(at(1_795_349_087))).unwrap();
+    assert!(item.what.contains("1970-01-01"), "{}", item.what);
+}
+
+#[test]
+fn wrong_settings_are_named_and_the_rest_is_looked_at() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("pvelens.toml");
+    fs::write(&file, "[socket]\ngroup = \"x\"\n").unwrap();
+    let (config, item) = settings(Some(&file));
+    assert_eq!(config, Config::default());
+    assert_eq!(item.state, State::Problem);
+    assert!(item.why.contains("did you mean `sockets`?"), "{}", item.why);
+    fs::write(&file, "[sockets]\ngroup = \"x\"\n").unwrap();
+    let (config, item) = settings(Some(&file));
+    assert_eq!(
+        (config.sockets.group.as_str(), item.state),
+        ("x", State::Ok)
+    );
+}
