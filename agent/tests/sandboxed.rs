@@ -1,16 +1,18 @@
 //! Every collector over what the sandbox really shows.
 //!
-//! Each directory below `tests/fixtures/sandboxed` is a tree that was recorded
-//! by a process under the exact settings of the unit, on one system:
+//! Each directory below `tests/fixtures/sandboxed` is a tree that was recorded by a
+//! process under the exact settings of the agent's unit, on one system, by
+//! `tests/record-sandboxed`:
 //!
-//! - the files and links that could be read, as they were;
+//! - the files and links that could be read;
 //! - `.pvelens/refused.json`: what could not, see `agent/src/host/refused.rs`;
-//! - `.pvelens/expected-failures.json`: the `failures` that `pvelens-agent
-//!   collect --once --output json` printed there, a list of objects with
-//!   `collector`, `path` and `kind`.
+//! - `.pvelens/collected.json`: what each collector gave there, and what it said it
+//!   could not read.
 //!
 //! So a collector that comes to need more than the sandbox gives fails here, and
-//! one that stops reading what it declares does, too.
+//! one that stops reading what it declares does, too. `refused.json` beside them is
+//! the list of what root can read and the agent cannot. It lies over every other
+//! tree that collectors are tested on, also over recordings of full nodes.
 
 #![expect(
     clippy::tests_outside_test_module,
@@ -25,7 +27,7 @@
 mod node;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -33,17 +35,27 @@ use std::{
 
 use node::Node;
 use pvelens_agent::{
-    collector::{COLLECTORS, Collector, collect_once},
-    host::{Found, Host, kind_name},
+    collector::{COLLECTORS, Payload, collect_once},
+    host::{Found, Host, fits, kind_name},
 };
-use pvelens_proto::agent::v1::Sample;
+use pvelens_proto::agent::v1::{FilesystemState, GuestKind, Sample};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/sandboxed");
+const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sandboxed");
+const SYSTEMS: &[&str] = &["bookworm", "trixie"];
+/// What root can read, and the agent cannot.
+const NOT_FOR_US: &str = include_str!("fixtures/sandboxed/refused.json");
 const REFUSED: &str = ".pvelens/refused.json";
-const EXPECTED: &str = ".pvelens/expected-failures.json";
+const COLLECTED: &str = ".pvelens/collected.json";
 
+/// What fails in the sandbox, and has to.
+const KNOWN: &[(&str, &str, &str)] = &[
+    // A file system is mounted there on the test systems. The unit hides the place.
+    ("filesystem", "/opt", "permission_denied"),
+];
+/// Of processes of root; VM figures must come from elsewhere.
+const SECRETS_OF_PROCESSES: &[&str] = &["io", "smaps_rollup", "root", "ns/net", "environ"];
 /// Of these only the names are looked at.
 const NAMES_ONLY: &[&str] = &["/sys/class/net/*/brif/*"];
 /// Read only when the other one is not there.
@@ -59,35 +71,62 @@ const OF_VMS: &[&str] = &[
 ];
 const VMS: &str = "/run/qemu-server/*.pid";
 
-/// A source that failed, as `collect` prints it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-struct Failure {
-    collector: String,
-    path: String,
-    kind: String,
+/// What a collector gave when the tree was recorded.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Collected {
+    /// `data`, `failed`, or `nothing` and why.
+    gave: String,
+    /// From path to kind.
+    failures: BTreeMap<String, String>,
 }
 
-fn recordings() -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(RECORDINGS) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.is_dir());
-    paths.sort();
-    paths
+impl Collected {
+    fn of(sample: &Sample) -> Self {
+        let failures = sample.failures.iter();
+        Self {
+            gave: match &sample.payload {
+                Some(Payload::NoData(none)) => format!("nothing: {}", none.reason),
+                Some(_) => "data".to_owned(),
+                None => "failed".to_owned(),
+            },
+            failures: failures
+                .map(|failure| (failure.path.clone(), kind_name(failure.kind())))
+                .collect(),
+        }
+    }
 }
 
-fn failures(host: &Host) -> BTreeSet<Failure> {
-    let of = |collector: &Collector| {
-        let sample = collect_once(collector, host);
-        let name = |failure: &pvelens_proto::agent::v1::SourceFailure| Failure {
-            collector: sample.collector.clone(),
-            path: failure.path.clone(),
-            kind: kind_name(failure.kind()),
-        };
-        sample.failures.iter().map(name).collect::<Vec<_>>()
-    };
-    COLLECTORS.iter().flat_map(of).collect()
+fn recordings() -> impl Iterator<Item = PathBuf> {
+    SYSTEMS.iter().map(|name| Path::new(RECORDINGS).join(name))
+}
+
+fn sample(host: &Host, name: &str) -> Sample {
+    let collector = COLLECTORS.iter().find(|collector| collector.name == name);
+    collect_once(collector.unwrap(), host)
+}
+
+fn collected(host: &Host) -> BTreeMap<String, Collected> {
+    let samples = COLLECTORS
+        .iter()
+        .map(|collector| collect_once(collector, host));
+    samples
+        .map(|sample| (sample.collector.clone(), Collected::of(&sample)))
+        .collect()
+}
+
+fn failures(collected: &BTreeMap<String, Collected>) -> Vec<(&str, &str, &str)> {
+    let mut failures = Vec::new();
+    for (name, collected) in collected {
+        for (path, kind) in &collected.failures {
+            failures.push((name.as_str(), path.as_str(), kind.as_str()));
+        }
+    }
+    failures
+}
+
+/// A path that fits a pattern.
+fn example(pattern: &str) -> String {
+    pattern.trim_end_matches("/**").replace('*', "7")
 }
 
 /// What a sample says, without the time it took.
@@ -166,22 +205,97 @@ fn copy_tree(from: &Path, to: &Path) {
 }
 
 #[test]
-fn in_the_sandbox_exactly_the_known_sources_fail() {
-    let recordings = recordings();
-    assert!(!recordings.is_empty(), "no recording in {RECORDINGS}");
-    for tree in recordings {
-        let expected = fs::read_to_string(tree.join(EXPECTED)).unwrap();
-        let expected: BTreeSet<Failure> = serde_json::from_str(&expected).unwrap();
-        let found = failures(&Host::open(&tree).unwrap());
-        assert_eq!(found, expected, "{}", tree.display());
+fn a_recording_gives_what_was_collected_in_the_sandbox() {
+    for tree in recordings() {
+        let text = fs::read_to_string(tree.join(COLLECTED)).unwrap();
+        let mut live: BTreeMap<String, Collected> = serde_json::from_str(&text).unwrap();
+        let mut recorded = collected(&Host::open(&tree).unwrap());
+        // Read on a running node only.
+        for all in [&mut live, &mut recorded] {
+            let sensor = all.remove("sensor").unwrap();
+            assert!(sensor.gave.starts_with("nothing: "), "{sensor:?}");
+            assert_eq!(sensor.failures, BTreeMap::new());
+        }
+        assert_eq!(recorded, live, "{}", tree.display());
+    }
+}
+
+#[test]
+fn in_the_sandbox_every_collector_reads_and_exactly_the_known_sources_fail() {
+    for tree in recordings() {
+        let mut collected = collected(&Host::open(&tree).unwrap());
+        assert_eq!(failures(&collected), KNOWN, "{}", tree.display());
+        collected.retain(|_, collected| collected.gave != "data");
+        let without_data: Vec<_> = collected.keys().collect();
+        assert_eq!(without_data, ["sensor"], "{}", tree.display());
+    }
+}
+
+#[test]
+fn the_node_is_seen_from_the_sandbox_and_not_the_sandbox_itself() {
+    for tree in recordings() {
+        let host = Host::open(&tree).unwrap();
+        let Some(Payload::HostIdentity(identity)) = sample(&host, "host").payload else {
+            unreachable!("it gives data");
+        };
+        assert_eq!(identity.node_name, "pve1");
+        assert!(identity.is_pve_node);
+        assert!(!identity.pve_manager_version.is_empty());
+        assert!(!identity.root_ca_sha256.is_empty());
+
+        // A network namespace of its own has only lo.
+        let Some(Payload::Network(network)) = sample(&host, "network").payload else {
+            unreachable!("it gives data");
+        };
+        let host0 = network.interfaces.iter().find(|each| each.name == "host0");
+        assert_eq!(host0.unwrap().mac_address, "02:00:00:00:00:01");
+        assert_eq!(host0.unwrap().mtu_bytes, 1500);
+
+        // A mount namespace of its own has everything read-only.
+        let Some(Payload::Filesystems(filesystems)) = sample(&host, "filesystem").payload else {
+            unreachable!("it gives data");
+        };
+        let of = |point: &str| {
+            let mut all = filesystems.filesystems.iter();
+            all.find(|each| each.mount_point == point).unwrap()
+        };
+        assert!(!of("/").read_only);
+        assert!(of("/").total_bytes > of("/").used_bytes);
+        assert_eq!(of("/etc/pve").state(), FilesystemState::NotTouched);
+        assert_eq!(of("/opt").state(), FilesystemState::Failed);
+        assert_eq!(of("/opt").total_bytes, None);
+    }
+}
+
+#[test]
+fn guests_are_accounted_in_the_sandbox() {
+    for tree in recordings() {
+        let host = Host::open(&tree).unwrap();
+        let Some(Payload::GuestRuntimes(guests)) = sample(&host, "guest_runtime").payload else {
+            unreachable!("it gives data");
+        };
+        let vmids: Vec<u32> = guests.guests.iter().map(|guest| guest.vmid).collect();
+        assert_eq!(vmids, [100, 103, 202]);
+        for guest in &guests.guests {
+            assert!(guest.cpu_seconds_total.is_some());
+            assert!(guest.memory_current_bytes.is_some());
+            let is_vm = guest.kind() == GuestKind::Qemu;
+            assert_eq!(guest.pid.is_some(), is_vm);
+            // Of a thread of root that is not ours.
+            assert_eq!(guest.vcpu_threads, is_vm.then_some(1));
+            assert_eq!(guest.vcpu_run_delay_seconds_total.is_some(), is_vm);
+        }
+        let Some(Payload::GuestConfigs(configs)) = sample(&host, "guest_config").payload else {
+            unreachable!("it gives data");
+        };
+        // Of all three nodes.
+        assert_eq!(configs.guests.len(), 10);
     }
 }
 
 #[test]
 fn in_the_sandbox_what_is_declared_and_readable_is_read() {
-    let recordings = recordings();
-    assert!(!recordings.is_empty(), "no recording in {RECORDINGS}");
-    for tree in recordings {
+    for tree in recordings() {
         assert_eq!(unread(&tree), [""; 0], "{}", tree.display());
     }
 }
@@ -196,10 +310,52 @@ fn what_is_refused_is_a_failure_of_who_reads_it() {
     let node = Node::new();
     let copy = TempDir::new().unwrap();
     copy_tree(node.root(), copy.path());
-    let failures = || failures(&Host::open(copy.path()).unwrap());
-    assert_eq!(failures(), BTreeSet::new());
+    let collected = || collected(&Host::open(copy.path()).unwrap());
+    assert_eq!(failures(&collected()), []);
     refuse(node.root(), copy.path(), "/etc/pve/.vmlist");
-    let expected = r#"[{"collector": "guest_list", "path": "/etc/pve/.vmlist",
-        "kind": "permission_denied", "detail": "not compared"}]"#;
-    assert_eq!(failures(), serde_json::from_str(expected).unwrap());
+    assert_eq!(
+        failures(&collected()),
+        [("guest_list", "/etc/pve/.vmlist", "permission_denied")]
+    );
+}
+
+/// What root can read and the agent cannot, by pattern.
+fn not_for_us() -> BTreeMap<String, String> {
+    serde_json::from_str(NOT_FOR_US).unwrap()
+}
+
+#[test]
+fn no_collector_declares_what_the_sandbox_refuses() {
+    for pattern in COLLECTORS.iter().flat_map(|collector| collector.paths) {
+        let path = example(pattern);
+        for refused in not_for_us().keys() {
+            assert!(!fits(refused, &path), "{pattern} is refused: {refused}");
+        }
+    }
+}
+
+#[test]
+fn what_the_sandbox_refuses_is_refused_on_a_tree_that_holds_all_of_it() {
+    let paths = SECRETS_OF_PROCESSES
+        .iter()
+        .flat_map(|name| [1, 7, 4711].map(|process| format!("/proc/{process}/{name}")));
+    let paths: Vec<String> = paths
+        .chain(not_for_us().keys().map(|pattern| example(pattern)))
+        .collect();
+    let node = Node::new();
+    for path in &paths {
+        let file = node.path(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "secret\n").unwrap();
+    }
+    // As other tests open it.
+    let host = Host::open(node.root()).unwrap();
+    for path in &paths {
+        host.read(path, 100).unwrap_err();
+    }
+    // It is the list that refuses, also where `Host` does so by itself.
+    let refused = not_for_us();
+    for path in paths {
+        assert!(refused.keys().any(|pattern| fits(pattern, &path)), "{path}");
+    }
 }

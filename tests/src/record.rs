@@ -40,10 +40,24 @@ mod tree;
 
 use tree::Tree;
 
+/// What was recorded: the paths and patterns that root can read and the agent in
+/// its sandbox cannot. Laid over a tree as [`REFUSED_PATH`], it hides them there, too.
+pub const REFUSED: &str = include_str!("../../agent/tests/fixtures/sandboxed/refused.json");
+/// Where `Host` looks for it in a tree.
+pub const REFUSED_PATH: &str = "/.pvelens/refused.json";
+
 /// What root can read outside, and what it is.
 const OUTSIDE: &str = "/run/pvelens-outside.json";
 /// In the one directory that the agent may write.
 const RECORDING: &str = "/run/pvelens-agent/recording";
+
+/// What collectors do not read, but ask whether it is there.
+const ASKED_FOR: &[&str] = &[
+    "/sys/class/net/*/bonding",
+    "/sys/class/net/*/bridge",
+    "/sys/class/net/*/device",
+    "/sys/fs/cgroup/lxc/*/cgroup.procs",
+];
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +121,11 @@ pub fn inside() -> Result<()> {
     for (path, found) in found {
         if let Err(kind) = found {
             refused.insert(path, kind);
+        }
+    }
+    for pattern in ASKED_FOR {
+        for matched in host.look(pattern) {
+            tree.stand_in(&matched.path)?;
         }
     }
     for (path, kind) in &refused {

@@ -25,9 +25,9 @@ pub(super) fn patterns(
             Place::Directory | Place::Link => "/**",
         };
         let path = format!("{path}{end}");
-        let any_name = vec![with_numbers(&path, "*")];
+        let any_name = vec![of_any_process(&path, "*")];
         // `/proc/*/io` is also the pressure of I/O.
-        let any_number = (1..=9).map(|digit| with_numbers(&path, &format!("{digit}*")));
+        let any_number = (1..=9).map(|digit| of_any_process(&path, &format!("{digit}*")));
         let patterns = [any_name, any_number.collect()]
             .into_iter()
             .find(is_true)
@@ -37,18 +37,18 @@ pub(super) fn patterns(
     all
 }
 
-fn with_numbers(path: &str, pattern: &str) -> String {
+/// Puts a pattern in the place of the process, and `*` in that of other numbers.
+fn of_any_process(path: &str, process: &str) -> String {
     if !path.starts_with("/proc/") {
         return path.to_owned();
     }
     let names: Vec<&str> = path
         .split('/')
-        .map(|name| {
-            if probe::is_number(name) {
-                pattern
-            } else {
-                name
-            }
+        .enumerate()
+        .map(|(index, name)| match index {
+            _ if !probe::is_number(name) => name,
+            2 => process,
+            _ => "*",
         })
         .collect();
     names.join("/")
@@ -79,11 +79,17 @@ mod tests {
             ("/proc/1/io", Place::File),
             ("/proc/7/io", Place::File),
             ("/proc/7/root", Place::Link),
+            ("/proc/7/fd/3", Place::Link),
             ("/srv/8/io", Place::Directory),
         ]);
         assert_eq!(
             names(&patterns(&refused, &["/proc/1/stat".to_owned()])),
-            ["/proc/*/io", "/proc/*/root/**", "/srv/8/io/**"]
+            [
+                "/proc/*/fd/*/**",
+                "/proc/*/io",
+                "/proc/*/root/**",
+                "/srv/8/io/**"
+            ]
         );
     }
 

@@ -69,8 +69,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Puts an empty file where something is that cannot be read; what lies in such
-    /// a place has none.
+    /// Puts an empty file where something is that is not read; what lies in such a
+    /// place has none.
     pub(super) fn stand_in(&self, path: &str) -> Result<()> {
         let target = self.path(path);
         let lies_in_one = target
