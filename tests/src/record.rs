@@ -8,7 +8,7 @@
 //! that it may:
 //!
 //! - `tree/`: every file and link that a path of a collector names, as it was read,
-//!   but for what is [`neutral`];
+//!   but for what names the machine that records (`record/neutral.rs`);
 //! - `tree/.pvelens/refused.json`: what is there and could not be read, an empty
 //!   file in its place;
 //! - `tree/.pvelens/statvfs.json`: the sizes of the file systems;
@@ -17,7 +17,7 @@
 //!   for use over recordings of full nodes.
 //!
 //! Beside the paths of collectors, those that one could come to want are tried
-//! ([`probe`]).
+//! (`record/probe.rs`).
 
 use std::{
     collections::BTreeMap,
