@@ -6,7 +6,8 @@
 //! an error. Attempts that succeed by mistake do no harm on a test system.
 
 use std::{
-    fs, io,
+    env, fs, io,
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
 };
 
@@ -103,6 +104,19 @@ pub fn forbidden(unit: Unit) -> Vec<Outcome> {
 #[must_use]
 pub fn needed(unit: Unit) -> Vec<Outcome> {
     attempt::needs(unit).into_iter().map(Attempt::run).collect()
+}
+
+/// Tells systemd that the unit has started. Without connecting: that is refused.
+///
+/// # Errors
+/// When systemd does not take it.
+pub fn ready() -> io::Result<()> {
+    match env::var_os("NOTIFY_SOCKET") {
+        Some(socket) => UnixDatagram::unbound()?
+            .send_to(b"READY=1", Path::new(&socket))
+            .map(drop),
+        None => Ok(()),
+    }
 }
 
 /// A process of root outside, that stands for QEMU.
