@@ -25,6 +25,7 @@ pub enum Unit {
     Coordinator,
     DiskProbe,
     ClusterProbe,
+    CephProbe,
 }
 
 impl Unit {
@@ -38,24 +39,28 @@ impl Unit {
             ["serve"] => Some(Self::Coordinator),
             ["answer-probe", "disk"] => Some(Self::DiskProbe),
             ["answer-probe", "cluster"] => Some(Self::ClusterProbe),
+            ["answer-probe", "ceph"] => Some(Self::CephProbe),
             _ => None,
         }
     }
 
     fn is_root(self) -> bool {
-        matches!(self, Self::Agent | Self::DiskProbe | Self::ClusterProbe)
+        matches!(
+            self,
+            Self::Agent | Self::DiskProbe | Self::ClusterProbe | Self::CephProbe
+        )
     }
 
     /// Probes start programs; the others none.
     fn starts_programs(self) -> bool {
-        matches!(self, Self::DiskProbe | Self::ClusterProbe)
+        matches!(self, Self::DiskProbe | Self::ClusterProbe | Self::CephProbe)
     }
 
     /// Places that are its own: of an empty root, or rings that corosync's tools
     /// cannot do without.
     fn is_its_own(self, place: &str) -> bool {
         match self {
-            Self::Agent | Self::Coordinator | Self::DiskProbe => false,
+            Self::Agent | Self::Coordinator | Self::DiskProbe | Self::CephProbe => false,
             Self::Link => matches!(place, "/run"),
             Self::ClusterProbe => matches!(place, "/run" | "/run/systemd" | "/dev/shm"),
         }
@@ -66,7 +71,7 @@ impl Unit {
         match self {
             Self::Agent => &["/run/pvelens-agent"],
             Self::Coordinator => &["/var/lib/pvelens"],
-            Self::Link | Self::DiskProbe | Self::ClusterProbe => &[],
+            Self::Link | Self::DiskProbe | Self::ClusterProbe | Self::CephProbe => &[],
         }
     }
 }
