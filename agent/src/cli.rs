@@ -12,9 +12,9 @@ use std::{
 
 use crate::{
     config::{Config, ConfigError, DEFAULT_PATH},
+    link::Address,
     probe::Kind,
 };
-use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod collect;
@@ -26,8 +26,11 @@ mod oversee;
 mod probe;
 mod reads;
 mod run;
+mod signals;
 mod socket;
 mod summary;
+mod systemd;
+mod turn_away;
 
 /// Usage or settings are wrong; clap uses the same number.
 const USAGE: u8 = 2;
@@ -64,6 +67,25 @@ enum Command {
     /// capabilities, without network and with a read-only file system. SIGTERM and
     /// SIGINT end it.
     Run(RunArguments),
+    /// Carry bytes between coordinators elsewhere and the agent of this node
+    ///
+    /// The package runs it as the unit `pvelens-link.service`, which has the network
+    /// and no file of the node, while the agent has no network. It calls each
+    /// coordinator, connects the other end to `link.sock` of the agent and copies; when
+    /// that ends it tries again, after 1 to 2 s at first and 30 to 60 s at last. The
+    /// agent is the one that knows whom it trusts: the link sees only what is
+    /// encrypted, and until this node has joined a coordinator the agent turns it away.
+    ///
+    /// A coordinator on this node needs no link. SIGTERM and SIGINT end it, with 2 s for
+    /// what is under way.
+    ///
+    /// For example, `pvelens-agent link --coordinator pvelens.example.org` does by hand
+    /// what `coordinators = ["pvelens.example.org"]` in the section `link` of the
+    /// settings does in the unit.
+    #[command(
+        after_help = "Exit status: 0 told to stop, 1 failed, 2 usage or settings, as when no coordinator is set"
+    )]
+    Link(LinkArguments),
     /// Read every source and print what it gave
     ///
     /// Each failure is shown with its path and its reason. What is printed is what a
@@ -99,6 +121,18 @@ struct RunArguments {
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Socket to serve on [default: /run/pvelens-agent/local.sock or as in the settings]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+#[derive(Debug, Args)]
+struct LinkArguments {
+    /// Coordinator to link to, may be given several times [default: as in the settings]
+    #[arg(long = "coordinator", value_name = "HOST[:PORT]")]
+    coordinators: Vec<Address>,
+    /// Socket of the agent [default: /run/pvelens-agent/link.sock or as in the settings]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     #[command(flatten)]
@@ -158,11 +192,13 @@ impl SettingsArguments {
         let environment = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        let file = self.config.as_deref();
-        Config::load(file, environment).with_context(|| {
-            let file = file.unwrap_or(Path::new(DEFAULT_PATH));
-            format!("settings in {}", file.display())
-        })
+        Config::load(self.config.as_deref(), environment).map_err(|error| self.context(error))
+    }
+
+    /// What is wrong with the settings, and where they are.
+    fn context(&self, error: ConfigError) -> anyhow::Error {
+        let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        anyhow::Error::new(error).context(format!("settings in {}", file.display()))
     }
 
     /// Where the settings come from.
@@ -192,6 +228,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Link(arguments) => link::link(&arguments),
         Command::Collect(arguments) => collect::collect(&arguments),
         Command::Reads(arguments) => reads::reads(arguments.output),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
@@ -231,8 +268,11 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 fn complain(text: &str) {
+    // A unit that cannot start is an error in the journal.
+    let priority = if log::is_journal() { "<3>" } else { "" };
+    let text = text.replace('\n', &format!("\n{priority}"));
     // If even this cannot be written, there is nobody to tell.
-    drop(writeln!(io::stderr(), "pvelens-agent: {text}"));
+    drop(writeln!(io::stderr(), "{priority}pvelens-agent: {text}"));
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -316,11 +316,17 @@ mod tests {
 
     use super::*;
 
+    /// What root can read, and the agent in its sandbox cannot.
+    const NOT_FOR_US: (&str, &str) = (
+        ".pvelens/refused.json",
+        include_str!("../tests/fixtures/sandboxed/refused.json"),
+    );
+
     /// Runs a collector over a tree of files. A path that ends in `@` is a link
     /// to its content, one that ends in `/` a directory.
     pub(crate) fn sample(collector: &Collector, files: &[(&str, &str)]) -> Sample {
         let directory = tempfile::TempDir::new().unwrap();
-        for (path, content) in files {
+        for (path, content) in [&NOT_FOR_US].into_iter().chain(files) {
             let full = directory.path().join(path.trim_end_matches(['@', '/']));
             fs::create_dir_all(full.parent().unwrap()).unwrap();
             if path.ends_with('@') {

@@ -4,6 +4,7 @@
 //! does not exist is an error, since it is a setting that somebody believes in.
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
 };
@@ -11,12 +12,19 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::link::Address;
+
+#[cfg(test)]
+mod tests;
+
 /// Where the settings are unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/pvelens/agent.toml";
 /// `PVELENS_SECTION__KEY`.
 const ENVIRONMENT_PREFIX: &str = "PVELENS_";
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 const SPOOL_MEBIBYTES: std::ops::RangeInclusive<u32> = 1..=1024;
+/// The unit of the link allows few threads, and a name that is looked up takes one.
+const COORDINATORS: usize = 8;
 /// Edits up to which a key is taken for a misspelt one.
 const SUGGESTION_DISTANCE: usize = 4;
 
@@ -26,6 +34,7 @@ const SUGGESTION_DISTANCE: usize = 4;
 pub struct Config {
     pub agent: Agent,
     pub spool: Spool,
+    pub link: Link,
     pub log: Log,
 }
 
@@ -42,6 +51,13 @@ pub struct Spool {
     /// Empty: only in memory.
     pub directory: PathBuf,
     pub limit_mebibytes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Link {
+    pub coordinators: Vec<Address>,
+    pub socket: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +80,15 @@ impl Default for Spool {
         Self {
             directory: PathBuf::from("/run/pvelens-agent/spool"),
             limit_mebibytes: 24,
+        }
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            coordinators: Vec::new(),
+            socket: PathBuf::from("/run/pvelens-agent/link.sock"),
         }
     }
 }
@@ -134,7 +159,11 @@ impl Config {
         config.validated()
     }
 
-    fn validated(self) -> Result<Self, ConfigError> {
+    /// The same settings, when every value is possible.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub fn validated(self) -> Result<Self, ConfigError> {
         let problem = |key: &str, problem: String| {
             Err(ConfigError::Value {
                 key: key.to_owned(),
@@ -153,6 +182,17 @@ impl Config {
         }
         if !SPOOL_MEBIBYTES.contains(&self.spool.limit_mebibytes) {
             return problem("spool.limit_mebibytes", "is not from 1 to 1024".to_owned());
+        }
+        if !self.link.socket.is_absolute() {
+            return problem("link.socket", "is not an absolute path".to_owned());
+        }
+        let coordinators = &self.link.coordinators;
+        if coordinators.len() > COORDINATORS {
+            return problem("link.coordinators", format!("has more than {COORDINATORS}"));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = coordinators.iter().find(|address| !seen.insert(*address)) {
+            return problem("link.coordinators", format!("has {twice} twice"));
         }
         if !LEVELS.contains(&self.log.level.as_str()) {
             return problem("log.level", format!("is not one of {}", LEVELS.join(", ")));
@@ -223,6 +263,15 @@ fn set(table: &mut Table, known: &Table, name: &str, value: String) -> Result<()
                 problem: "is not a whole number".to_owned(),
             })?)
         }
+        // Unlike in `PATH`, colons are part of the values.
+        Some(Value::Array(_)) => Value::Array(
+            value
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| Value::String(part.to_owned()))
+                .collect(),
+        ),
         Some(_) => Value::String(value),
     };
     let section = table
@@ -271,115 +320,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SHIPPED: &str = include_str!("../../packaging/conf/agent.toml");
-
-    fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, std::iter::empty()).map_err(|error| error.to_string())
-    }
-
-    fn with(name: &str, value: &str) -> Result<Config, String> {
-        let environment = [(name.to_owned(), value.to_owned())];
-        Config::parse("", environment.into_iter()).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_shipped_file_shows_every_key_with_its_default() {
-        assert_eq!(parse(SHIPPED).unwrap(), Config::default());
-        let shipped: Table = SHIPPED.parse().unwrap();
-        assert_eq!(shipped, Table::try_from(Config::default()).unwrap());
-        assert_eq!(parse("").unwrap(), Config::default());
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_with_a_suggestion() {
-        assert_eq!(
-            parse("[spool]\nlimit_mebibyte = 1\n").unwrap_err(),
-            "unknown key `spool.limit_mebibyte`; did you mean `spool.limit_mebibytes`?"
-        );
-        assert_eq!(
-            parse("[agnet]\nroot = \"/\"\n").unwrap_err(),
-            "unknown key `agnet`; did you mean `agent`?"
-        );
-        assert_eq!(
-            parse("[log]\nsomething_else = 1\n").unwrap_err(),
-            "unknown key `log.something_else`"
-        );
-    }
-
-    #[test]
-    fn a_wrong_value_is_named_with_its_place() {
-        assert!(parse("[log]\nlevel = 7\n").unwrap_err().contains("line 2"));
-        assert_eq!(
-            parse("[spool]\nlimit_mebibytes = 0\n").unwrap_err(),
-            "`spool.limit_mebibytes` is not from 1 to 1024"
-        );
-        assert!(
-            parse("[log]\nlevel = \"loud\"\n")
-                .unwrap_err()
-                .contains("error, warn")
-        );
-        assert!(parse("[agent]\nroot = \"x\"\n").is_err());
-        assert_eq!(
-            parse("[spool]\ndirectory = \"x\"\n").unwrap_err(),
-            "`spool.directory` is not an absolute path"
-        );
-        assert!(parse("[spool]\ndirectory = \"\"\n").is_ok());
-        assert!(parse("agent = 1\n").is_err());
-        assert!(parse("[agent\n").is_err());
-    }
-
-    #[test]
-    fn the_environment_wins_and_leaves_other_programs_alone() {
-        assert_eq!(
-            with("PVELENS_SPOOL__LIMIT_MEBIBYTES", "7")
-                .unwrap()
-                .spool
-                .limit_mebibytes,
-            7
-        );
-        assert_eq!(with("PVELENS_STORE__PATH", "x").unwrap(), Config::default());
-        assert_eq!(with("HOME", "x").unwrap(), Config::default());
-        assert!(
-            with("PVELENS_SPOOL__LIMIT", "7")
-                .unwrap_err()
-                .contains("PVELENS_SPOOL__LIMIT")
-        );
-        assert!(with("PVELENS_SPOOL__LIMIT_MEBIBYTES", "x").is_err());
-    }
-
-    #[test]
-    fn only_the_default_file_may_be_missing() {
-        let error = Config::load(
-            Some(Path::new("/nonexistent/agent.toml")),
-            std::iter::empty(),
-        );
-        assert!(
-            error
-                .unwrap_err()
-                .to_string()
-                .contains("/nonexistent/agent.toml")
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_settings_or_an_error(text in "(\\[?(agent|log|spool|x)\\]?\n|(root|level|x) ?= ?(\"\\PC{0,5}\"|[0-9]{1,4})\n|\\PC{0,9}\n){0,5}") {
-            drop(parse(&text));
-        }
-
-        #[test]
-        fn a_distance_is_one(a in "[a-z]{0,8}", b in "[a-z]{0,8}") {
-            prop_assert_eq!(distance(&a, &b), distance(&b, &a));
-            prop_assert_eq!(distance(&a, &b) == 0, a == b);
-            prop_assert!(distance(&a, &b) <= a.len().max(b.len()));
-        }
-    }
 }

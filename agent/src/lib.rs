@@ -4,8 +4,8 @@
 //! [`host`] is the only way to a file, [`collector`] the list of what is read,
 //! [`sampler`] decides when, [`spool`] keeps the result for whoever connects,
 //! and [`service`] serves it. [`probe`] holds what needs privileges, in processes of
-//! its own. [`cli`] is the program, with [`config`], and [`cage`] watches that its
-//! sandbox holds.
+//! its own, and [`link`] what needs a network. [`cli`] is the program, with [`config`],
+//! and [`cage`] watches that its sandbox holds.
 
 pub mod cage;
 pub mod cli;
@@ -14,6 +14,7 @@ pub mod config;
 mod flight;
 pub mod format;
 pub mod host;
+pub mod link;
 pub mod probe;
 pub mod sampler;
 pub mod service;

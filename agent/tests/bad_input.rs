@@ -12,19 +12,18 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
 #![expect(clippy::disallowed_methods, reason = "tests break the files they read")]
 
+mod hanging;
 mod node;
 
 use std::{
     collections::BTreeMap,
     fs,
-    os::{
-        fd::AsRawFd,
-        unix::fs::{PermissionsExt, symlink},
-    },
+    os::unix::fs::{PermissionsExt, symlink},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use hanging::Hanging;
 use node::Node;
 use pvelens_agent::{
     collector::{COLLECTORS, Collector, Payload, Runner, collect_once},
@@ -32,8 +31,7 @@ use pvelens_agent::{
 };
 use pvelens_proto::agent::v1::{FailureKind, Sample};
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, mknodat, open},
-    mount::{MountFlags, UnmountFlags, mount, unmount},
+    fs::{CWD, FileType, Mode, mknodat},
     process::{Uid, getuid},
     thread::set_thread_res_uid,
 };
@@ -232,44 +230,6 @@ fn a_broken_source_is_named_and_costs_no_other_collector_anything() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// A file that neither opens nor fails: a FUSE mount that nobody serves.
-struct Hanging {
-    path: std::path::PathBuf,
-    /// Closing it ends the wait of everybody.
-    device: Option<std::os::fd::OwnedFd>,
-}
-
-impl Hanging {
-    /// `None` where this is not allowed.
-    fn over(path: std::path::PathBuf) -> Option<Self> {
-        let device = open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        let options = format!(
-            "fd={},rootmode=100644,user_id=0,group_id=0",
-            device.as_raw_fd()
-        );
-        let options = std::ffi::CString::new(options).ok()?;
-        mount(
-            "hanging",
-            &path,
-            "fuse",
-            MountFlags::NOSUID | MountFlags::NODEV,
-            Some(options.as_c_str()),
-        )
-        .ok()?;
-        Some(Self {
-            path,
-            device: Some(device),
-        })
-    }
-}
-
-impl Drop for Hanging {
-    fn drop(&mut self) {
-        self.device = None;
-        unmount(&self.path, UnmountFlags::DETACH).ok();
-    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use pvelens_agent::host::FilesystemSize;
+use pvelens_tests::record;
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -139,6 +140,11 @@ impl Tree {
             }
         }
         give_sizes(&root)?;
+        // Recorded as root: what the sandbox hides must not help a collector.
+        fs::write(
+            root.join(record::REFUSED_PATH.trim_start_matches('/')),
+            record::REFUSED,
+        )?;
         Ok(Self {
             root,
             meta,

@@ -6,7 +6,8 @@
 //! an error. Attempts that succeed by mistake do no harm on a test system.
 
 use std::{
-    fs, io,
+    env, fs, io,
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
 };
 
@@ -24,6 +25,7 @@ pub enum Unit {
     Coordinator,
     DiskProbe,
     ClusterProbe,
+    CephProbe,
 }
 
 impl Unit {
@@ -37,24 +39,28 @@ impl Unit {
             ["serve"] => Some(Self::Coordinator),
             ["answer-probe", "disk"] => Some(Self::DiskProbe),
             ["answer-probe", "cluster"] => Some(Self::ClusterProbe),
+            ["answer-probe", "ceph"] => Some(Self::CephProbe),
             _ => None,
         }
     }
 
     fn is_root(self) -> bool {
-        matches!(self, Self::Agent | Self::DiskProbe | Self::ClusterProbe)
+        matches!(
+            self,
+            Self::Agent | Self::DiskProbe | Self::ClusterProbe | Self::CephProbe
+        )
     }
 
     /// Probes start programs; the others none.
     fn starts_programs(self) -> bool {
-        matches!(self, Self::DiskProbe | Self::ClusterProbe)
+        matches!(self, Self::DiskProbe | Self::ClusterProbe | Self::CephProbe)
     }
 
     /// Places that are its own: of an empty root, or rings that corosync's tools
     /// cannot do without.
     fn is_its_own(self, place: &str) -> bool {
         match self {
-            Self::Agent | Self::Coordinator | Self::DiskProbe => false,
+            Self::Agent | Self::Coordinator | Self::DiskProbe | Self::CephProbe => false,
             Self::Link => matches!(place, "/run"),
             Self::ClusterProbe => matches!(place, "/run" | "/run/systemd" | "/dev/shm"),
         }
@@ -65,7 +71,7 @@ impl Unit {
         match self {
             Self::Agent => &["/run/pvelens-agent"],
             Self::Coordinator => &["/var/lib/pvelens"],
-            Self::Link | Self::DiskProbe | Self::ClusterProbe => &[],
+            Self::Link | Self::DiskProbe | Self::ClusterProbe | Self::CephProbe => &[],
         }
     }
 }
@@ -103,6 +109,19 @@ pub fn forbidden(unit: Unit) -> Vec<Outcome> {
 #[must_use]
 pub fn needed(unit: Unit) -> Vec<Outcome> {
     attempt::needs(unit).into_iter().map(Attempt::run).collect()
+}
+
+/// Tells systemd that the unit has started. Without connecting: that is refused.
+///
+/// # Errors
+/// When systemd does not take it.
+pub fn ready() -> io::Result<()> {
+    match env::var_os("NOTIFY_SOCKET") {
+        Some(socket) => UnixDatagram::unbound()?
+            .send_to(b"READY=1", Path::new(&socket))
+            .map(drop),
+        None => Ok(()),
+    }
 }
 
 /// A process of root outside, that stands for QEMU.

@@ -7,6 +7,7 @@ pub mod eval;
 pub mod inmate;
 pub mod licences;
 pub mod manual;
+pub mod record;
 pub mod run;
 pub mod scenario;
 pub mod score;

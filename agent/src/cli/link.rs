@@ -1,89 +1,108 @@
-//! `link.sock`, for a coordinator elsewhere that comes through its pipe.
-//!
-//! An agent that has not joined has no identity to show, so it turns everybody
-//! away. The TLS server of a joined agent takes this place.
+//! `link`: carry bytes between coordinators elsewhere and the agent of this node
+//! until told to stop.
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
+use anyhow::Context;
 use tokio::{
-    net::UnixListener,
-    time::{Instant, sleep},
+    sync::watch,
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// Between two connections: a pipe that comes back at once costs little, and a
-/// listener that fails is not asked without end.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Between two lines of the log.
-const SILENCE: Duration = Duration::from_secs(60);
+use super::{
+    LinkArguments, log,
+    signals::Signals,
+    systemd::{Systemd, watchdog},
+};
+use crate::{
+    config::{Config, ConfigError},
+    link::{States, run, summary},
+};
 
-/// Accepts and closes each connection, for ever.
-pub(super) async fn turn_away(listener: UnixListener) {
-    let mut log = Seldom::default();
+pub(super) fn link(arguments: &LinkArguments) -> anyhow::Result<ExitCode> {
+    let mut config = arguments.settings.load()?;
+    if !arguments.coordinators.is_empty() {
+        config.link.coordinators.clone_from(&arguments.coordinators);
+    }
+    // Twice the same, or too many, is no better there.
+    let mut config = config.validated()?;
+    if let Some(socket) = &arguments.socket {
+        config.link.socket.clone_from(socket);
+    }
+    if config.link.coordinators.is_empty() {
+        return Err(arguments.settings.context(nowhere_to_go()));
+    }
+    log::start(&config.log.level)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(linking(&config))
+}
+
+fn nowhere_to_go() -> ConfigError {
+    ConfigError::Value {
+        key: "link.coordinators".to_owned(),
+        problem:
+            "is empty: set it to the coordinators to link to, such as [\"pvelens.example.org\"]; \
+                  a coordinator on this node needs no link"
+                .to_owned(),
+    }
+}
+
+async fn linking(config: &Config) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let coordinators = &config.link.coordinators;
+    let systemd = Systemd::new();
+    let (states, mut news) = watch::channel(States::new(coordinators));
+    let shutdown = CancellationToken::new();
+    let names: Vec<_> = coordinators.iter().map(ToString::to_string).collect();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        coordinators = names.join(", "),
+        socket = %config.link.socket.display(),
+        "link started"
+    );
+    systemd.tell("READY=1\n".to_owned()).await;
+    let mut links = Box::pin(run(coordinators, &config.link.socket, &states, &shutdown));
+    let mut watchdog = watchdog().map(ticks);
     loop {
-        let error = listener.accept().await.err();
-        if let Some(times) = log.times(Instant::now()) {
-            match error {
-                None => info!(
-                    connections = times,
-                    "turned away on link.sock: this node has not joined a coordinator"
-                ),
-                Some(error) => info!(%error, "link.sock accepts nobody"),
+        tokio::select! {
+            // They end by themselves only when they cannot go on.
+            result = &mut links => return result.context("a link ended").map(|()| ExitCode::FAILURE),
+            name = signals.next() => {
+                info!(signal = name, "stopping");
+                break;
+            }
+            () = tick(watchdog.as_mut()) => systemd.tell("WATCHDOG=1\n".to_owned()).await,
+            Ok(()) = news.changed() => {
+                let status = summary(&news.borrow_and_update());
+                systemd.tell(format!("STATUS={status}\n")).await;
             }
         }
-        sleep(PAUSE).await;
     }
+    systemd.tell("STOPPING=1\n".to_owned()).await;
+    shutdown.cancel();
+    links.await.context("a link ended")?;
+    info!("link stopped");
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Says how often something happened, once a minute at most.
-#[derive(Debug, Default)]
-struct Seldom {
-    said: Option<Instant>,
-    times: u64,
+/// Twice as often as systemd wants to hear of it.
+fn ticks(watchdog: Duration) -> Interval {
+    let period = watchdog / 2;
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
-impl Seldom {
-    /// Counts one more time; gives the times since it was last said.
-    fn times(&mut self, now: Instant) -> Option<u64> {
-        self.times = self.times.saturating_add(1);
-        let quiet = self.said.is_some_and(|said| now < said + SILENCE);
-        (!quiet).then(|| {
-            self.said = Some(now);
-            std::mem::take(&mut self.times)
-        })
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the test is the pipe")]
-mod tests {
-    use tempfile::TempDir;
-    use tokio::{io::AsyncReadExt, net::UnixStream};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn every_connection_is_closed_at_once() {
-        let directory = TempDir::new().unwrap();
-        let path = directory.path().join("link.sock");
-        let serving = tokio::spawn(turn_away(UnixListener::bind(&path).unwrap()));
-        for _ in 0..3 {
-            let mut stream = UnixStream::connect(&path).await.unwrap();
-            assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+async fn tick(ticks: Option<&mut Interval>) {
+    match ticks {
+        Some(ticks) => {
+            ticks.tick().await;
         }
-        assert!(!serving.is_finished());
-        serving.abort();
-    }
-
-    #[test]
-    fn a_pipe_that_keeps_coming_is_named_once_a_minute() {
-        let mut log = Seldom::default();
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(log.times(start), Some(1));
-        assert_eq!(log.times(after(1)), None);
-        assert_eq!(log.times(after(59)), None);
-        assert_eq!(log.times(after(60)), Some(3));
-        assert_eq!(log.times(after(61)), None);
+        None => std::future::pending().await,
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn start(level: &str) -> anyhow::Result<()> {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false);
-    if is_journal(env::var("JOURNAL_STREAM").ok().as_deref(), io::stderr()) {
+    if is_journal() {
         log.event_format(Journal::new()).init();
     } else {
         log.init();
@@ -33,9 +33,14 @@ pub(super) fn start(level: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether the journal reads standard error.
+pub(super) fn is_journal() -> bool {
+    is_journal_stream(env::var("JOURNAL_STREAM").ok().as_deref(), io::stderr())
+}
+
 /// Whether a stream is the one that systemd connected with the journal:
 /// `JOURNAL_STREAM` has its device and inode (systemd.exec(5)).
-fn is_journal(variable: Option<&str>, stream: impl std::os::fd::AsFd) -> bool {
+fn is_journal_stream(variable: Option<&str>, stream: impl std::os::fd::AsFd) -> bool {
     rustix::fs::fstat(stream)
         .is_ok_and(|stat| variable == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str()))
 }
@@ -106,10 +111,10 @@ mod tests {
             .metadata()
             .unwrap();
         let name = format!("{}:{}", metadata.dev(), metadata.ino());
-        assert!(is_journal(Some(&name), &ours));
-        assert!(!is_journal(None, &ours));
-        assert!(!is_journal(Some("8:1"), &ours));
-        assert!(!is_journal(Some(""), &ours));
+        assert!(is_journal_stream(Some(&name), &ours));
+        assert!(!is_journal_stream(None, &ours));
+        assert!(!is_journal_stream(Some("8:1"), &ours));
+        assert!(!is_journal_stream(Some(""), &ours));
     }
 
     #[test]

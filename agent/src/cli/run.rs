@@ -13,17 +13,13 @@ use crate::{
 };
 use anyhow::Context;
 use listenfd::ListenFd;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::timeout,
-};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    RunArguments, link, log,
-    oversee::{Overseer, Systemd},
-    socket::Sockets,
+    RunArguments, log, oversee::Overseer, signals::Signals, socket::Sockets, systemd::Systemd,
+    turn_away::turn_away,
 };
 
 /// Time for open calls to end after a signal.
@@ -52,12 +48,7 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
 
 async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitCode> {
     let host = Arc::new(Host::open(&config.agent.root).context("opening the root")?);
-    let stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-    let [terminate, interrupt] = stop;
-    let mut signals = Signals {
-        terminate: terminate.context("listening for SIGTERM")?,
-        interrupt: interrupt.context("listening for SIGINT")?,
-    };
+    let mut signals = Signals::listen()?;
     let mut sockets = Sockets::open(handed_over, &config.agent.socket)?;
     // Whoever starts the agent by hand has no cage. There is no setting for it:
     // it could be left off by accident.
@@ -91,7 +82,7 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
     };
     if let Some(listener) = sockets.link.take() {
         // Ends with the runtime.
-        drop(tokio::spawn(link::turn_away(listener)));
+        drop(tokio::spawn(turn_away(listener)));
     }
     let mut sampling = tokio::spawn(sampler.run(shutdown.clone()));
     let mut served = Box::pin(serve(sockets.local, agent, shutdown.clone()));
@@ -126,20 +117,6 @@ fn broken(violation: &Violation) -> ExitCode {
         "{violation}; ending, so that systemd builds the sandbox anew"
     );
     ExitCode::from(cage::EXIT_STATUS)
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }
 
 /// Says so when this is no Proxmox VE node. On a thread of its own, since

@@ -1,10 +1,11 @@
 //! Paths that a recorded node refused.
 //!
 //! A tree of files cannot hold what is there and may not be read. A recording
-//! says so in `/.pvelens/refused.json`, an object from path to the name of the
-//! failure (`"permission_denied"`): reading it, listing it and following it fail
-//! like that. Whether it exists is asked of the tree alone: an empty file in its
-//! place, also in that of a directory, is there and refused.
+//! says so in `/.pvelens/refused.json`, an object from path or pattern (see
+//! [`fits`]) to the name of the failure (`"permission_denied"`): reading it, listing
+//! it, following it and asking its size fail like that. Whether it exists is asked
+//! of the tree alone: an empty file in its place, also in that of a directory, is
+//! there and refused.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +13,20 @@ use pvelens_proto::agent::v1::FailureKind;
 use rustix::fs::OFlags;
 use serde::Deserialize;
 
-use super::{Host, SourceError, malformed};
+use super::{Host, SourceError, fits, malformed};
 
 const FILE: &str = "/.pvelens/refused.json";
 const FILE_LIMIT: u64 = 4 << 20;
 /// What every name of the schema begins with.
 const SCHEMA_PREFIX: &str = "FAILURE_KIND_";
 
-/// From normal path to failure; empty on a live root.
+/// Empty on a live root.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Refused(BTreeMap<NormalPath, Refusal>);
+#[serde(from = "BTreeMap<NormalPath, Refusal>")]
+pub(super) struct Refused {
+    paths: BTreeMap<NormalPath, Refusal>,
+    patterns: Vec<(String, Refusal)>,
+}
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
@@ -53,9 +58,18 @@ impl Refused {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.patterns.is_empty()
+    }
+
     /// How the path fails, if it is refused.
     fn refusal(&self, path: &str) -> Option<FailureKind> {
-        let refusal = self.0.get(&NormalPath::of(path));
+        let path = NormalPath::of(path);
+        let refusal = self.paths.get(&path).or_else(|| {
+            let mut patterns = self.patterns.iter();
+            let (_, refusal) = patterns.find(|(pattern, _)| fits(pattern, &path.0))?;
+            Some(refusal)
+        });
         refusal.map(|Refusal(kind)| *kind)
     }
 }
@@ -63,7 +77,7 @@ impl Refused {
 impl Host {
     /// Fails as the recorded node did, at the path or where it leads.
     pub(super) fn recorded(&self, path: &str, flags: OFlags) -> Result<(), SourceError> {
-        if self.refused.0.is_empty() {
+        if self.refused.is_empty() {
             return Ok(());
         }
         let refusal = self.refused.refusal(path).or_else(|| {
@@ -73,6 +87,21 @@ impl Host {
         match refusal {
             Some(kind) => Err(SourceError::new(path, kind, "refused when recorded")),
             None => Ok(()),
+        }
+    }
+}
+
+impl From<BTreeMap<NormalPath, Refusal>> for Refused {
+    fn from(all: BTreeMap<NormalPath, Refusal>) -> Self {
+        let (patterns, paths): (BTreeMap<_, _>, BTreeMap<_, _>) = all
+            .into_iter()
+            .partition(|(NormalPath(path), _)| path.contains('*'));
+        let patterns = patterns.into_iter();
+        Self {
+            paths,
+            patterns: patterns
+                .map(|(NormalPath(pattern), refusal)| (pattern, refusal))
+                .collect(),
         }
     }
 }

@@ -91,8 +91,8 @@ impl Way<'_> {
     fn open(&self, name: &[u8], flags: OFlags) -> Result<Option<OwnedFd>, Errno> {
         let follow = !flags.contains(OFlags::NOFOLLOW);
         match openat(self.directory(), name, flags | OFlags::NOFOLLOW) {
-            // Without DIRECTORY, PATH opens the link itself.
-            Ok(file) if follow && flags.contains(OFlags::PATH) => {
+            // PATH opens the link itself, unless it has to be a directory.
+            Ok(file) if follow && flags & (OFlags::PATH | OFlags::DIRECTORY) == OFlags::PATH => {
                 Ok((!is_link(&file)?).then_some(file))
             }
             Ok(file) => Ok(Some(file)),

@@ -201,6 +201,27 @@ fn what_a_recording_refuses_is_refused_and_exists_as_far_as_the_tree_says() {
 }
 
 #[test]
+fn a_pattern_refuses_what_fits_unless_the_path_itself_is_named() {
+    let (_directory, host) = tree(&[
+        (
+            ".pvelens/refused.json",
+            r#"{"/sys/*/size": "permission_denied", "/opt/**": "not_found", "/sys/b/size": "io"}"#,
+        ),
+        ("sys/a/size", "1"),
+        ("sys/a/model", "m"),
+        ("sys/b/size", "2"),
+        ("opt/a/b", "x"),
+    ]);
+    let denied = FailureKind::PermissionDenied;
+    assert_eq!(kind(host.read("/sys/a/size", 10)), denied);
+    assert_eq!(kind(host.read("//sys/b/../a//size", 10)), denied);
+    assert_eq!(kind(host.read("/sys/b/size", 10)), FailureKind::Io);
+    assert_eq!(host.read("/sys/a/model", 10).unwrap(), "m");
+    assert_eq!(kind(host.list("/opt")), FailureKind::NotFound);
+    assert_eq!(kind(host.read("/opt/a/b", 10)), FailureKind::NotFound);
+}
+
+#[test]
 fn a_recording_with_a_broken_list_of_refused_paths_is_not_opened() {
     for (text, place) in [
         ("{\"/a\": \"permission_denied\"", "line 1, "),

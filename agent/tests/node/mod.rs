@@ -23,6 +23,11 @@ const IO_STAT: &str = "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n";
 
 /// Files and their content.
 const FILES: &[(&str, &str)] = &[
+    // As in the sandbox, see `sandboxed.rs`.
+    (
+        ".pvelens/refused.json",
+        include_str!("../fixtures/sandboxed/refused.json"),
+    ),
     (
         ".pvelens/statvfs.json",
         "{\"/\": {\"total_bytes\": 100, \"free_bytes\": 40, \"available_bytes\": 30, \"inodes_total\": 10, \"inodes_free\": 5}}\n",

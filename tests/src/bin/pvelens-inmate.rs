@@ -7,12 +7,10 @@
 use std::{
     env,
     io::{self, Write},
-    os::unix::net::UnixDatagram,
-    path::Path,
     process::ExitCode,
 };
 
-use pvelens_tests::inmate::{Outcome, Unit, forbidden, needed};
+use pvelens_tests::inmate::{Outcome, Unit, forbidden, needed, ready};
 
 fn main() -> io::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -36,15 +34,5 @@ fn line(out: &mut impl Write, outcome: &Outcome, failed: &str, succeeded: &str) 
     match &outcome.result {
         Ok(()) => writeln!(out, "{succeeded} {}", outcome.name),
         Err(error) => writeln!(out, "{failed} {}: {error}", outcome.name),
-    }
-}
-
-/// Tells systemd that the unit has started. Without connecting: that is refused.
-fn ready() -> io::Result<()> {
-    match env::var_os("NOTIFY_SOCKET") {
-        Some(socket) => UnixDatagram::unbound()?
-            .send_to(b"READY=1", Path::new(&socket))
-            .map(drop),
-        None => Ok(()),
     }
 }

@@ -148,6 +148,19 @@ pub(super) fn writes(unit: Unit) -> Vec<Attempt> {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions("/etc/passwd", fs::Permissions::from_mode(0o666))
     }));
+    for own in unit.own().iter().copied().chain(["/tmp"]) {
+        let path = Path::new(own).join("set-id");
+        attempts.push(Attempt::new(
+            format!("make a set-id file in {own}"),
+            move || {
+                use std::os::unix::fs::PermissionsExt;
+                fs::write(&path, "")?;
+                let made = fs::set_permissions(&path, fs::Permissions::from_mode(0o4755));
+                fs::remove_file(&path)?;
+                made
+            },
+        ));
+    }
     if let Some(own) = unit.own().first() {
         let path = Path::new(own).join("foreign");
         attempts.push(Attempt::new("give a file away", move || {
@@ -174,6 +187,17 @@ pub(super) fn secrets(unit: Unit) -> Vec<Attempt> {
     match unit {
         Unit::Agent | Unit::ClusterProbe => {}
         Unit::DiskProbe | Unit::Coordinator => paths.extend(["/etc/pve", "/run/qemu-server"]),
+        // Of it only ceph.conf is shown.
+        Unit::CephProbe => paths.extend([
+            "/etc/pve/.members",
+            "/etc/pve/nodes",
+            "/etc/passwd",
+            "/etc/pvelens/agent.toml",
+            "/run/qemu-server",
+            "/run/pvelens-agent",
+            "/var/lib",
+            "/boot",
+        ]),
         Unit::Link => paths.extend([
             "/etc/pve",
             "/run/qemu-server",
@@ -302,7 +326,10 @@ pub(super) fn network(unit: Unit) -> Vec<Attempt> {
             TcpListener::bind("127.0.0.1:0").map(drop)
         }));
     }
-    if matches!(unit, Unit::Agent | Unit::Link | Unit::DiskProbe) {
+    if matches!(
+        unit,
+        Unit::Agent | Unit::Link | Unit::DiskProbe | Unit::CephProbe
+    ) {
         for path in SOCKETS {
             attempts.push(Attempt::new(format!("connect to {path}"), move || {
                 UnixStream::connect(path).map(drop)
@@ -352,7 +379,12 @@ pub(super) fn programs(unit: Unit) -> Vec<Attempt> {
 
 fn run(program: &str) -> io::Result<()> {
     CString::new(program)?;
-    Command::new(program).arg("--version").status().map(drop)
+    let status = Command::new(program).arg("--version").status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(status.to_string()))
+    }
 }
 
 pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
@@ -380,11 +412,19 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
         Unit::Coordinator => &["/etc/pvelens/pvelens.toml"],
         Unit::DiskProbe => &["/proc/devices", "/sys/block"],
         Unit::ClusterProbe => &["/proc/self/mountinfo"],
+        Unit::CephProbe => &["/etc/pve/ceph.conf"],
     };
     attempts.extend(
         readable
             .iter()
             .map(|path| Attempt::new(format!("read {path}"), move || open(path))),
     );
+    let program = match unit {
+        Unit::Agent | Unit::Link | Unit::Coordinator => return attempts,
+        Unit::DiskProbe => "/usr/sbin/blkid",
+        Unit::ClusterProbe => "/usr/bin/journalctl",
+        Unit::CephProbe => "/usr/bin/python3",
+    };
+    attempts.push(Attempt::new(format!("run {program}"), move || run(program)));
     attempts
 }
