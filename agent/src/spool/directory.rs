@@ -3,6 +3,11 @@
 //!
 //! Everything goes through one descriptor, so what was checked is what is used.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the agent's own files, in a directory that only it writes"
+)]
+
 use std::{
     fs::{File, TryLockError},
     io,
@@ -77,10 +82,6 @@ impl Directory {
         }
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the agent's own files, in a directory that only it writes"
-    )]
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         // What is no file must neither block nor be followed.
         let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -118,11 +119,8 @@ impl Directory {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the agent's own directory; the link itself is what must not be followed"
-)]
 fn open_directory(path: &Path) -> rustix::io::Result<File> {
+    // A link in its place is none of the agent's.
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).map(File::from)
 }
