@@ -16,8 +16,10 @@ pub use pvelens_proto::agent::v1::sample::Payload;
 use crate::{
     format::{FormatError, whole_lines},
     host::{FilesystemSize, Host, SourceError},
+    probe::Request,
 };
 
+mod asked;
 mod broadcast;
 mod config_versions;
 mod corosync;
@@ -39,6 +41,7 @@ mod run;
 mod sensor;
 mod storage_config;
 
+pub use asked::Answer;
 pub use host_identity::{identify, is_pve_node};
 pub use run::Runner;
 pub(crate) use {
@@ -79,6 +82,10 @@ const DETAIL_LIMIT: usize = 300;
 pub(crate) const FAST: Duration = Duration::from_secs(10);
 /// At the latest, the configuration is read again after this time.
 pub(crate) const CONFIG: Duration = Duration::from_secs(600);
+/// Interval of the state class.
+pub(crate) const STATE: Duration = Duration::from_secs(30);
+/// Interval of what changes by the day.
+pub(crate) const SLOW: Duration = Duration::from_secs(3600);
 /// Files only: a read that takes longer hangs.
 pub(crate) const FILE_DEADLINE: Duration = Duration::from_secs(2);
 /// Limit of one file in pmxcfs (`pve-cluster@src/pmxcfs/memdb.h`).
@@ -103,6 +110,8 @@ pub struct Collector {
     /// Every path it may read; `*` stands for one component, `**` for any
     /// number of them.
     pub paths: &'static [&'static str],
+    /// The entries of the probes' menu that it may ask for.
+    pub probes: &'static [&'static str],
     pub collect: fn(&mut Reading<'_>) -> Result<Payload, CollectError>,
 }
 
@@ -226,6 +235,22 @@ impl Reading<'_> {
         self.host.exists(path)
     }
 
+    /// Asks a probe, and gives what its tool wrote. See [`asked`].
+    ///
+    /// # Errors
+    /// When there is no such reply.
+    pub fn ask(&mut self, request: &Request) -> Result<Answer, SourceError> {
+        let answer = asked::ask(self.host, request)?;
+        self.count(answer.stdout.len());
+        Ok(answer)
+    }
+
+    /// By the node's clock.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.host.now()
+    }
+
     /// Whether this is the running system and not a tree of files.
     #[must_use]
     pub fn is_live(&self) -> bool {
@@ -325,6 +350,12 @@ mod tests {
     /// Runs a collector over a tree of files. A path that ends in `@` is a link
     /// to its content, one that ends in `/` a directory.
     pub(crate) fn sample(collector: &Collector, files: &[(&str, &str)]) -> Sample {
+        let directory = tree(files);
+        collect_once(collector, &Host::open(directory.path()).unwrap())
+    }
+
+    /// Writes such a tree.
+    pub(crate) fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let directory = tempfile::TempDir::new().unwrap();
         for (path, content) in [&NOT_FOR_US].into_iter().chain(files) {
             let full = directory.path().join(path.trim_end_matches(['@', '/']));
@@ -337,7 +368,7 @@ mod tests {
                 fs::write(full, content).unwrap();
             }
         }
-        collect_once(collector, &Host::open(directory.path()).unwrap())
+        directory
     }
 
     pub(crate) fn kinds(sample: &Sample) -> Vec<FailureKind> {
@@ -354,7 +385,8 @@ mod tests {
         assert_eq!(names.len(), COLLECTORS.len());
         for collector in COLLECTORS {
             assert!(!collector.summary.is_empty(), "{}", collector.name);
-            assert!(!collector.paths.is_empty(), "{}", collector.name);
+            let reads = collector.paths.len() + collector.probes.len();
+            assert!(reads > 0, "{}", collector.name);
             assert!(collector.paths.iter().all(|path| path.starts_with('/')));
             assert!(collector.deadline < collector.interval);
         }

@@ -39,6 +39,7 @@ fn object(collector: &Collector) -> Value {
         "runs_on_change": collector.runs_on_change(),
         "deadline_milliseconds": u64::try_from(collector.deadline.as_millis()).unwrap_or(u64::MAX),
         "paths": collector.paths,
+        "probes": collector.probes,
     })
 }
 
@@ -59,6 +60,9 @@ fn text() -> Result<String, fmt::Error> {
         )?;
         for path in collector.paths {
             writeln!(text, "    {path}")?;
+        }
+        for probe in collector.probes {
+            writeln!(text, "    asks a probe: {probe}")?;
         }
     }
     Ok(text)

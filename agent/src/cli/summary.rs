@@ -4,6 +4,27 @@ use pvelens_proto::agent::v1::{
     FilesystemState, GuestKind, InterfaceKind, Pressure, ResourcePressure, sample::Payload,
 };
 
+mod cluster;
+mod config;
+mod guest;
+mod hardware;
+mod lifecycle;
+mod probed;
+mod storage;
+mod task;
+
+/// Each knows some payloads.
+const MORE: &[fn(&Payload) -> Option<String>] = &[
+    cluster::line,
+    config::line,
+    guest::line,
+    hardware::line,
+    lifecycle::line,
+    probed::line,
+    storage::line,
+    task::line,
+];
+
 /// What was collected, in a few words.
 pub(super) fn line(payload: &Payload) -> String {
     match payload {
@@ -120,6 +141,10 @@ pub(super) fn line(payload: &Payload) -> String {
             },
             count(size(identity.cpu_threads), "thread")
         ),
+        other => MORE
+            .iter()
+            .find_map(|line| line(other))
+            .unwrap_or_else(|| "collected".to_owned()),
     }
 }
 

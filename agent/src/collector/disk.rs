@@ -25,6 +25,7 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/sys/block/*/queue/rotational",
         "/sys/block/*/device/model",
     ],
+    probes: &[],
     collect,
 };
 

@@ -45,6 +45,7 @@ pub(super) const COLLECTOR: Collector = Collector {
     interval: FAST,
     deadline: FILE_DEADLINE,
     paths: &[MOUNTINFO, MOUNTS, "/.pvelens/statvfs.json"],
+    probes: &[],
     collect,
 };
 

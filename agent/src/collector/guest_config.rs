@@ -29,6 +29,7 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/etc/pve/nodes/*/qemu-server/*.conf",
         "/etc/pve/nodes/*/lxc/*.conf",
     ],
+    probes: &[],
     collect,
 };
 

@@ -46,6 +46,7 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/proc/*/task/*/comm",
         "/proc/*/task/*/schedstat",
     ],
+    probes: &[],
     collect,
 };
 

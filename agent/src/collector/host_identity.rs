@@ -39,6 +39,7 @@ pub(super) const COLLECTOR: Collector = Collector {
         OS_RELEASE,
         DPKG_STATUS,
     ],
+    probes: &[],
     collect,
 };
 

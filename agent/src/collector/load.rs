@@ -18,6 +18,7 @@ pub(super) const COLLECTOR: Collector = Collector {
     interval: FAST,
     deadline: FILE_DEADLINE,
     paths: &[LOADAVG, UPTIME],
+    probes: &[],
     collect,
 };
 

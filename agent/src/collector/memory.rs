@@ -24,6 +24,7 @@ pub(super) const COLLECTOR: Collector = Collector {
     interval: FAST,
     deadline: FILE_DEADLINE,
     paths: &[MEMINFO, VMSTAT, KSM, ARC],
+    probes: &[],
     collect,
 };
 

@@ -38,6 +38,7 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/sys/class/net/*/operstate",
         "/sys/class/net/*/speed",
     ],
+    probes: &[],
     collect,
 };
 

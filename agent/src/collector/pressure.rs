@@ -19,6 +19,7 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/proc/pressure/memory",
         "/proc/pressure/io",
     ],
+    probes: &[],
     collect,
 };
 

@@ -33,6 +33,7 @@ pub(super) const COLLECTOR: Collector = Collector {
     interval: FAST,
     deadline: FILE_DEADLINE,
     paths: &[PATH],
+    probes: &[],
     collect,
 };
 

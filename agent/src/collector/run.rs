@@ -102,6 +102,7 @@ mod tests {
             interval: Duration::from_secs(10),
             deadline: Duration::from_millis(500),
             paths: &["/test"],
+            probes: &[],
             collect,
         })
     }

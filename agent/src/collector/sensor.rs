@@ -24,6 +24,7 @@ pub(super) const COLLECTOR: Collector = Collector {
     // Some chips answer over a slow bus.
     deadline: Duration::from_secs(10),
     paths: &["/sys/class/hwmon/**", "/sys/class/thermal/**"],
+    probes: &[],
     collect,
 };
 

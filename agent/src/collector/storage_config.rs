@@ -64,6 +64,7 @@ pub(super) const COLLECTOR: Collector = Collector {
     interval: CONFIG,
     deadline: FILE_DEADLINE,
     paths: &[PATH],
+    probes: &[],
     collect,
 };
 

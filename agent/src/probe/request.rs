@@ -147,14 +147,14 @@ impl Request {
     }
 
     /// Its row of the menu; a test finds one for every variant.
-    pub(super) fn entry(&self) -> Option<&'static Entry> {
+    pub(crate) fn entry(&self) -> Option<&'static Entry> {
         let name = self.value("entry")?;
         MENU.iter()
             .find(|entry| entry.probe == self.kind() && entry.name == name)
     }
 
     /// The text of a parameter.
-    pub(super) fn value(&self, name: &str) -> Option<String> {
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
         match self.object().get(name)? {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),

@@ -186,6 +186,69 @@ impl Agent {
                 entries.dedup_by(|a, b| a.name == b.name);
                 put(&mut facts.storages, entries.into(), stamp);
             }
+            Payload::AccessConfig(value) => put(&mut facts.access_config, value.into(), stamp),
+            Payload::DatacenterConfig(value) => {
+                put(&mut facts.datacenter_config, value.into(), stamp)
+            }
+            Payload::JobConfig(value) => put(&mut facts.job_config, value.into(), stamp),
+            Payload::ReplicationConfig(value) => {
+                put(&mut facts.replication_config, value.into(), stamp)
+            }
+            Payload::NotificationConfig(value) => {
+                put(&mut facts.notification_config, value.into(), stamp)
+            }
+            Payload::MetricServerConfig(value) => {
+                put(&mut facts.metric_server_config, value.into(), stamp)
+            }
+            Payload::NodeConfigs(value) => put(&mut facts.node_configs, value.into(), stamp),
+            Payload::HaConfig(value) => put(&mut facts.ha_config, value.into(), stamp),
+            Payload::FirewallConfigs(value) => {
+                put(&mut facts.firewall_configs, value.into(), stamp)
+            }
+            Payload::SdnConfig(value) => put(&mut facts.sdn_config, value.into(), stamp),
+            Payload::MappingConfig(value) => put(&mut facts.mapping_config, value.into(), stamp),
+            Payload::CpuModelConfig(value) => put(&mut facts.cpu_model_config, value.into(), stamp),
+            Payload::CephConfig(value) => put(&mut facts.ceph_config, value.into(), stamp),
+            Payload::HaState(value) => put(&mut facts.ha_state, value.into(), stamp),
+            Payload::Tasks(value) => put(&mut facts.tasks, value.into(), stamp),
+            Payload::Backups(value) => put(&mut facts.backups, value.into(), stamp),
+            Payload::ReplicationState(value) => {
+                put(&mut facts.replication_state, value.into(), stamp)
+            }
+            Payload::ClusterLog(value) => put(&mut facts.cluster_log, value.into(), stamp),
+            Payload::JobStates(value) => put(&mut facts.job_states, value.into(), stamp),
+            Payload::CorosyncState(value) => put(&mut facts.corosync_state, value.into(), stamp),
+            Payload::Units(value) => put(&mut facts.units, value.into(), stamp),
+            Payload::NetworkMounts(value) => put(&mut facts.network_mounts, value.into(), stamp),
+            Payload::Lvm(value) => put(&mut facts.lvm, value.into(), stamp),
+            Payload::ZfsPools(value) => put(&mut facts.zfs_pools, value.into(), stamp),
+            Payload::MdArrays(value) => put(&mut facts.md_arrays, value.into(), stamp),
+            Payload::MultipathMaps(value) => put(&mut facts.multipath_maps, value.into(), stamp),
+            Payload::CephState(value) => put(&mut facts.ceph_state, value.into(), stamp),
+            Payload::GuestMonitors(value) => put(&mut facts.guest_monitors, value.into(), stamp),
+            Payload::GuestAgents(value) => put(&mut facts.guest_agents, value.into(), stamp),
+            Payload::ContainerFilesystems(value) => {
+                put(&mut facts.container_filesystems, value.into(), stamp)
+            }
+            Payload::JournalEvents(value) => put(&mut facts.journal_events, value.into(), stamp),
+            Payload::TimeSync(value) => put(&mut facts.time_sync, value.into(), stamp),
+            Payload::Bonds(value) => put(&mut facts.bonds, value.into(), stamp),
+            Payload::DiskHealth(value) => put(&mut facts.disk_health, value.into(), stamp),
+            Payload::Packages(value) => put(&mut facts.packages, value.into(), stamp),
+            Payload::PackageUpdates(value) => put(&mut facts.package_updates, value.into(), stamp),
+            Payload::Repositories(value) => put(&mut facts.repositories, value.into(), stamp),
+            Payload::Kernels(value) => put(&mut facts.kernels, value.into(), stamp),
+            Payload::Certificates(value) => put(&mut facts.certificates, value.into(), stamp),
+            Payload::Subscription(value) => put(&mut facts.subscription, value.into(), stamp),
+            Payload::SshdConfig(value) => put(&mut facts.sshd_config, value.into(), stamp),
+            Payload::Listeners(value) => put(&mut facts.listeners, value.into(), stamp),
+            Payload::KernelSettings(value) => put(&mut facts.kernel_settings, value.into(), stamp),
+            Payload::CpuFeatures(value) => put(&mut facts.cpu_features, value.into(), stamp),
+            Payload::Firmware(value) => put(&mut facts.firmware, value.into(), stamp),
+            Payload::PciDevices(value) => put(&mut facts.pci_devices, value.into(), stamp),
+            Payload::HardwareErrors(value) => put(&mut facts.hardware_errors, value.into(), stamp),
+            Payload::HostFiles(value) => put(&mut facts.host_files, value.into(), stamp),
+            Payload::RrdHistory(value) => put(&mut facts.rrd_history, value.into(), stamp),
             // Outcomes; the caller has dealt with them.
             Payload::NoData(_) | Payload::Unchanged(_) => {}
         }

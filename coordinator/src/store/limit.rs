@@ -2,13 +2,12 @@
 //! stranger than any node's is refused as a whole, visibly, and the last good
 //! value ages.
 
-use prost::Message;
 use pvelens_proto::agent::v1::{self as wire, sample::Payload};
 
-/// Samples of one update; a round of all collectors has about twenty.
+/// Samples of one update; a round of all collectors has some dozens.
 pub(super) const SAMPLES: usize = 1024;
 /// Collectors of one agent.
-pub(super) const COLLECTORS: usize = 64;
+pub(super) const COLLECTORS: usize = 256;
 /// Failures kept per collector.
 pub(super) const FAILURES: usize = 100;
 /// Characters of a collector's name, a node's name, a cluster id.
@@ -58,33 +57,13 @@ pub(super) fn check(payload: &Payload) -> Result<(), &'static str> {
     if entries > limit {
         return Err("more entries than a node can have");
     }
-    if encoded_len(payload) > PAYLOAD_BYTES {
+    if payload.encoded_len() > PAYLOAD_BYTES {
         return Err("larger than a node's data can be");
     }
     if !finite(payload) {
         return Err("holds a figure that is not a number");
     }
     Ok(())
-}
-
-/// Only the payloads with text can be large for their number of entries.
-fn encoded_len(payload: &Payload) -> usize {
-    match payload {
-        Payload::GuestConfigs(list) => list.encoded_len(),
-        Payload::StorageConfig(config) => config.encoded_len(),
-        Payload::CorosyncConfig(config) => config.encoded_len(),
-        Payload::ClusterBroadcast(list) => list.encoded_len(),
-        Payload::PveStatus(status) => status.encoded_len(),
-        Payload::Filesystems(list) => list.encoded_len(),
-        Payload::HostIdentity(host) => host.encoded_len(),
-        Payload::ConfigVersions(list) => list.encoded_len(),
-        Payload::Network(list) => list.encoded_len(),
-        Payload::Disks(list) => list.encoded_len(),
-        Payload::GuestList(list) => list.encoded_len(),
-        Payload::ClusterMembers(list) => list.encoded_len(),
-        Payload::Sensors(list) => list.encoded_len(),
-        _ => 0,
-    }
 }
 
 /// Required floating-point figures; optional ones are filtered where they are
