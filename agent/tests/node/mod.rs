@@ -8,6 +8,7 @@
 )]
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
@@ -32,7 +33,6 @@ const FILES: &[(&str, &str)] = &[
         ".pvelens/statvfs.json",
         "{\"/\": {\"total_bytes\": 100, \"free_bytes\": 40, \"available_bytes\": 30, \"inodes_total\": 10, \"inodes_free\": 5}}\n",
     ),
-    ("etc/hostname", "pve1\n"),
     (
         "etc/os-release",
         "PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nVERSION_ID=\"13\"\n",
@@ -178,28 +178,60 @@ const LINKS: &[(&str, &str)] = &[
     ("sys/class/net/eth0/master", "../vmbr0"),
 ];
 
+/// More files and links, one for one as on the node.
+const MORE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/node");
+
 /// The tree on disk, removed at the end.
 #[derive(Debug)]
 pub(crate) struct Node {
     directory: TempDir,
+    files: BTreeMap<String, Vec<u8>>,
+    links: BTreeMap<String, PathBuf>,
 }
 
 impl Node {
     pub(crate) fn new() -> Self {
-        let node = Self {
+        let mut node = Self {
             directory: TempDir::new().unwrap(),
+            files: BTreeMap::new(),
+            links: BTreeMap::new(),
         };
-        // Readable by whoever the test reads as.
-        fs::set_permissions(node.root(), fs::Permissions::from_mode(0o755)).unwrap();
         for (path, content) in FILES {
-            let path = node.path(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
+            node.files
+                .insert((*path).to_owned(), content.as_bytes().to_vec());
         }
         for (path, target) in LINKS {
+            node.links.insert((*path).to_owned(), target.into());
+        }
+        node.load(Path::new(MORE), "");
+        // Readable by whoever the test reads as.
+        fs::set_permissions(node.root(), fs::Permissions::from_mode(0o755)).unwrap();
+        for path in node.files.keys().chain(node.links.keys()) {
+            fs::create_dir_all(node.path(path).parent().unwrap()).unwrap();
+        }
+        for (path, content) in &node.files {
+            fs::write(node.path(path), content).unwrap();
+        }
+        for (path, target) in &node.links {
             symlink(target, node.path(path)).unwrap();
         }
         node
+    }
+
+    fn load(&mut self, directory: &Path, prefix: &str) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                self.load(&entry.path(), &format!("{path}/"));
+            } else if kind.is_symlink() {
+                self.links
+                    .insert(path, fs::read_link(entry.path()).unwrap());
+            } else {
+                self.files.insert(path, fs::read(entry.path()).unwrap());
+            }
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -213,26 +245,22 @@ impl Node {
 
     /// Every file and link, as absolute paths of the node.
     pub(crate) fn paths(&self) -> impl Iterator<Item = String> {
-        FILES
-            .iter()
-            .chain(LINKS)
-            .map(|(path, _)| format!("/{path}"))
+        let all = self.files.keys().chain(self.links.keys());
+        all.map(|path| format!("/{path}"))
     }
 
     pub(crate) fn is_link(&self, path: &str) -> bool {
-        LINKS
-            .iter()
-            .any(|(link, _)| path.trim_start_matches('/') == *link)
+        self.links.contains_key(path.trim_start_matches('/'))
     }
 
     /// Puts a file or link back as it was, whatever is there now.
     pub(crate) fn restore(&self, path: &str) {
         let relative = path.trim_start_matches('/');
         self.clear(path);
-        if let Some((_, content)) = FILES.iter().find(|(file, _)| *file == relative) {
+        if let Some(content) = self.files.get(relative) {
             fs::write(self.path(path), content).unwrap();
         }
-        if let Some((_, target)) = LINKS.iter().find(|(link, _)| *link == relative) {
+        if let Some(target) = self.links.get(relative) {
             symlink(target, self.path(path)).unwrap();
         }
     }
