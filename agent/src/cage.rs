@@ -8,10 +8,17 @@
 //! that of process 1, and every masked path is tried. There is no way to mend a
 //! namespace from inside: the agent ends, and systemd builds a new one.
 //!
+//! `/run` is another such copy: of it the unit shows only a few directories, those
+//! that are there when the agent starts. At boot that can be before QEMU or
+//! pvestatd have made theirs, and then, too, the agent ends for a new namespace.
+//!
 //! What cannot be told (a path that hangs, a table that cannot be read) breaks
 //! nothing: the agent is there for nodes in trouble.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rustix::fs::{Mode, OFlags};
 use tracing::{info, warn};
@@ -36,17 +43,30 @@ const MASKED: &[&str] = &[
     "/etc/gshadow",
     "/etc/ssl/private",
     "/etc/subscription",
+    "/var/spool",
     "/usr/bin",
     "/usr/local",
     "/usr/games",
     "/usr/libexec",
     "/opt",
 ];
+/// Of what `/run` holds on every node, and `TemporaryFileSystem=` of the unit hides.
+const HIDDEN: &[&str] = &["/run/dbus", "/run/systemd/system", "/run/lock"];
+/// Directories of `/run` that the unit shows, and what is there when they are.
+const SHOWN: &[(&str, &str)] = &[
+    ("/run/qemu-server", "/sys/fs/cgroup/qemu.slice/*.scope"),
+    ("/run/pve", "/sys/fs/cgroup/system.slice/pvestatd.service"),
+];
+/// pvestatd writes at the end of its second cycle of ten seconds. Only Proxmox VE
+/// 8.2.5 and later write at all, so it is not waited for beyond the time of booting.
+const BOOTING: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_secs(60);
 const CLUSTER_FILES: &str = "/etc/pve";
 /// Text about mounts, from the kernel: reading it touches none of them.
 const OUR_MOUNTS: &str = "/proc/self/mountinfo";
 const NODE_MOUNTS: &str = "/proc/1/mountinfo";
 const MOUNTS_LIMIT: u64 = 4 << 20;
+const WORD_LIMIT: u64 = 256;
 /// Well below the pause between two checks.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -62,12 +82,15 @@ pub enum Violation {
         "{path} can be opened: it was mounted after the start, or InaccessiblePaths= of the unit was changed"
     )]
     Unmasked { path: String },
+    #[error("{path} is not shown, and the node has it: it was made after the start")]
+    Missing { path: String },
 }
 
 /// Checks the cage again and again.
 #[derive(Debug)]
 pub struct Cage {
     host: Arc<Host>,
+    started: Instant,
     mounts: SingleFlight,
     /// Apart from the mounts: one masked path that hangs for ever must not hide
     /// that `/etc/pve` has been mounted anew.
@@ -82,6 +105,7 @@ impl Cage {
     pub fn new(host: Arc<Host>) -> Self {
         Self {
             host,
+            started: Instant::now(),
             mounts: SingleFlight::new("cage-mounts"),
             masks: SingleFlight::new("cage-masks"),
             untold: None,
@@ -91,9 +115,13 @@ impl Cage {
     /// Looks for what is wrong, for two seconds at most.
     pub async fn check(&mut self) -> Option<Violation> {
         let host = Arc::clone(&self.host);
+        let age = self.started.elapsed();
+        let look =
+            move || compared(&host).map(|violation| violation.or_else(|| missing(&host, age)));
         let (mounts, masks) = tokio::join!(
-            self.mounts.run(DEADLINE, move || compared(&host)),
-            self.masks.run(DEADLINE, || unmasked(MASKED)),
+            self.mounts.run(DEADLINE, look),
+            self.masks
+                .run(DEADLINE, || unmasked(MASKED).or_else(|| unmasked(HIDDEN))),
         );
         let mounts = match mounts {
             Ok(Ok(violation)) => Ok(violation),
@@ -121,6 +149,21 @@ fn compared(host: &Host) -> Result<Option<Violation>, SourceError> {
     let ours = host.read(OUR_MOUNTS, MOUNTS_LIMIT)?;
     let nodes = host.read(NODE_MOUNTS, MOUNTS_LIMIT)?;
     Ok(other_mount(&ours, &nodes))
+}
+
+/// What the node must have in `/run` by now, and this process does not see.
+fn missing(host: &Host, age: Duration) -> Option<Violation> {
+    let uptime = host.read("/proc/uptime", WORD_LIMIT).ok()?;
+    let uptime: f64 = uptime.split(' ').next()?.parse().ok()?;
+    if age < PATIENCE || uptime > BOOTING.as_secs_f64() {
+        return None;
+    }
+    SHOWN
+        .iter()
+        .find(|(path, sign)| !host.exists(path) && !host.look(sign).is_empty())
+        .map(|(path, _)| Violation::Missing {
+            path: (*path).to_owned(),
+        })
 }
 
 /// Compares `/etc/pve` in the mount table of an agent and in that of the node.
@@ -226,6 +269,54 @@ mod tests {
             .map(|path| path.trim_start_matches('-'))
             .collect();
         assert_eq!(masked, MASKED);
+    }
+
+    #[test]
+    fn the_unit_shows_what_is_waited_for_and_nothing_that_takes_orders() {
+        let shown: Vec<&str> = UNIT
+            .lines()
+            .filter_map(|line| line.strip_prefix("BindReadOnlyPaths="))
+            .flat_map(str::split_whitespace)
+            .map(|path| path.trim_start_matches('-'))
+            .collect();
+        assert!(SHOWN.iter().all(|(path, _)| shown.contains(path)));
+        for hidden in HIDDEN {
+            assert!(!shown.iter().any(|path| path.starts_with(hidden)));
+        }
+        assert!(UNIT.contains("\nTemporaryFileSystem=/run:ro,noexec\n"));
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test writes the tree it reads"
+    )]
+    fn a_directory_that_came_after_the_start_is_missed_while_the_node_boots() {
+        let directory = TempDir::new().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("proc/uptime", "90.25 12.00\n");
+        let host = Host::open(directory.path()).unwrap();
+        let minute = Duration::from_secs(60);
+        assert_eq!(missing(&host, minute), None);
+        write("sys/fs/cgroup/qemu.slice/101.scope/cgroup.procs", "7\n");
+        let violation = Violation::Missing {
+            path: "/run/qemu-server".to_owned(),
+        };
+        assert_eq!(missing(&host, minute), Some(violation));
+        assert_eq!(missing(&host, Duration::from_secs(59)), None);
+        write("run/qemu-server/101.pid", "7\n");
+        assert_eq!(missing(&host, minute), None);
+        write(
+            "sys/fs/cgroup/system.slice/pvestatd.service/cgroup.procs",
+            "",
+        );
+        assert!(missing(&host, minute).is_some());
+        write("proc/uptime", "1801.00 12.00\n");
+        assert_eq!(missing(&host, minute), None);
     }
 
     #[test]

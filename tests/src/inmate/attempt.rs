@@ -106,7 +106,16 @@ const SOCKETS: &[&str] = &[
     "/run/dbus/system_bus_socket",
     "/run/systemd/private",
     "/run/systemd/journal/stdout",
+    "/run/qmeventd.sock",
     "/run/pvelens-agent/local.sock",
+];
+
+/// What the agent connects to.
+const CALLED: &[&str] = &[
+    "/run/pvelens-probe/disk.sock",
+    "/run/pvelens-probe/cluster.sock",
+    "/run/pvelens-probe/ceph.sock",
+    "/run/qemu-server/100.qmp",
 ];
 
 const DEVICES: &[&str] = &["/dev/mem", "/dev/kmsg", "/dev/vda", "/dev/fuse", "/dev/kvm"];
@@ -330,7 +339,9 @@ pub(super) fn network(unit: Unit) -> Vec<Attempt> {
         unit,
         Unit::Agent | Unit::Link | Unit::DiskProbe | Unit::CephProbe
     ) {
-        for path in SOCKETS {
+        // Its own socket is none of others.
+        let is_own = |path: &str| unit == Unit::Agent && path.starts_with("/run/pvelens-agent/");
+        for path in SOCKETS.iter().filter(|path| !is_own(path)) {
             attempts.push(Attempt::new(format!("connect to {path}"), move || {
                 UnixStream::connect(path).map(drop)
             }));
@@ -419,6 +430,13 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
             .iter()
             .map(|path| Attempt::new(format!("read {path}"), move || open(path))),
     );
+    if unit == Unit::Agent {
+        for path in CALLED {
+            attempts.push(Attempt::new(format!("connect to {path}"), move || {
+                UnixStream::connect(path).map(drop)
+            }));
+        }
+    }
     let program = match unit {
         Unit::Agent | Unit::Link | Unit::Coordinator => return attempts,
         Unit::DiskProbe => "/usr/sbin/blkid",
