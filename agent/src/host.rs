@@ -7,12 +7,13 @@
 //! Nothing here writes.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader, Read},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -50,7 +51,12 @@ pub struct Host {
     prefix: String,
     clock: Clock,
     refused: Refused,
+    /// Replies of probes, when they are kept.
+    replies: Option<Mutex<Replies>>,
 }
+
+/// Whole replies of probes, by kind and name.
+pub type Replies = BTreeMap<(&'static str, String), Vec<u8>>;
 
 /// What time the agent believes it is.
 #[derive(Debug, Clone)]
@@ -116,6 +122,7 @@ impl Host {
             prefix,
             clock: Clock::System,
             refused: Refused::default(),
+            replies: None,
         };
         host.refused = Refused::of(&host)?;
         Ok(host)
@@ -126,6 +133,38 @@ impl Host {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// Keeps what the probes reply from now on, for whoever records the node.
+    #[must_use]
+    pub fn keeping_replies(mut self) -> Self {
+        self.replies = Some(Mutex::default());
+        self
+    }
+
+    /// What the probes have replied since it was asked to keep that.
+    #[must_use]
+    pub fn replies(&self) -> Replies {
+        self.replies.as_ref().map_or_else(Replies::new, |replies| {
+            replies
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        })
+    }
+
+    pub(crate) fn keep_reply(
+        &self,
+        kind: &'static str,
+        name: &str,
+        reply: impl FnOnce() -> Vec<u8>,
+    ) {
+        if let Some(replies) = &self.replies {
+            replies
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert((kind, name.to_owned()), reply());
+        }
     }
 
     /// Whether this is the running system and not a tree of files.

@@ -12,6 +12,8 @@
 //! - `tree/.pvelens/refused.json`: what is there and could not be read, an empty
 //!   file in its place;
 //! - `tree/.pvelens/statvfs.json`: the sizes of the file systems;
+//! - `tree/.pvelens/probe/`: what the probes replied, each under its own unit, with
+//!   stand-ins for their tools (`record/tool.rs`);
 //! - `tree/.pvelens/collected.json`: what each collector gave there;
 //! - `refused.json`: patterns of what root can read outside and not in the sandbox,
 //!   for use over recordings of full nodes.
@@ -36,8 +38,10 @@ use serde::{Deserialize, Serialize};
 mod generalise;
 mod neutral;
 mod probe;
+mod tool;
 mod tree;
 
+pub use tool::stand_in_for;
 use tree::Tree;
 
 /// What was recorded: the paths and patterns that root can read and the agent in
@@ -102,7 +106,7 @@ pub fn outside() -> Result<()> {
 pub fn inside() -> Result<()> {
     let outside: BTreeMap<String, Place> =
         serde_json::from_str(&fs::read_to_string(OUTSIDE).with_context(|| OUTSIDE.to_owned())?)?;
-    let host = Host::open(Path::new("/"))?;
+    let host = Host::open(Path::new("/"))?.keeping_replies();
     let samples: Vec<_> = COLLECTORS
         .iter()
         .map(|collector| collect_once(collector, &host))
@@ -112,6 +116,7 @@ pub fn inside() -> Result<()> {
     let recording = PathBuf::from(RECORDING);
     let mut tree = Tree::create(recording.join("tree"))?;
     tree.keep(&host, &found)?;
+    tree.keep_replies(&host)?;
     let (by_sandbox, readable) = compared(&outside, &found);
     let patterns = generalise::patterns(&by_sandbox, &readable);
     let mut refused: BTreeMap<String, FailureKind> = by_sandbox

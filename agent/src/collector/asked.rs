@@ -64,7 +64,9 @@ pub(super) fn ask(host: &Host, request: &Request) -> Result<Answer, SourceError>
     let kind = request.kind().name();
     let source = format!("probe {kind}: {}", name.replace('.', " "));
     let reply = if host.is_live() {
-        ask_live(request).map_err(|error| unanswered(&source, &error))?
+        let reply = ask_live(request).map_err(|error| unanswered(&source, &error))?;
+        host.keep_reply(kind, &name, || reply.to_bytes());
+        reply
     } else {
         let path = format!("/.pvelens/probe/{kind}/{name}");
         recorded(host, &path, &source)?

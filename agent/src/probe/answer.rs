@@ -35,11 +35,7 @@ pub fn answer(kind: Kind, host: &Arc<Host>, input: impl AsFd, output: impl AsFd)
         },
         Err(reason) => refused(reason.to_owned()),
     };
-    write(
-        &output,
-        &reply.into_bytes(),
-        Instant::now() + REPLY_DEADLINE,
-    )
+    write(&output, &reply.to_bytes(), Instant::now() + REPLY_DEADLINE)
 }
 
 fn reply(host: &Arc<Host>, request: &Request) -> Reply {
@@ -251,7 +247,7 @@ mod tests {
         assert!(reply.header.stdout_truncated && reply.header.stderr_truncated);
         assert!(!reply.header.stderr.contains('\0'));
         assert_eq!(reply.header.stdout_bytes, 1000);
-        let sent = reply.into_bytes();
+        let sent = reply.to_bytes();
         let header = sent.iter().position(|byte| *byte == b'\n').unwrap();
         assert!(header < super::super::HEADER_LIMIT, "{header}");
         let endless = ran("/usr/bin/yes", &[], Duration::from_millis(200));

@@ -80,12 +80,13 @@ impl Reply {
     }
 
     /// As it is sent.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
         // Structures of text and numbers have no way to fail; an empty line
         // would be a malformed reply.
         let mut bytes = serde_json::to_vec(&self.header).unwrap_or_default();
         bytes.push(b'\n');
-        bytes.extend(self.stdout);
+        bytes.extend(&self.stdout);
         bytes
     }
 }

@@ -5,6 +5,9 @@
 //! and its network cards, of the file that a system lies in and of the files that
 //! the machine lends it.
 
+use anyhow::{Context, Result};
+use pvelens_agent::probe::Header;
+
 /// A model, a kernel and an identity that no machine has.
 const PROCESSOR: &[(&str, &str)] = &[
     ("vendor_id", "GenuineIntel"),
@@ -111,4 +114,15 @@ mod tests {
         );
         assert_eq!(kept("/proc/stat", "cpu 1\n"), "cpu 1\n");
     }
+}
+
+/// A reply without the time that it took.
+pub(super) fn reply(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    let (line, rest) = bytes.split_at(end.context("a reply without its end")?);
+    let mut header: Header = serde_json::from_slice(line)?;
+    header.duration_milliseconds = 0;
+    let mut reply = serde_json::to_vec(&header)?;
+    reply.extend(rest);
+    Ok(reply)
 }

@@ -69,6 +69,17 @@ impl Tree {
         Ok(())
     }
 
+    /// Writes what the probes replied.
+    pub(super) fn keep_replies(&self, host: &Host) -> Result<()> {
+        for ((kind, name), reply) in host.replies() {
+            let target = self.root.join(".pvelens/probe").join(kind).join(name);
+            create_parent(&target)?;
+            fs::write(&target, neutral::reply(reply)?)
+                .with_context(|| target.display().to_string())?;
+        }
+        Ok(())
+    }
+
     /// Puts an empty file where something is that is not read; what lies in such a
     /// place has none.
     pub(super) fn stand_in(&self, path: &str) -> Result<()> {
