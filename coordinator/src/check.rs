@@ -26,6 +26,7 @@ mod guest_network;
 mod guest_snapshot;
 mod guest_state;
 mod held;
+pub mod inputs;
 mod network;
 mod node_commit;
 mod node_cpu;

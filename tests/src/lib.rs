@@ -2,6 +2,7 @@
 //! them through the real agent and coordinator; the manual and the licences
 //! of the packages.
 
+pub mod coverage;
 pub mod demo;
 pub mod eval;
 pub mod inmate;
@@ -12,3 +13,4 @@ pub mod run;
 pub mod scenario;
 pub mod score;
 pub mod sim;
+pub mod small;

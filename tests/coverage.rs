@@ -1,0 +1,96 @@
+//! Every fact that a check needs is collected, and shown by a tree that was read as
+//! the agent reads.
+
+#![cfg(test)]
+#![expect(
+    clippy::tests_outside_test_module,
+    reason = "an integration test is a test module"
+)]
+#![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use pvelens::check::inputs::Priority;
+use pvelens_tests::coverage::{Coverage, SANDBOXED};
+
+/// Facts of P0 checks that no test system can have, so that their values are in a
+/// composed tree only, each with the reason.
+const COMPOSED: &[(&str, &str)] = &[];
+
+/// Ids of the catalogue with their priority, when it is at hand.
+fn catalogue() -> Option<BTreeSet<(String, String)>> {
+    let path = std::env::var_os("PVELENS_CHECKS_MD").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/checks.md"),
+        PathBuf::from,
+    );
+    let text = fs::read_to_string(path).ok()?;
+    let entries = text.split("\n### `").skip(1);
+    let entries = entries.filter_map(|entry| {
+        let (id, rest) = entry.split_once("`\n")?;
+        let priority = rest.trim_start_matches('*').split(' ').next()?;
+        Some((id.to_owned(), priority.to_owned()))
+    });
+    Some(entries.filter(|(_, priority)| priority != "P2").collect())
+}
+
+#[test]
+fn every_check_of_the_first_two_priorities_has_its_inputs() {
+    let Some(catalogue) = catalogue() else {
+        // `tests/run` says that this is skipped; CI skips nothing.
+        let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        assert!(
+            !in_ci,
+            "the catalogue is not at hand; set PVELENS_CHECKS_MD"
+        );
+        return;
+    };
+    assert!(catalogue.len() > 300);
+    let coverage = Coverage::measure().unwrap();
+    let rows: BTreeSet<(String, String)> = coverage
+        .checks
+        .iter()
+        .map(|(id, inputs)| (id.clone(), format!("{:?}", inputs.priority)))
+        .collect();
+    assert_eq!(rows, catalogue);
+}
+
+#[test]
+fn every_fact_is_of_the_wire_and_has_a_collector() {
+    let coverage = Coverage::measure().unwrap();
+    let mut missing = Vec::new();
+    for (id, inputs) in &coverage.checks {
+        for fact in &inputs.facts {
+            if !coverage.exists(fact) {
+                missing.push(format!("{id}: {fact} is no field of the wire"));
+            } else if coverage.collector(fact).is_none() {
+                missing.push(format!("{id}: nobody collects {fact}"));
+            } else if coverage.trees(fact).next().is_none() {
+                missing.push(format!("{id}: no tree shows {fact}"));
+            }
+        }
+    }
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn facts_of_the_first_priority_are_seen_from_the_sandbox_or_through_a_probe() {
+    let coverage = Coverage::measure().unwrap();
+    let mut unseen = BTreeSet::new();
+    for (_, inputs) in coverage
+        .checks
+        .iter()
+        .filter(|(_, inputs)| inputs.priority == Priority::P0)
+    {
+        for fact in &inputs.facts {
+            if !coverage.trees(fact).any(|tree| SANDBOXED.contains(&tree)) {
+                unseen.insert(fact.as_str());
+            }
+        }
+    }
+    let composed: BTreeSet<&str> = COMPOSED.iter().map(|(fact, _)| *fact).collect();
+    assert_eq!(unseen, composed);
+    // They are shown by the composed tree all the same.
+    for fact in composed {
+        assert!(coverage.trees(fact).next().is_some(), "{fact}");
+    }
+}
