@@ -2,12 +2,6 @@
 //! the agent reads.
 
 #![cfg(test)]
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is a test module"
-)]
-#![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
-
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use pvelens::check::inputs::Priority;

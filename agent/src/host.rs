@@ -51,12 +51,18 @@ pub struct Host {
     prefix: String,
     clock: Clock,
     refused: Refused,
-    /// Replies of probes, when they are kept.
-    replies: Option<Mutex<Replies>>,
+    /// What was read, when that is kept.
+    witness: Option<Mutex<Witness>>,
 }
 
-/// Whole replies of probes, by kind and name.
-pub type Replies = BTreeMap<(&'static str, String), Vec<u8>>;
+/// What has been read, for whoever records a node or measures the reading.
+#[derive(Debug, Default)]
+pub struct Witness {
+    /// Whole replies of probes, by kind and name.
+    pub replies: BTreeMap<(&'static str, String), Vec<u8>>,
+    /// Files, directories and links in order of reading, each as often as it was.
+    pub paths: Vec<String>,
+}
 
 /// What time the agent believes it is.
 #[derive(Debug, Clone)]
@@ -122,7 +128,7 @@ impl Host {
             prefix,
             clock: Clock::System,
             refused: Refused::default(),
-            replies: None,
+            witness: None,
         };
         host.refused = Refused::of(&host)?;
         Ok(host)
@@ -135,35 +141,26 @@ impl Host {
         self
     }
 
-    /// Keeps what the probes reply from now on, for whoever records the node.
+    /// Keeps from now on what is read.
     #[must_use]
-    pub fn keeping_replies(mut self) -> Self {
-        self.replies = Some(Mutex::default());
+    pub fn witnessed(mut self) -> Self {
+        self.witness = Some(Mutex::default());
         self
     }
 
-    /// What the probes have replied since it was asked to keep that.
+    /// What has been read since it was last asked.
     #[must_use]
-    pub fn replies(&self) -> Replies {
-        self.replies.as_ref().map_or_else(Replies::new, |replies| {
-            replies
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        })
+    pub fn take_witness(&self) -> Witness {
+        self.witness
+            .as_ref()
+            .map_or_else(Witness::default, |witness| {
+                std::mem::take(&mut *witness.lock().unwrap_or_else(PoisonError::into_inner))
+            })
     }
 
-    pub(crate) fn keep_reply(
-        &self,
-        kind: &'static str,
-        name: &str,
-        reply: impl FnOnce() -> Vec<u8>,
-    ) {
-        if let Some(replies) = &self.replies {
-            replies
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert((kind, name.to_owned()), reply());
+    pub(crate) fn witness(&self, note: impl FnOnce(&mut Witness)) {
+        if let Some(witness) = &self.witness {
+            note(&mut witness.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
@@ -328,6 +325,7 @@ impl Host {
         if ban::is_banned(path) {
             return Err(banned(path));
         }
+        self.witness(|witness| witness.paths.push(path.to_owned()));
         if !flags.contains(OFlags::PATH) {
             self.recorded(path, OFlags::PATH)?;
         }

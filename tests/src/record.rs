@@ -106,7 +106,7 @@ pub fn outside() -> Result<()> {
 pub fn inside() -> Result<()> {
     let outside: BTreeMap<String, Place> =
         serde_json::from_str(&fs::read_to_string(OUTSIDE).with_context(|| OUTSIDE.to_owned())?)?;
-    let host = Host::open(Path::new("/"))?.keeping_replies();
+    let host = Host::open(Path::new("/"))?.witnessed();
     let samples: Vec<_> = COLLECTORS
         .iter()
         .map(|collector| collect_once(collector, &host))

@@ -65,7 +65,10 @@ pub(super) fn ask(host: &Host, request: &Request) -> Result<Answer, SourceError>
     let source = format!("probe {kind}: {}", name.replace('.', " "));
     let reply = if host.is_live() {
         let reply = ask_live(request).map_err(|error| unanswered(&source, &error))?;
-        host.keep_reply(kind, &name, || reply.to_bytes());
+        host.witness(|witness| {
+            let key = (kind, name.clone());
+            witness.replies.insert(key, reply.to_bytes());
+        });
         reply
     } else {
         let path = format!("/.pvelens/probe/{kind}/{name}");

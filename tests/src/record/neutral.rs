@@ -79,6 +79,17 @@ fn mounts(text: &str) -> String {
     own.map(line).collect()
 }
 
+/// A reply without the time that it took.
+pub(super) fn reply(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    let (line, rest) = bytes.split_at(end.context("a reply without its end")?);
+    let mut header: Header = serde_json::from_slice(line)?;
+    header.duration_milliseconds = 0;
+    let mut reply = serde_json::to_vec(&header)?;
+    reply.extend(rest);
+    Ok(reply)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,15 +125,4 @@ mod tests {
         );
         assert_eq!(kept("/proc/stat", "cpu 1\n"), "cpu 1\n");
     }
-}
-
-/// A reply without the time that it took.
-pub(super) fn reply(bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let end = bytes.iter().position(|byte| *byte == b'\n');
-    let (line, rest) = bytes.split_at(end.context("a reply without its end")?);
-    let mut header: Header = serde_json::from_slice(line)?;
-    header.duration_milliseconds = 0;
-    let mut reply = serde_json::to_vec(&header)?;
-    reply.extend(rest);
-    Ok(reply)
 }

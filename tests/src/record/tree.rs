@@ -71,7 +71,7 @@ impl Tree {
 
     /// Writes what the probes replied.
     pub(super) fn keep_replies(&self, host: &Host) -> Result<()> {
-        for ((kind, name), reply) in host.replies() {
+        for ((kind, name), reply) in host.take_witness().replies {
             let target = self.root.join(".pvelens/probe").join(kind).join(name);
             create_parent(&target)?;
             fs::write(&target, neutral::reply(reply)?)
