@@ -2,6 +2,7 @@
 //! them through the real agent and coordinator; the manual and the licences
 //! of the packages.
 
+pub mod cost;
 pub mod coverage;
 pub mod demo;
 pub mod eval;
