@@ -19,6 +19,7 @@ use crate::{
     probe::Request,
 };
 
+mod access_config;
 mod asked;
 mod broadcast;
 mod config_versions;
@@ -69,6 +70,7 @@ pub const COLLECTORS: &[Collector] = &[
     guest_config::COLLECTOR,
     storage_config::COLLECTOR,
     corosync::COLLECTOR,
+    access_config::COLLECTOR,
     host_identity::COLLECTOR,
 ];
 
