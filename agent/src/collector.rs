@@ -25,6 +25,7 @@ mod broadcast;
 mod config_versions;
 mod corosync;
 mod cpu;
+mod datacenter_config;
 mod disk;
 mod filesystem;
 mod guest_config;
@@ -35,6 +36,7 @@ mod load;
 mod members;
 mod memory;
 mod network;
+mod node_config;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
@@ -71,6 +73,8 @@ pub const COLLECTORS: &[Collector] = &[
     storage_config::COLLECTOR,
     corosync::COLLECTOR,
     access_config::COLLECTOR,
+    datacenter_config::COLLECTOR,
+    node_config::COLLECTOR,
     host_identity::COLLECTOR,
 ];
 
