@@ -32,6 +32,7 @@ mod guest_config;
 mod guest_list;
 mod guest_runtime;
 mod host_identity;
+mod job_config;
 mod load;
 mod members;
 mod memory;
@@ -40,6 +41,7 @@ mod node_config;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
+mod replication_config;
 mod run;
 mod sensor;
 mod storage_config;
@@ -74,6 +76,8 @@ pub const COLLECTORS: &[Collector] = &[
     corosync::COLLECTOR,
     access_config::COLLECTOR,
     datacenter_config::COLLECTOR,
+    job_config::COLLECTOR,
+    replication_config::COLLECTOR,
     node_config::COLLECTOR,
     host_identity::COLLECTOR,
 ];
