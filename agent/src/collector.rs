@@ -36,8 +36,10 @@ mod job_config;
 mod load;
 mod members;
 mod memory;
+mod metric_server_config;
 mod network;
 mod node_config;
+mod notification_config;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
@@ -78,6 +80,8 @@ pub const COLLECTORS: &[Collector] = &[
     datacenter_config::COLLECTOR,
     job_config::COLLECTOR,
     replication_config::COLLECTOR,
+    notification_config::COLLECTOR,
+    metric_server_config::COLLECTOR,
     node_config::COLLECTOR,
     host_identity::COLLECTOR,
 ];
