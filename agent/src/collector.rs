@@ -19,24 +19,31 @@ use crate::{
     probe::Request,
 };
 
+mod access_config;
 mod asked;
 mod broadcast;
 mod config_versions;
 mod corosync;
 mod cpu;
+mod datacenter_config;
 mod disk;
 mod filesystem;
 mod guest_config;
 mod guest_list;
 mod guest_runtime;
 mod host_identity;
+mod job_config;
 mod load;
 mod members;
 mod memory;
+mod metric_server_config;
 mod network;
+mod node_config;
+mod notification_config;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
+mod replication_config;
 mod run;
 mod sensor;
 mod storage_config;
@@ -69,6 +76,13 @@ pub const COLLECTORS: &[Collector] = &[
     guest_config::COLLECTOR,
     storage_config::COLLECTOR,
     corosync::COLLECTOR,
+    access_config::COLLECTOR,
+    datacenter_config::COLLECTOR,
+    job_config::COLLECTOR,
+    replication_config::COLLECTOR,
+    notification_config::COLLECTOR,
+    metric_server_config::COLLECTOR,
+    node_config::COLLECTOR,
     host_identity::COLLECTOR,
 ];
 

@@ -9,6 +9,8 @@ pub mod figure;
 pub mod guest_config;
 pub mod property_string;
 pub mod section_config;
+pub mod settings;
+pub mod url_host;
 
 /// Text that is not in the expected format. Carries no content of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -73,6 +73,18 @@ const FALLBACKS: &[(&str, &str)] = &[
 /// Collectors that read nothing in a tree of files.
 const LIVE_ONLY: &[&str] = &["sensor"];
 
+/// Settings that need not be made.
+const MAY_BE_EMPTY: &[&str] = &[
+    "/etc/pve/datacenter.cfg",
+    "/etc/pve/domains.cfg",
+    "/etc/pve/jobs.cfg",
+    "/etc/pve/nodes/*/config",
+    "/etc/pve/notifications.cfg",
+    "/etc/pve/replication.cfg",
+    "/etc/pve/status.cfg",
+    "/etc/vzdump.conf",
+];
+
 /// Faults that are none for a path.
 fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
     match fault {
@@ -89,6 +101,10 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         Fault::Truncated | Fault::Empty if path == "/proc/sys/kernel/hostname" => true,
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
+        // Empty when the last setting or job was taken out.
+        Fault::Empty if MAY_BE_EMPTY.iter().any(|pattern| fits(pattern, path)) => true,
+        // Written by people, who may leave out the newline.
+        Fault::Truncated if path == "/etc/vzdump.conf" => true,
         _ => false,
     }
 }

@@ -1,12 +1,81 @@
 //! What the readers of `/etc/pve` have in common.
 
+use pvelens_proto::agent::v1::FailureKind;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
-use super::{CollectError, Reading};
-use crate::{format::FormatError, host::SourceError};
+use super::{CollectError, PMXCFS_FILE_LIMIT, Reading};
+use crate::{
+    format::{FormatError, whole_lines},
+    host::SourceError,
+};
 
 const MOUNT_POINT: &str = "/etc/pve";
+/// Entries of one kind in one file; more than any cluster has.
+const LIST_LIMIT: usize = 10_000;
+/// Lines out of format that are named.
+const MALFORMED_LIMIT: usize = 50;
+
+/// A file of settings that need not be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SettingsFile {
+    /// Empty when there is none.
+    pub(super) text: String,
+    /// Empty when there is none.
+    pub(super) sha256: String,
+}
+
+impl SettingsFile {
+    /// Reads a file that PVE creates when it first has something to write there.
+    /// A last line that does not end is named; the file is kept, as PVE works
+    /// with it, too.
+    pub(super) fn read(reading: &mut Reading<'_>, path: &str) -> Result<Self, CollectError> {
+        let text = match reading.read(path, PMXCFS_FILE_LIMIT) {
+            Err(error) if error.is_not_found() && reading.is_pve_node() => {
+                return Ok(Self::default());
+            }
+            result => result.map_err(|error| unread(reading, error))?,
+        };
+        // Without settings PVE writes an empty file.
+        if !text.is_empty() {
+            let whole = whole_lines(&text).map(drop);
+            reading.keep(whole.map_err(|error| error.at(path)));
+        }
+        let sha256 = sha256(&text);
+        Ok(Self { text, sha256 })
+    }
+
+    /// As `read`, for one of several files: one that cannot be read is named, and
+    /// the others are kept.
+    pub(super) fn read_one(
+        reading: &mut Reading<'_>,
+        path: &str,
+    ) -> Result<Option<Self>, CollectError> {
+        match Self::read(reading, path) {
+            Ok(file) => Ok(Some(file)),
+            Err(CollectError::Source(error)) => {
+                reading.fail(error);
+                Ok(None)
+            }
+            Err(none) => Err(none),
+        }
+    }
+}
+
+/// Cuts a list that is longer than any real one, and names the file.
+pub(super) fn limit<T>(reading: &mut Reading<'_>, path: &str, list: &mut Vec<T>) {
+    if list.len() > LIST_LIMIT {
+        list.truncate(LIST_LIMIT);
+        let detail = format!("more than {LIST_LIMIT} entries of one kind");
+        reading.fail(SourceError::new(path, FailureKind::TooLarge, detail));
+    }
+}
+
+/// The first of the lines that are not in the format.
+pub(super) fn first_lines(mut numbers: Vec<u32>) -> Vec<u32> {
+    numbers.truncate(MALFORMED_LIMIT);
+    numbers
+}
 
 /// What a file of pmxcfs that could not be read means.
 ///

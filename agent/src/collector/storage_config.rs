@@ -175,7 +175,8 @@ fn sorted(text: &str) -> Vec<String> {
     items
 }
 
-fn retention(text: &str) -> BackupRetention {
+/// Of `prune-backups`.
+pub(super) fn retention(text: &str) -> BackupRetention {
     let properties = Properties::new(text, "keep-all");
     let keep = |key: &str| properties.number(key).unwrap_or_default();
     BackupRetention {
