@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use pvelens_proto::{
+    Timestamp,
     agent::v1::{CollectionClass, NoData, Sample, SourceFailure},
     timestamp_from_millis,
 };
@@ -22,6 +23,7 @@ use crate::{
 mod access_config;
 mod asked;
 mod broadcast;
+mod certificates;
 mod config_versions;
 mod corosync;
 mod cpu;
@@ -33,6 +35,7 @@ mod guest_list;
 mod guest_runtime;
 mod host_identity;
 mod job_config;
+mod kernels;
 mod load;
 mod members;
 mod memory;
@@ -40,13 +43,17 @@ mod metric_server_config;
 mod network;
 mod node_config;
 mod notification_config;
+mod package_updates;
+mod packages;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
 mod replication_config;
+mod repositories;
 mod run;
 mod sensor;
 mod storage_config;
+mod subscription;
 
 pub use asked::Answer;
 pub use host_identity::{identify, is_pve_node};
@@ -84,6 +91,12 @@ pub const COLLECTORS: &[Collector] = &[
     metric_server_config::COLLECTOR,
     node_config::COLLECTOR,
     host_identity::COLLECTOR,
+    kernels::COLLECTOR,
+    packages::COLLECTOR,
+    package_updates::COLLECTOR,
+    repositories::COLLECTOR,
+    certificates::COLLECTOR,
+    subscription::COLLECTOR,
 ];
 
 /// Failures that one sample names; a broken directory of thousands of files
@@ -244,9 +257,35 @@ impl Reading<'_> {
         self.host.statvfs(path)
     }
 
+    /// When a file that may be absent was last changed. Anything else that is wrong
+    /// with it is named. See [`Host::modified_at`].
+    pub fn modified_at(&mut self, path: &str) -> Option<Timestamp> {
+        match self.host.modified_at(path) {
+            Ok(time) => time.map(|time| timestamp_from_millis(time.as_millisecond())),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => {
+                self.fail(error);
+                None
+            }
+        }
+    }
+
     #[must_use]
     pub fn exists(&self, path: &str) -> bool {
         self.host.exists(path)
+    }
+
+    /// The names in a directory that may be absent. Anything else that is wrong with
+    /// it is named.
+    pub fn list_optional(&mut self, path: &str) -> Vec<String> {
+        match self.list(path) {
+            Ok(names) => names,
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => {
+                self.fail(error);
+                Vec::new()
+            }
+        }
     }
 
     /// Asks a probe, and gives what its tool wrote. See [`asked`].

@@ -7,6 +7,8 @@ use crate::host::SourceError;
 pub mod corosync_conf;
 pub mod figure;
 pub mod guest_config;
+pub mod package_index;
+pub mod plain;
 pub mod property_string;
 pub mod section_config;
 pub mod settings;

@@ -31,6 +31,8 @@ mod pattern;
 mod refused;
 mod resolve;
 mod size;
+mod subscription;
+mod time;
 
 pub use pattern::{Found, Match, fits};
 pub use refused::kind_name;

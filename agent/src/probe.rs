@@ -23,13 +23,15 @@ mod mount;
 mod reply;
 pub mod request;
 mod spawn;
+mod subscription;
 
 pub use answer::answer;
 pub use client::{ProbeError, ask, ask_at};
 pub use entry::{Entry, Parameter};
 pub use menu::MENU;
 pub use reply::{Header, Outcome, Reply};
-pub use request::Request;
+pub use request::{ClusterRequest, Request};
+pub use subscription::SubscriptionState;
 
 use std::path::Path;
 

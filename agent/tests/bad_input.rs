@@ -85,6 +85,36 @@ const MAY_BE_EMPTY: &[&str] = &[
     "/etc/vzdump.conf",
 ];
 
+/// Of these only the names are looked at.
+const NAMES_ONLY: &[&str] = &[
+    "/sys/class/net/*/brif/*",
+    "/etc/apt/trusted.gpg",
+    "/etc/apt/trusted.gpg.d/*",
+    "/boot/vmlinuz-*",
+    "/var/lib/dkms/*/*/*/**",
+];
+/// Of these the kernel is asked when they were changed; they are not opened.
+const TIMES_ONLY: &[&str] = &[
+    "/var/cache/apt/pkgcache.bin",
+    "/var/lib/apt/lists/*Release",
+    "/var/lib/apt/periodic/update-success-stamp",
+];
+/// Written by people, who may leave out the newline or everything.
+const BY_HAND: &[&str] = &[
+    "/etc/apt/apt.conf",
+    "/etc/apt/apt.conf.d/*",
+    "/etc/apt/sources.list",
+    "/etc/apt/sources.list.d/*",
+    "/etc/default/grub",
+    "/etc/default/grub.d/*.cfg",
+    "/etc/default/pveproxy",
+    "/etc/kernel/*",
+];
+
+fn is_one_of(patterns: &[&str], path: &str) -> bool {
+    patterns.iter().any(|pattern| fits(pattern, path))
+}
+
 /// Faults that are none for a path.
 fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
     match fault {
@@ -93,8 +123,15 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         Fault::Vanished => true,
         // It is a link either way, and has no mode of its own.
         Fault::Loop | Fault::Unreadable if is_link => true,
-        // Only the name of a port is looked at.
-        _ if fits("/sys/class/net/*/brif/*", path) => true,
+        _ if is_one_of(NAMES_ONLY, path) => true,
+        Fault::Truncated | Fault::Empty | Fault::NotUtf8 | Fault::Giant | Fault::Unreadable
+            if is_one_of(TIMES_ONLY, path) =>
+        {
+            true
+        }
+        Fault::Truncated | Fault::Empty if is_one_of(BY_HAND, path) => true,
+        // Only whether it exists, and plain names.
+        Fault::Truncated | Fault::Empty if fits("/run/reboot-required*", path) => true,
         // Written by people, who may leave out the newline; the name in use is
         // that of the `local` link.
         Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
@@ -257,7 +294,7 @@ async fn a_source_that_hangs_costs_its_collector_one_deadline_and_no_other_anyth
             .iter()
             .filter(|collector| reads(collector, &path))
             .collect();
-        let content_is_read = !fits("/sys/class/net/*/brif/*", &path) && !node.is_link(&path);
+        let content_is_read = !is_one_of(NAMES_ONLY, &path) && !node.is_link(&path);
         if readers.is_empty() || !content_is_read {
             continue;
         }

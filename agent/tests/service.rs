@@ -147,11 +147,16 @@ async fn a_client_learns_who_the_node_is_and_what_is_read() {
     assert!(description.is_pve_node);
     assert_eq!(description.epoch, "first");
     assert_eq!(description.collectors.len(), COLLECTORS.len());
+    // What a probe is asked is no path.
+    let of_probes = |name: &str| {
+        let asked = COLLECTORS.iter().find(|collector| collector.name == name);
+        asked.is_some_and(|collector| !collector.probes.is_empty())
+    };
     assert!(
         description
             .collectors
             .iter()
-            .all(|collector| !collector.paths.is_empty())
+            .all(|collector| !collector.paths.is_empty() || of_probes(&collector.name))
     );
 }
 

@@ -244,3 +244,29 @@ fn a_recording_with_a_broken_list_of_refused_paths_is_not_opened() {
     file.set_len(100 << 20).unwrap();
     assert_eq!(kind(Host::open(directory.path())), FailureKind::TooLarge);
 }
+
+#[test]
+fn when_a_file_was_changed_is_said_by_the_kernel_and_in_a_tree_by_the_tree() {
+    let live = Host::open(Path::new("/")).unwrap();
+    assert!(live.modified_at("/etc/passwd").unwrap().is_some());
+    let times = r#"{"/a": 1795349087, "/b": 9223372036854775807, "/d": 1}"#;
+    let (_directory, host) = tree(&[
+        ("a", ""),
+        ("b", ""),
+        ("c", ""),
+        ("d/e", ""),
+        (".pvelens/modified.json", times),
+    ]);
+    let time = host.modified_at("/a").unwrap().unwrap();
+    assert_eq!(time.as_second(), 1_795_349_087);
+    // Out of range, and not told.
+    assert_eq!(host.modified_at("/b"), Ok(None));
+    assert_eq!(host.modified_at("/c"), Ok(None));
+    let kind = |path| host.modified_at(path).unwrap_err().kind;
+    assert_eq!(kind("/d"), FailureKind::NotAFile);
+    assert_eq!(kind("/gone"), FailureKind::NotFound);
+    assert_eq!(kind("/etc/shadow"), FailureKind::Banned);
+    let (_directory, broken) = tree(&[("a", ""), (".pvelens/modified.json", "{")]);
+    let error = broken.modified_at("/a").unwrap_err();
+    assert_eq!(error.path, "/.pvelens/modified.json");
+}

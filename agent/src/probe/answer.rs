@@ -11,9 +11,10 @@ use std::{
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
-    Entry, Kind, REQUEST_LIMIT, Request, guard, mount,
+    ClusterRequest, Entry, Kind, REQUEST_LIMIT, Request, guard, mount,
     reply::{Outcome, Reply},
     spawn::{self, Ran},
+    subscription,
 };
 use crate::host::Host;
 
@@ -54,8 +55,13 @@ fn run(entry: &Entry, host: &Arc<Host>, request: &Request) -> Reply {
         return refused(reason);
     }
     let Some(program) = entry.program else {
-        let mount_point = request.value("mount_point").unwrap_or_default();
-        return mount::liveness(host, mount_point, entry.timeout);
+        return match request {
+            Request::Cluster(ClusterRequest::Subscription {}) => subscription::state(host),
+            _ => {
+                let mount_point = request.value("mount_point").unwrap_or_default();
+                mount::liveness(host, mount_point, entry.timeout)
+            }
+        };
     };
     let Some(arguments) = entry.arguments(request) else {
         return refused("a parameter of the menu is missing".to_owned());

@@ -388,6 +388,15 @@ pub const MENU: &[Entry] = &[
         ..CLUSTER
     },
     Entry {
+        name: "subscription",
+        title: "state of the subscription, without its key",
+        why: "the file holds the key, so it is closed to the agent; the key does not leave this process",
+        timeout: seconds(5),
+        stdout_limit: 4 << 10,
+        needs: "uid 0, no capability; /etc/subscription",
+        ..CLUSTER
+    },
+    Entry {
         name: "status",
         title: "state of the Ceph cluster",
         words: ceph!("status"),

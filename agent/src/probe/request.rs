@@ -75,6 +75,7 @@ pub enum ClusterRequest {
     MountLiveness {
         mount_point: MountPoint,
     },
+    Subscription {},
 }
 
 /// What the Ceph probe answers.

@@ -48,6 +48,7 @@ const EXAMPLES: &[(Kind, &str)] = &[
         Kind::Cluster,
         r#"{"entry":"mount_liveness","mount_point":"/mnt/pve/my nfs"}"#,
     ),
+    (Kind::Cluster, r#"{"entry":"subscription"}"#),
     (Kind::Ceph, r#"{"entry":"status"}"#),
     (Kind::Ceph, r#"{"entry":"df"}"#),
     (Kind::Ceph, r#"{"entry":"osd_df"}"#),

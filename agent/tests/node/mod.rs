@@ -66,10 +66,6 @@ const FILES: &[(&str, &str)] = &[
         "name: web1\nmemory: 2048\nscsi0: local:101/disk.qcow2,size=2G\n",
     ),
     (
-        "etc/pve/pve-root-ca.pem",
-        "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n",
-    ),
-    (
         "etc/pve/storage.cfg",
         "dir: local\n\tpath /var/lib/vz\n\tcontent iso,backup\n",
     ),
@@ -164,10 +160,6 @@ const FILES: &[(&str, &str)] = &[
     ),
     ("sys/fs/cgroup/qemu.slice/101.scope/pids.current", "7\n"),
     ("sys/kernel/mm/ksm/pages_sharing", "12\n"),
-    (
-        "var/lib/dpkg/status",
-        "Package: pve-manager\nStatus: install ok installed\nVersion: 9.2.11\n\n",
-    ),
 ];
 
 const NET_DEV: &str = "Inter-|   Receive  |  Transmit\n face |bytes\n  eth0: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n vmbr0: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n";
