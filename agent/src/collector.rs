@@ -25,14 +25,18 @@ mod config_versions;
 mod corosync;
 mod cpu;
 mod disk;
+mod disk_health;
 mod filesystem;
 mod guest_config;
 mod guest_list;
 mod guest_runtime;
 mod host_identity;
 mod load;
+mod lvm;
+mod md_arrays;
 mod members;
 mod memory;
+mod multipath;
 mod network;
 mod pmxcfs;
 mod pressure;
@@ -40,6 +44,7 @@ mod pve_status;
 mod run;
 mod sensor;
 mod storage_config;
+mod zfs;
 
 pub use asked::Answer;
 pub use host_identity::{identify, is_pve_node};
@@ -69,6 +74,11 @@ pub const COLLECTORS: &[Collector] = &[
     guest_config::COLLECTOR,
     storage_config::COLLECTOR,
     corosync::COLLECTOR,
+    md_arrays::COLLECTOR,
+    lvm::COLLECTOR,
+    zfs::COLLECTOR,
+    multipath::COLLECTOR,
+    disk_health::COLLECTOR,
     host_identity::COLLECTOR,
 ];
 
