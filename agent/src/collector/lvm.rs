@@ -129,9 +129,8 @@ fn add_status(reading: &mut Reading<'_>, lvm: &mut Lvm) {
         return;
     };
     for volume in &mut lvm.logical_volumes {
-        let name = thin_status::mapper_name(&volume.volume_group, &volume.name);
         if let Some(pool) = &mut volume.thin_pool {
-            pool.status = lines.get(&name).copied();
+            pool.status = thin_status::of(&lines, &volume.volume_group, &volume.name);
         }
     }
 }

@@ -14,10 +14,17 @@ use crate::format::FormatError;
 /// What dmsetup says when there is none.
 const NONE: &str = "No devices found";
 
-/// The name that LVM gives the pool in device-mapper: a dash in a name is doubled.
-pub(super) fn mapper_name(volume_group: &str, pool: &str) -> String {
+/// The status of a pool by the name that LVM gives its device: a dash in a name is
+/// doubled, and `tpool` added once the pool has had a volume.
+pub(super) fn of(
+    pools: &HashMap<String, ThinPoolStatus>,
+    volume_group: &str,
+    pool: &str,
+) -> Option<ThinPoolStatus> {
     let escaped = |name: &str| name.replace('-', "--");
-    format!("{}-{}-tpool", escaped(volume_group), escaped(pool))
+    let name = format!("{}-{}", escaped(volume_group), escaped(pool));
+    let used = pools.get(&format!("{name}-tpool"));
+    used.or_else(|| pools.get(&name)).copied()
 }
 
 /// The pools by name of their device.
@@ -86,10 +93,10 @@ mod tests {
         let pools = parse(
             "pve-data-tpool: 0 285474816 thin-pool 21 6523/73728 1122300/2230272 - rw discard_passdown queue_if_no_space - 1024\n\
              my--vg-bad-tpool: 0 8 thin-pool Fail\n\
-             pve-ro-tpool: 0 8 thin-pool 1 2/3 4/5 - ro no_discard_passdown error_if_no_space needs_check\n",
+             pve-ro: 0 8 thin-pool 1 2/3 4/5 - ro no_discard_passdown error_if_no_space needs_check\n",
         )
         .unwrap();
-        let data = pools[&mapper_name("pve", "data")];
+        let data = of(&pools, "pve", "data").unwrap();
         assert_eq!(data.mode(), Mode::ReadWrite);
         assert_eq!(
             (data.used_data_blocks, data.total_data_blocks),
@@ -97,10 +104,11 @@ mod tests {
         );
         assert_eq!(data.total_metadata_blocks, 73_728);
         assert!(data.queues_without_space && !data.needs_check);
-        assert_eq!(pools[&mapper_name("my-vg", "bad")].mode(), Mode::Failed);
-        let read_only = pools["pve-ro-tpool"];
+        assert_eq!(of(&pools, "my-vg", "bad").unwrap().mode(), Mode::Failed);
+        let read_only = of(&pools, "pve", "ro").unwrap();
         assert_eq!(read_only.mode(), Mode::ReadOnly);
         assert!(read_only.needs_check);
+        assert_eq!(of(&pools, "pve", "other"), None);
     }
 
     #[test]

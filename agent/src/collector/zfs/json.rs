@@ -158,7 +158,8 @@ fn scan(stats: Option<&Value>) -> ZfsScan {
         };
     };
     let kind = match text(stats, "function").as_str() {
-        "NONE" => Kind::None,
+        // Without one there are statistics of a rebuild alone.
+        "" | "NONE" => Kind::None,
         "SCRUB" => Kind::Scrub,
         "RESILVER" => Kind::Resilver,
         _ => Kind::Unspecified,

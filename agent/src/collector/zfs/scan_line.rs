@@ -20,7 +20,7 @@ pub(super) fn parse(line: &str, more: &[&str]) -> ZfsScan {
         (Kind::Scrub, State::Finished)
     } else if line.starts_with("resilvered") {
         (Kind::Resilver, State::Finished)
-    } else if line.starts_with("scrub") {
+    } else if line.starts_with("scrub ") {
         (Kind::Scrub, unfinished(line))
     } else if line.starts_with("resilver") {
         (Kind::Resilver, unfinished(line))
@@ -135,6 +135,13 @@ mod tests {
                 Kind::Resilver,
                 State::Running,
                 "2026-11-08T00:24:01",
+            ),
+            // Of the blocks with errors alone.
+            (
+                "scrubbed 3 error blocks in 0 days 00:00:01 on Sun Nov  8 00:24:01 2026",
+                Kind::Unspecified,
+                State::Unspecified,
+                "",
             ),
             ("something new", Kind::Unspecified, State::Unspecified, ""),
         ] {

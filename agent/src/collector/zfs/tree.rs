@@ -95,7 +95,8 @@ fn take(pool: &mut ZfsPool, label: &str, value: &str, more: &[&str]) {
             let code = value.rsplit('/').next().unwrap_or_default();
             pool.message_id = short(code);
         }
-        "scan" => pool.scan = Some(scan_line::parse(value, more)),
+        // A second one tells of a resilver after the last scrub.
+        "scan" if pool.scan.is_none() => pool.scan = Some(scan_line::parse(value, more)),
         "errors" => pool.permanent_errors = errors(value),
         _ => {}
     }
@@ -255,6 +256,16 @@ mod tests {
         assert_eq!(pools[1].vdevs.len(), 2);
         let other = pools[1].scan.as_ref().unwrap();
         assert_eq!(other.kind(), ZfsScanKind::None);
+    }
+
+    #[test]
+    fn a_scrub_counts_before_the_resilver_that_is_told_after_it() {
+        let text = "  pool: rpool\n state: ONLINE\n  scan: scrub repaired 0B in 00:00:01 with 0 errors on Sun Nov  8 00:25:24 2026\n  scan: resilvered (mirror-0) 1.00G in 00:01:00 with 0 errors on Sun Nov 15 00:25:24 2026\nconfig:\n\n\tNAME   STATE     READ WRITE CKSUM  SLOW\n\trpool  ONLINE       0     0     0     -\n\nerrors: No known data errors\n";
+        let pool = status(text).unwrap().remove(0);
+        let scan = pool.scan.unwrap();
+        assert_eq!(scan.kind(), ZfsScanKind::Scrub);
+        assert_eq!(scan.local_time, "2026-11-08T00:25:24");
+        assert_eq!(pool.vdevs.len(), 1);
     }
 
     #[test]
