@@ -29,6 +29,7 @@ mod corosync;
 mod cpu;
 mod datacenter_config;
 mod disk;
+mod disk_health;
 mod filesystem;
 mod guest_config;
 mod guest_list;
@@ -37,9 +38,12 @@ mod host_identity;
 mod job_config;
 mod kernels;
 mod load;
+mod lvm;
+mod md_arrays;
 mod members;
 mod memory;
 mod metric_server_config;
+mod multipath;
 mod network;
 mod node_config;
 mod notification_config;
@@ -54,6 +58,7 @@ mod run;
 mod sensor;
 mod storage_config;
 mod subscription;
+mod zfs;
 
 pub use asked::Answer;
 pub use host_identity::{identify, is_pve_node};
@@ -90,6 +95,11 @@ pub const COLLECTORS: &[Collector] = &[
     notification_config::COLLECTOR,
     metric_server_config::COLLECTOR,
     node_config::COLLECTOR,
+    md_arrays::COLLECTOR,
+    lvm::COLLECTOR,
+    zfs::COLLECTOR,
+    multipath::COLLECTOR,
+    disk_health::COLLECTOR,
     host_identity::COLLECTOR,
     kernels::COLLECTOR,
     packages::COLLECTOR,

@@ -7,6 +7,7 @@ use crate::host::SourceError;
 pub mod corosync_conf;
 pub mod figure;
 pub mod guest_config;
+pub mod loose;
 pub mod package_index;
 pub mod plain;
 pub mod property_string;

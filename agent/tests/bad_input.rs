@@ -136,6 +136,9 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         // that of the `local` link.
         Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
         Fault::Truncated | Fault::Empty if path == "/proc/sys/kernel/hostname" => true,
+        // Written by people, and an empty one is whole.
+        Fault::Truncated | Fault::Empty if path == "/etc/lvm/lvm.conf" => true,
+        Fault::Truncated | Fault::Empty if path == "/etc/modprobe.d/zfs.conf" => true,
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
         // Empty when the last setting or job was taken out.
