@@ -26,8 +26,10 @@ mod corosync;
 mod cpu;
 mod disk;
 mod filesystem;
+mod guest_agent;
 mod guest_config;
 mod guest_list;
+mod guest_monitor;
 mod guest_runtime;
 mod host_identity;
 mod load;
@@ -38,6 +40,7 @@ mod pmxcfs;
 mod pressure;
 mod pve_status;
 mod run;
+mod running_vm;
 mod sensor;
 mod storage_config;
 
@@ -63,6 +66,8 @@ pub const COLLECTORS: &[Collector] = &[
     broadcast::COLLECTOR,
     pve_status::COLLECTOR,
     sensor::COLLECTOR,
+    guest_monitor::COLLECTOR,
+    guest_agent::COLLECTOR,
     members::COLLECTOR,
     config_versions::COLLECTOR,
     guest_list::COLLECTOR,
@@ -243,6 +248,11 @@ impl Reading<'_> {
         let answer = asked::ask(self.host, request)?;
         self.count(answer.stdout.len());
         Ok(answer)
+    }
+
+    /// The host itself, to ask guests over their sockets from several threads.
+    pub(crate) fn host(&self) -> &Host {
+        self.host
     }
 
     /// By the node's clock.

@@ -26,6 +26,7 @@ use rustix::{
 };
 
 mod ban;
+mod connect;
 mod pattern;
 mod refused;
 mod resolve;
@@ -35,6 +36,7 @@ pub use pattern::{Found, Match, fits};
 pub use refused::kind_name;
 pub use size::FilesystemSize;
 
+use crate::guest_socket::Memory;
 use refused::Refused;
 
 /// Names that one directory may have; a longer one is refused.
@@ -50,6 +52,7 @@ pub struct Host {
     prefix: String,
     clock: Clock,
     refused: Refused,
+    guest_agents: Memory,
 }
 
 /// What time the agent believes it is.
@@ -116,6 +119,7 @@ impl Host {
             prefix,
             clock: Clock::System,
             refused: Refused::default(),
+            guest_agents: Memory::default(),
         };
         host.refused = Refused::of(&host)?;
         Ok(host)
@@ -132,6 +136,11 @@ impl Host {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.prefix.is_empty()
+    }
+
+    /// What is known of the guest agents of this node from run to run.
+    pub(crate) fn guest_agents(&self) -> &Memory {
+        &self.guest_agents
     }
 
     #[must_use]

@@ -25,6 +25,7 @@ pub mod request;
 mod spawn;
 
 pub use answer::answer;
+pub(crate) use answer::wait;
 pub use client::{ProbeError, ask, ask_at};
 pub use entry::{Entry, Parameter};
 pub use menu::MENU;
