@@ -112,12 +112,12 @@ fn converse(host: &Host, guest: &mut GuestMonitor) -> Result<(), Trouble> {
     guest.greeted = true;
     let version = greeting.version.qemu;
     guest.qemu_version = format!("{}.{}.{}", version.major, version.minor, version.micro);
-    guest.qemu_package = text(&greeting.version.package);
+    guest.qemu_package = text(&greeting.version.package, answers::NAME_LIMIT);
     monitor.begin()?;
     let mut refused = |query: Query| guest.refused_commands.push(query.name().to_owned());
     match monitor.ask::<answers::Status>(Query::Status)? {
         Some(status) => {
-            guest.status = text(&status.status);
+            guest.status = text(&status.status, answers::NAME_LIMIT);
             guest.running = Some(status.running);
         }
         None => refused(Query::Status),

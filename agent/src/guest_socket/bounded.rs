@@ -7,9 +7,6 @@ use serde::{
     de::{IgnoredAny, SeqAccess, Visitor},
 };
 
-/// Characters of one text.
-const TEXT_LIMIT: usize = 256;
-
 /// The first items of a list.
 #[derive(Debug)]
 pub(crate) struct Bounded<T, const LIMIT: usize> {
@@ -64,10 +61,16 @@ pub(crate) fn natural<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     Ok(number.and_then(|number| number.as_u64()))
 }
 
-/// One line of text without characters that control a terminal.
-pub(crate) fn text(text: &str) -> String {
+/// The beginning of a text, so many bytes at most, without characters that control a
+/// terminal.
+pub(crate) fn text(text: &str, limit: usize) -> String {
+    let mut length = 0;
     let visible = text.chars().filter(|letter| !is_unseen(*letter));
-    visible.take(TEXT_LIMIT).collect()
+    let short = visible.take_while(|letter| {
+        length += letter.len_utf8();
+        length <= limit
+    });
+    short.collect()
 }
 
 /// Controls, and what turns the direction of the text around it.
@@ -91,8 +94,8 @@ mod tests {
 
     #[test]
     fn text_is_short_and_visible() {
-        assert_eq!(text("a\x1b[31m\u{202e}b\n"), "a[31mb");
-        assert_eq!(text(&"ä".repeat(1000)).chars().count(), 256);
+        assert_eq!(text("a\x1b[31m\u{202e}b\n", 64), "a[31mb");
+        assert_eq!(text(&"ä".repeat(1000), 33), "ä".repeat(16));
     }
 
     #[test]

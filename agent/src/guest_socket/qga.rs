@@ -80,7 +80,14 @@ pub(crate) fn ask<T: DeserializeOwned>(
     command: Command,
 ) -> Result<Option<T>, Trouble> {
     let path = format!("/run/qemu-server/{vmid}.qga");
-    let mut exchange = Exchange::open(host, &path, SYNC_PATIENCE)?;
+    converse(Exchange::open(host, &path, SYNC_PATIENCE)?, id, command)
+}
+
+fn converse<T: DeserializeOwned>(
+    mut exchange: Exchange,
+    id: SyncId,
+    command: Command,
+) -> Result<Option<T>, Trouble> {
     synchronise(&mut exchange, id)?;
     exchange.be_patient(PATIENCE);
     exchange.send(format!("{{\"execute\":\"{}\"}}\n", command.name()).as_bytes())?;
@@ -114,7 +121,37 @@ fn synchronise(exchange: &mut Exchange, SyncId(id): SyncId) -> Result<(), Troubl
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::guest_socket::tests::facing;
+
+    fn asked(bytes: &[u8]) -> Result<Option<u64>, Trouble> {
+        let (exchange, _peer) = facing(bytes);
+        converse(exchange, SyncId(42), Command::Ping)
+    }
+
+    #[test]
+    fn only_what_follows_our_number_is_the_answer() {
+        let synced =
+            b"{\"return\": 5}\n{\"error\": {}}\n\xff{\"return\": 41}\n\"half\xff{\"return\": 42}\n";
+        let with = |answer: &str| asked(&[synced.as_slice(), answer.as_bytes()].concat());
+        assert_eq!(with("{\"return\": 7}\n").unwrap(), Some(7));
+        assert_eq!(with("{\"error\": {\"class\": \"x\"}}\n").unwrap(), None);
+        assert!(matches!(with("{}\n"), Err(Trouble::Malformed)));
+        assert!(matches!(with("{\"return\": 7}"), Err(Trouble::Closed)));
+        // The number without the byte before it is not it.
+        let unmarked = asked(b"{\"return\": 42}\n{\"return\": 7}\n");
+        assert!(matches!(unmarked, Err(Trouble::Closed)), "{unmarked:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            drop(asked(&bytes));
+            drop(asked(&[b"\xff{\"return\": 42}\n".as_slice(), &bytes].concat()));
+        }
+    }
 
     #[test]
     fn numbers_stay_where_pve_takes_them_as_stale() {

@@ -92,7 +92,10 @@ impl Monitor {
     /// Connects and waits to be greeted.
     pub(crate) fn open(host: &Host, vmid: u32) -> Result<(Self, Greeting), Trouble> {
         let path = format!("/run/qemu-server/{vmid}.qmp");
-        let mut exchange = Exchange::open(host, &path, PATIENCE)?;
+        Self::greeted(Exchange::open(host, &path, PATIENCE)?)
+    }
+
+    fn greeted(mut exchange: Exchange) -> Result<(Self, Greeting), Trouble> {
         let Hello { greeting } = parse(&exchange.line()?)?;
         Ok((Self { exchange, id: 0 }, greeting))
     }
@@ -125,5 +128,63 @@ impl Monitor {
             };
         }
         Err(Trouble::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::guest_socket::tests::facing;
+
+    const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 2, "minor": 1, "major": 10}, "package": "p"}, "capabilities": ["oob"]}}"#;
+
+    fn asked(answers: &str) -> Result<Option<u64>, Trouble> {
+        let (exchange, _peer) = facing(format!("{GREETING}\r\n{answers}").as_bytes());
+        let (mut monitor, greeting) = Monitor::greeted(exchange)?;
+        assert_eq!(greeting.version.qemu.major, 10);
+        monitor.begin()?;
+        monitor.ask(Query::Status)
+    }
+
+    #[test]
+    fn an_answer_is_told_by_its_id() {
+        let begun = r#"{"return": {}, "id": 1}"#;
+        let event = r#"{"event": "STOP", "data": {"id": 2, "return": 5}}"#;
+        let other = r#"{"return": 6, "id": 9}"#;
+        let answer = r#"{"return": 7, "id": 2}"#;
+        let lines = [event, begun, event, other, answer, ""].join("\n");
+        assert_eq!(asked(&lines).unwrap(), Some(7));
+        let refused = r#"{"id": 2, "error": {"class": "CommandNotFound", "desc": "no"}}"#;
+        assert_eq!(asked(&[begun, refused, ""].join("\n")).unwrap(), None);
+        for wrong in [
+            r#"{"return": "7", "id": 2}"#,
+            r#"{"id": 2}"#,
+            r#"{"id": "2", "return": 7}"#,
+            "[]",
+            "",
+        ] {
+            let asked = asked(&[begun, wrong, ""].join("\n"));
+            assert!(
+                matches!(asked, Err(Trouble::Malformed)),
+                "{wrong}: {asked:?}"
+            );
+        }
+        // Without end, and without a beginning.
+        assert!(matches!(asked(begun), Err(Trouble::Closed)));
+        assert!(matches!(asked(refused), Err(Trouble::Closed)));
+        let events = format!("{event}\n").repeat(SKIP_LIMIT);
+        let late = asked(&format!("{events}{begun}\n{answer}\n"));
+        assert!(matches!(late, Err(Trouble::Malformed)), "{late:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let (exchange, _peer) = facing(&bytes);
+            drop(Monitor::greeted(exchange));
+            drop(asked(&String::from_utf8_lossy(&bytes)));
+        }
     }
 }

@@ -10,10 +10,16 @@ use serde::Deserialize;
 
 use crate::guest_socket::{Bounded, natural, text};
 
-/// File systems of one guest that are carried.
-const FILESYSTEM_LIMIT: usize = 64;
+/// File systems of one guest that are looked at, and those that are carried.
+const LOOKED_AT: usize = 1024;
+const CARRIED: usize = 64;
+/// Bytes of each text: all guests of a node share one message.
+const OS_LIMIT: usize = 128;
+const MOUNT_POINT_LIMIT: usize = 200;
+const TYPE_LIMIT: usize = 32;
+const DEVICE_LIMIT: usize = 64;
 
-pub(super) type FsInfo = Bounded<Filesystem, FILESYSTEM_LIMIT>;
+pub(super) type FsInfo = Bounded<Filesystem, LOOKED_AT>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -34,16 +40,16 @@ impl OsInfo {
     pub(super) fn into_fact(self, observed_at: Timestamp) -> GuestOperatingSystem {
         GuestOperatingSystem {
             observed_at: Some(observed_at),
-            id: text(&self.id),
-            name: text(&self.name),
-            pretty_name: text(&self.pretty_name),
-            version: text(&self.version),
-            version_id: text(&self.version_id),
-            kernel_release: text(&self.kernel_release),
-            kernel_version: text(&self.kernel_version),
-            machine: text(&self.machine),
-            variant: text(&self.variant),
-            variant_id: text(&self.variant_id),
+            id: text(&self.id, OS_LIMIT),
+            name: text(&self.name, OS_LIMIT),
+            pretty_name: text(&self.pretty_name, OS_LIMIT),
+            version: text(&self.version, OS_LIMIT),
+            version_id: text(&self.version_id, OS_LIMIT),
+            kernel_release: text(&self.kernel_release, OS_LIMIT),
+            kernel_version: text(&self.kernel_version, OS_LIMIT),
+            machine: text(&self.machine, OS_LIMIT),
+            variant: text(&self.variant, OS_LIMIT),
+            variant_id: text(&self.variant_id, OS_LIMIT),
         }
     }
 }
@@ -63,11 +69,18 @@ pub(super) struct Filesystem {
     total_bytes_privileged: Option<u64>,
 }
 
+/// The largest, by mount point: agents begin with what was mounted last, and a guest
+/// can have a hundred small images before its root.
 pub(super) fn filesystems(all: FsInfo, observed_at: Timestamp) -> GuestFilesystems {
-    let filesystems = all.items.into_iter().map(|one| GuestFilesystem {
-        mount_point: text(&one.mountpoint),
-        r#type: text(&one.kind),
-        device: text(&one.name),
+    let mut items = all.items;
+    let truncated = all.truncated || items.len() > CARRIED;
+    items.sort_by_key(|one| std::cmp::Reverse(one.total_bytes));
+    items.truncate(CARRIED);
+    items.sort_by(|a, b| a.mountpoint.cmp(&b.mountpoint));
+    let filesystems = items.into_iter().map(|one| GuestFilesystem {
+        mount_point: text(&one.mountpoint, MOUNT_POINT_LIMIT),
+        r#type: text(&one.kind, TYPE_LIMIT),
+        device: text(&one.name, DEVICE_LIMIT),
         used_bytes: one.used_bytes,
         total_bytes: one.total_bytes,
         total_privileged_bytes: one.total_bytes_privileged,
@@ -75,7 +88,7 @@ pub(super) fn filesystems(all: FsInfo, observed_at: Timestamp) -> GuestFilesyste
     GuestFilesystems {
         observed_at: Some(observed_at),
         filesystems: filesystems.collect(),
-        truncated: all.truncated,
+        truncated,
     }
 }
 
@@ -112,7 +125,22 @@ mod tests {
         assert_eq!(all.filesystems[0].used_bytes, None);
         let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(100_000));
         let os: OsInfo = serde_json::from_str(&long).unwrap();
-        assert_eq!(os.into_fact(Timestamp::default()).id.len(), 256);
+        assert_eq!(os.into_fact(Timestamp::default()).id.len(), OS_LIMIT);
+    }
+
+    #[test]
+    fn the_root_behind_many_small_images_is_kept() {
+        let image = |number: u32| {
+            let mount = format!("/snap/{number}");
+            serde_json::json!({"name": "loop", "mountpoint": mount, "type": "squashfs", "total-bytes": 7})
+        };
+        let root = serde_json::json!({"name": "sda1", "mountpoint": "/", "type": "ext4", "total-bytes": 9000});
+        let mut answer: Vec<_> = (0..100).map(image).collect();
+        answer.push(root);
+        let answer = serde_json::from_value(answer.into()).unwrap();
+        let all = filesystems(answer, Timestamp::default());
+        assert_eq!((all.filesystems.len(), all.truncated), (64, true));
+        assert_eq!(all.filesystems[0].mount_point, "/");
     }
 
     proptest! {

@@ -15,6 +15,8 @@ use crate::guest_socket::{Bounded, natural, text};
 
 /// Devices of one VM that are carried; PVE knows some 60 names of disks.
 const DEVICE_LIMIT: usize = 128;
+/// Bytes of a name.
+pub(super) const NAME_LIMIT: usize = 64;
 
 pub(super) type Devices<T> = Bounded<T, DEVICE_LIMIT>;
 
@@ -195,7 +197,7 @@ fn name(device: &str, qdev: &str) -> Option<String> {
     } else {
         device.strip_prefix("drive-").unwrap_or(device)
     };
-    (!name.is_empty()).then(|| text(name))
+    (!name.is_empty()).then(|| text(name, NAME_LIMIT))
 }
 
 #[expect(
