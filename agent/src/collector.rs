@@ -31,8 +31,10 @@ mod datacenter_config;
 mod disk;
 mod disk_health;
 mod filesystem;
+mod guest_agent;
 mod guest_config;
 mod guest_list;
+mod guest_monitor;
 mod guest_runtime;
 mod host_identity;
 mod job_config;
@@ -55,6 +57,7 @@ mod pve_status;
 mod replication_config;
 mod repositories;
 mod run;
+mod running_vm;
 mod sensor;
 mod storage_config;
 mod subscription;
@@ -82,6 +85,8 @@ pub const COLLECTORS: &[Collector] = &[
     broadcast::COLLECTOR,
     pve_status::COLLECTOR,
     sensor::COLLECTOR,
+    guest_monitor::COLLECTOR,
+    guest_agent::COLLECTOR,
     members::COLLECTOR,
     config_versions::COLLECTOR,
     guest_list::COLLECTOR,
@@ -306,6 +311,11 @@ impl Reading<'_> {
         let answer = asked::ask(self.host, request)?;
         self.count(answer.stdout.len());
         Ok(answer)
+    }
+
+    /// The host itself, to ask guests over their sockets from several threads.
+    pub(crate) fn host(&self) -> &Host {
+        self.host
     }
 
     /// By the node's clock.

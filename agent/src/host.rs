@@ -27,6 +27,7 @@ use rustix::{
 };
 
 mod ban;
+mod connect;
 mod pattern;
 mod refused;
 mod resolve;
@@ -38,6 +39,7 @@ pub use pattern::{Found, Match, fits};
 pub use refused::kind_name;
 pub use size::FilesystemSize;
 
+use crate::guest_socket::Memory;
 use refused::Refused;
 
 /// Names that one directory may have; a longer one is refused.
@@ -64,6 +66,7 @@ pub struct Witness {
     pub replies: BTreeMap<(&'static str, String), Vec<u8>>,
     /// Files, directories and links in order of reading, each as often as it was.
     pub paths: Vec<String>,
+    guest_agents: Memory,
 }
 
 /// What time the agent believes it is.
@@ -131,6 +134,7 @@ impl Host {
             clock: Clock::System,
             refused: Refused::default(),
             witness: None,
+            guest_agents: Memory::default(),
         };
         host.refused = Refused::of(&host)?;
         Ok(host)
@@ -170,6 +174,11 @@ impl Host {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.prefix.is_empty()
+    }
+
+    /// What is known of the guest agents of this node from run to run.
+    pub(crate) fn guest_agents(&self) -> &Memory {
+        &self.guest_agents
     }
 
     #[must_use]

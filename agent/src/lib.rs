@@ -13,6 +13,7 @@ pub mod collector;
 pub mod config;
 mod flight;
 pub mod format;
+mod guest_socket;
 pub mod host;
 pub mod link;
 pub mod probe;

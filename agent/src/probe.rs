@@ -26,6 +26,7 @@ mod spawn;
 mod subscription;
 
 pub use answer::answer;
+pub(crate) use answer::wait;
 pub use client::{ProbeError, ask, ask_at};
 pub use entry::{Entry, Parameter};
 pub use menu::MENU;

@@ -239,15 +239,15 @@ fn add_run_delay(reading: &mut Reading<'_>, pid: u64, guest: &mut GuestRuntime) 
     }
 }
 
-struct Process {
+pub(super) struct Process {
     cpu_seconds: f64,
-    start_ticks: u64,
+    pub(super) start_ticks: u64,
     resident_pages: u64,
 }
 
 /// Fields 14, 15, 22 and 24 of `/proc/PID/stat` (`man 5 proc`). The second field
 /// is the command in parentheses and may contain anything, also parentheses.
-fn parse_process(text: &str) -> Result<Process, FormatError> {
+pub(super) fn parse_process(text: &str) -> Result<Process, FormatError> {
     let fields: Vec<&str> = whole_lines(text)?
         .rsplit_once(')')
         .ok_or_else(|| FormatError::malformed("no command"))?

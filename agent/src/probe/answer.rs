@@ -146,7 +146,7 @@ fn write(output: impl AsFd, mut bytes: &[u8], deadline: Instant) -> io::Result<(
 }
 
 /// Waits until a file can be read or written; false at the deadline.
-pub(super) fn wait(file: impl AsFd, flags: PollFlags, deadline: Instant) -> io::Result<bool> {
+pub(crate) fn wait(file: impl AsFd, flags: PollFlags, deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let fd = file.as_fd();

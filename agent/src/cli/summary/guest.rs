@@ -1,7 +1,33 @@
 //! One line about QEMU and its guest agent.
 
-use pvelens_proto::agent::v1::sample::Payload;
+use pvelens_proto::agent::v1::{GuestSocketOutcome, sample::Payload};
 
-pub(super) fn line(_: &Payload) -> Option<String> {
-    None
+use super::count;
+
+pub(super) fn line(payload: &Payload) -> Option<String> {
+    match payload {
+        Payload::GuestMonitors(all) => {
+            let stopped = all
+                .guests
+                .iter()
+                .filter(|guest| guest.running == Some(false));
+            let stopped = match stopped.count() {
+                0 => String::new(),
+                stopped => format!(", {stopped} with stopped CPUs"),
+            };
+            let outcomes = all.guests.iter().map(|guest| guest.outcome());
+            Some(format!("{}{stopped}", answered("VM", outcomes)))
+        }
+        Payload::GuestAgents(all) => {
+            let outcomes = all.guests.iter().map(|guest| guest.outcome());
+            Some(answered("guest agent", outcomes))
+        }
+        _ => None,
+    }
+}
+
+fn answered(what: &str, outcomes: impl ExactSizeIterator<Item = GuestSocketOutcome>) -> String {
+    let all = count(outcomes.len(), what);
+    let answered = outcomes.filter(|outcome| *outcome == GuestSocketOutcome::Answered);
+    format!("{all}, {} answered", answered.count())
 }
