@@ -21,16 +21,22 @@ use crate::{
 
 mod asked;
 mod broadcast;
+mod ceph_config;
 mod config_versions;
 mod corosync;
 mod cpu;
+mod cpu_models;
 mod disk;
 mod filesystem;
+mod firewall_config;
 mod guest_config;
 mod guest_list;
 mod guest_runtime;
+mod ha_config;
+mod ha_state;
 mod host_identity;
 mod load;
+mod mapping_config;
 mod members;
 mod memory;
 mod network;
@@ -38,6 +44,8 @@ mod pmxcfs;
 mod pressure;
 mod pve_status;
 mod run;
+mod sdn_config;
+mod section_file;
 mod sensor;
 mod storage_config;
 
@@ -63,12 +71,19 @@ pub const COLLECTORS: &[Collector] = &[
     broadcast::COLLECTOR,
     pve_status::COLLECTOR,
     sensor::COLLECTOR,
+    ha_state::COLLECTOR,
     members::COLLECTOR,
     config_versions::COLLECTOR,
     guest_list::COLLECTOR,
     guest_config::COLLECTOR,
     storage_config::COLLECTOR,
     corosync::COLLECTOR,
+    ha_config::COLLECTOR,
+    firewall_config::COLLECTOR,
+    sdn_config::COLLECTOR,
+    mapping_config::COLLECTOR,
+    cpu_models::COLLECTOR,
+    ceph_config::COLLECTOR,
     host_identity::COLLECTOR,
 ];
 

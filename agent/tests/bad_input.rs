@@ -73,6 +73,19 @@ const FALLBACKS: &[(&str, &str)] = &[
 /// Collectors that read nothing in a tree of files.
 const LIVE_ONLY: &[&str] = &["sensor"];
 
+/// Files of sections, any of which may go.
+const SECTION_FILES: &[&str] = &[
+    "/etc/pve/ha/*.cfg",
+    "/etc/pve/mapping/*.cfg",
+    "/etc/pve/sdn/*.cfg",
+    "/etc/pve/virtual-guest/*",
+];
+
+/// Only whether there is a port or a client of the watchdog is looked at.
+fn is_name_only(path: &str) -> bool {
+    fits("/sys/class/net/*/brif/*", path) || path == "/run/watchdog-mux.active"
+}
+
 /// Faults that are none for a path.
 fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
     match fault {
@@ -81,12 +94,15 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         Fault::Vanished => true,
         // It is a link either way, and has no mode of its own.
         Fault::Loop | Fault::Unreadable if is_link => true,
-        // Only the name of a port is looked at.
-        _ if fits("/sys/class/net/*/brif/*", path) => true,
+        _ if is_name_only(path) => true,
         // Written by people, who may leave out the newline; the name in use is
         // that of the `local` link.
         Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
         Fault::Truncated | Fault::Empty if path == "/proc/sys/kernel/hostname" => true,
+        // Shell files that people edit; without a setting the defaults count.
+        Fault::Truncated | Fault::Empty if path == "/etc/default/pve-ha-manager" => true,
+        // PVE leaves an empty file when the last section goes.
+        Fault::Empty if SECTION_FILES.iter().any(|pattern| fits(pattern, path)) => true,
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
         _ => false,
@@ -241,7 +257,7 @@ async fn a_source_that_hangs_costs_its_collector_one_deadline_and_no_other_anyth
             .iter()
             .filter(|collector| reads(collector, &path))
             .collect();
-        let content_is_read = !fits("/sys/class/net/*/brif/*", &path) && !node.is_link(&path);
+        let content_is_read = !is_name_only(&path) && !node.is_link(&path);
         if readers.is_empty() || !content_is_read {
             continue;
         }
