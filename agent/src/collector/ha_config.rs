@@ -24,8 +24,8 @@ const DEFAULTS: &str = "/etc/default/pve-ha-manager";
 const DEFAULTS_LIMIT: u64 = 64 << 10;
 /// Sections of one file.
 const SECTION_LIMIT: usize = 10_000;
-/// Names in one list.
-const LIST_LIMIT: usize = 1000;
+/// Names in one list; more than a cluster can have.
+const LIST_LIMIT: usize = 10_000;
 
 pub(super) const COLLECTOR: Collector = Collector {
     name: "ha_config",
@@ -54,27 +54,19 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     Ok(Payload::HaConfig(config))
 }
 
-fn objects<T>(
-    reading: &mut Reading<'_>,
-    path: &str,
-    object: fn(&Section<'_>) -> Option<T>,
-) -> Vec<T> {
+fn objects<T>(reading: &mut Reading<'_>, path: &str, object: fn(&Section<'_>) -> T) -> Vec<T> {
     let Some(text) = section_file::text(reading, path, &mut false) else {
         return Vec::new();
     };
     let config = section_file::sections(reading, path, &text);
-    let mut objects = config.sections.iter().filter_map(object).collect();
+    let mut objects = config.sections.iter().map(object).collect();
     bound(reading, path, &mut objects, SECTION_LIMIT);
     objects
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "groups and rules have other types"
-)]
-fn resource(section: &Section<'_>) -> Option<HaResource> {
+fn resource(section: &Section<'_>) -> HaResource {
     let number = |key: &str| section.get(key).and_then(|value| value.parse().ok());
-    Some(HaResource {
+    HaResource {
         sid: short(&format!("{}:{}", section.kind, section.id)),
         state: match section.get("state") {
             // `enabled` is the old name.
@@ -85,21 +77,20 @@ fn resource(section: &Section<'_>) -> Option<HaResource> {
         max_relocate: number("max_relocate"),
         group: short_or_empty(section.get("group")),
         failback: section.get("failback").and_then(boolean),
-    })
+    }
 }
 
-fn group(section: &Section<'_>) -> Option<HaGroup> {
-    (section.kind == "group").then(|| HaGroup {
+fn group(section: &Section<'_>) -> HaGroup {
+    HaGroup {
         name: short(section.id),
         nodes: nodes(section),
         restricted: flag(section, "restricted"),
         no_failback: flag(section, "nofailback"),
-    })
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "groups have one type only")]
-fn rule(section: &Section<'_>) -> Option<HaRule> {
-    Some(HaRule {
+fn rule(section: &Section<'_>) -> HaRule {
+    HaRule {
         id: short(section.id),
         rule_type: short(section.kind),
         resources: names(section.get("resources")),
@@ -107,7 +98,7 @@ fn rule(section: &Section<'_>) -> Option<HaRule> {
         strict: flag(section, "strict"),
         affinity: short_or_empty(section.get("affinity")),
         disabled: flag(section, "disable"),
-    })
+    }
 }
 
 fn flag(section: &Section<'_>, key: &str) -> bool {

@@ -14,7 +14,8 @@ use pvelens_proto::{
     },
     timestamp_from_millis,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     CollectError, Collector, FILE_DEADLINE, PMXCFS_FILE_LIMIT, Payload, Reading, STATE, pmxcfs,
@@ -64,8 +65,9 @@ struct Manager {
     #[serde(default)]
     service_status: BTreeMap<String, Service>,
     #[serde(default)]
-    node_request: BTreeMap<String, Request>,
-    disarm: Option<Disarm>,
+    node_request: Value,
+    #[serde(default)]
+    disarm: Value,
 }
 
 #[derive(Deserialize)]
@@ -81,23 +83,9 @@ struct Service {
     #[serde(default)]
     running: Figure,
     #[serde(default)]
-    failed_nodes: Option<Vec<Word>>,
+    failed_nodes: Value,
     #[serde(default)]
     maintenance_node: Word,
-}
-
-#[derive(Deserialize)]
-struct Request {
-    #[serde(default)]
-    maintenance: Figure,
-}
-
-#[derive(Deserialize)]
-struct Disarm {
-    #[serde(default)]
-    state: Word,
-    #[serde(default)]
-    mode: Word,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +96,7 @@ struct Local {
     #[serde(default)]
     timestamp: Figure,
     #[serde(default)]
-    results: Option<BTreeMap<String, IgnoredAny>>,
+    results: Value,
 }
 
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
@@ -147,7 +135,8 @@ fn manager(text: &str) -> Result<HaState, FormatError> {
                 state: short(&state.0),
                 maintenance_requested: requests
                     .get(&name)
-                    .is_some_and(|request| request.maintenance.flag()),
+                    .and_then(|request| request.get("maintenance"))
+                    .is_some_and(|wanted| figure(wanted).flag()),
                 name: short(&name),
             })
             .collect(),
@@ -163,20 +152,32 @@ fn manager(text: &str) -> Result<HaState, FormatError> {
                 running: service.running.flag(),
                 failed_nodes: service
                     .failed_nodes
-                    .iter()
+                    .as_array()
+                    .into_iter()
                     .flatten()
+                    .filter_map(Value::as_str)
                     .take(NODE_LIMIT)
-                    .map(|node| short(&node.0))
+                    .map(short)
                     .collect(),
                 maintenance_node: short(&service.maintenance_node.0),
             })
             .collect(),
-        disarm: manager.disarm.map(|disarm| HaDisarm {
-            state: short(&disarm.state.0),
-            mode: short(&disarm.mode.0),
-        }),
+        disarm: disarm(&manager.disarm),
         ..HaState::default()
     })
+}
+
+fn disarm(value: &Value) -> Option<HaDisarm> {
+    let text = |key| short(value.get(key).and_then(Value::as_str).unwrap_or_default());
+    value.is_object().then(|| HaDisarm {
+        state: text("state"),
+        mode: text("mode"),
+    })
+}
+
+/// A figure whose type is not certain; absent when it is none.
+fn figure(value: &Value) -> Figure {
+    Figure::deserialize(value).unwrap_or_default()
 }
 
 fn local(node: &str, text: &str) -> Result<HaLocalManager, FormatError> {
@@ -186,7 +187,8 @@ fn local(node: &str, text: &str) -> Result<HaLocalManager, FormatError> {
         state: short(&local.state.0),
         mode: short(&local.mode.0),
         written_at: seconds(local.timestamp),
-        result_count: u32::try_from(local.results.map_or(0, |all| all.len())).unwrap_or(u32::MAX),
+        result_count: u32::try_from(local.results.as_object().map_or(0, serde_json::Map::len))
+            .unwrap_or(u32::MAX),
     })
 }
 
@@ -240,6 +242,17 @@ mod tests {
         assert_eq!(vm.failed_nodes, ["c"]);
         assert!(!state.services[0].running);
         assert_eq!(state.disarm.unwrap().state, "disarming");
+    }
+
+    #[test]
+    fn what_a_later_version_writes_otherwise_costs_only_itself() {
+        let state = manager(
+            r#"{"master_node":"a","disarm":1,"node_request":[],"service_status":{"vm:1":{"state":"started","failed_nodes":null}}}"#,
+        )
+        .unwrap();
+        assert_eq!((state.disarm, state.services.len()), (None, 1));
+        let local = local("a", r#"{"state":"active","results":[]}"#).unwrap();
+        assert_eq!(local.result_count, 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! one normal form, so that what differs is what is pending. Tokens of IPAMs and
 //! keys of DNS servers are in these files and are not carried.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pvelens_proto::agent::v1::{CollectionClass, SdnClass, SdnConfig, SdnObject, SdnProperty};
 use serde::Deserialize;
@@ -31,6 +31,9 @@ const RUNNING: &str = "/etc/pve/sdn/.running-config";
 const OBJECT_LIMIT: usize = 5000;
 /// Items of one value, and keys of one object.
 const ITEM_LIMIT: usize = 500;
+
+/// Characters of one value: the peers of a large cluster are one.
+const VALUE_LIMIT: usize = 16_384;
 
 /// Keys that are carried, of all classes; `alias` is free text.
 const CARRIED: &[&str] = &[
@@ -85,6 +88,21 @@ const CARRIED: &[&str] = &[
     "zone",
 ];
 
+/// Keys inside of property strings that are carried; a later version may put
+/// keys of tunnels next to them.
+const CARRIED_PARTS: &[&str] = &[
+    "bfd",
+    "csnp_interval",
+    "end-address",
+    "hello_interval",
+    "hello_multiplier",
+    "ip",
+    "ip6",
+    "name",
+    "passive",
+    "start-address",
+];
+
 pub(super) const COLLECTOR: Collector = Collector {
     name: "sdn_config",
     summary: "software-defined networks as asked for and as applied",
@@ -107,6 +125,7 @@ pub(super) const COLLECTOR: Collector = Collector {
 
 #[derive(Deserialize)]
 struct Running {
+    #[serde(default)]
     version: Figure,
     zones: Option<Class>,
     vnets: Option<Class>,
@@ -220,7 +239,7 @@ fn object(
             items.truncate(ITEM_LIMIT);
             object.properties.push(SdnProperty {
                 key: key.to_owned(),
-                value: short(&items.join(";")),
+                value: items.join(";").chars().take(VALUE_LIMIT).collect(),
             });
         }
     }
@@ -241,15 +260,21 @@ fn item(value: &Value) -> Option<String> {
     let Value::Object(map) = value else {
         return scalar(value).map(|text| sorted(&text));
     };
-    let parts: BTreeSet<String> = map
+    // In a set of names the value is only a mark.
+    let is_set = map
         .iter()
-        .filter_map(|(key, value)| match value {
-            // A set: the value is only a mark.
-            Value::Number(_) | Value::Bool(_) => Some(key.clone()),
-            other => Some(format!("{key}={}", scalar(other)?)),
+        .all(|(key, value)| value.is_number() && !CARRIED_PARTS.contains(&key.as_str()));
+    let parts: Vec<String> = map
+        .iter()
+        .filter_map(|(key, value)| {
+            if is_set {
+                Some(key.clone())
+            } else {
+                Some(format!("{key}={}", scalar(value)?))
+            }
         })
         .collect();
-    Some(parts.into_iter().collect::<Vec<_>>().join(","))
+    Some(sorted(&parts.join(",")))
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -261,15 +286,21 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// A list in order; the order has no meaning anywhere here.
+/// A list in order, which has no meaning anywhere here, without the parts of
+/// property strings that are not carried.
 fn sorted(text: &str) -> String {
     let mut parts: Vec<&str> = text
         .split(',')
         .map(str::trim)
-        .filter(|part| !part.is_empty())
+        .filter(|part| !part.is_empty() && is_carried_part(part))
         .collect();
     parts.sort_unstable();
     parts.join(",")
+}
+
+fn is_carried_part(part: &str) -> bool {
+    part.split_once('=')
+        .is_none_or(|(key, _)| CARRIED_PARTS.contains(&key))
 }
 
 /// Host and port of a URL. Whoever puts a user into it gets nothing: where such

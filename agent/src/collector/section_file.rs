@@ -11,7 +11,7 @@ use crate::{
 };
 use pvelens_proto::agent::v1::FailureKind;
 
-/// Names, lists and values of a person's choice are cut here.
+/// Characters of one text; longer than what PVE takes for a name or a rule.
 const TEXT_LIMIT: usize = 512;
 
 /// Names of the nodes. Fails when pmxcfs is not there, so that the absence of

@@ -85,6 +85,31 @@ fn of_ipams_and_dns_servers_only_the_host_leaves() {
 }
 
 #[test]
+fn only_known_parts_of_property_strings_leave() {
+    let sweep = sample(
+        &COLLECTOR,
+        &[
+            NODE,
+            (
+                "etc/pve/sdn/fabrics.cfg",
+                "wireguard_node: w\n\tinterfaces name=wg0,private_key=canary-key,ip=198.51.100.1/24\n\tprivate_key canary\n",
+            ),
+            (
+                "etc/pve/sdn/.running-config",
+                r#"{"version":1,"fabrics":{"ids":{"w":{"type":"wireguard_node","interfaces":[{"name":"wg0","ip":"198.51.100.1/24","private_key":"canary"}],"private_key":"canary"}}}}"#,
+            ),
+        ],
+    );
+    assert!(!format!("{sweep:?}").contains("canary"));
+    let config = config(sweep);
+    assert_eq!(
+        config.desired[0].properties[0].value,
+        "ip=198.51.100.1/24,name=wg0"
+    );
+    assert_eq!(config.desired, config.applied);
+}
+
+#[test]
 fn no_file_is_no_network_and_a_broken_one_is_named() {
     let none = sample(&COLLECTOR, &[NODE]);
     assert!(matches!(none.payload, Some(Payload::NoData(_))));
