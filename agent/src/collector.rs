@@ -23,24 +23,30 @@ use crate::{
 mod access_config;
 mod asked;
 mod broadcast;
+mod ceph_config;
 mod certificates;
 mod config_versions;
 mod corosync;
 mod cpu;
+mod cpu_models;
 mod datacenter_config;
 mod disk;
 mod disk_health;
 mod filesystem;
+mod firewall_config;
 mod guest_agent;
 mod guest_config;
 mod guest_list;
 mod guest_monitor;
 mod guest_runtime;
+mod ha_config;
+mod ha_state;
 mod host_identity;
 mod job_config;
 mod kernels;
 mod load;
 mod lvm;
+mod mapping_config;
 mod md_arrays;
 mod members;
 mod memory;
@@ -58,6 +64,8 @@ mod replication_config;
 mod repositories;
 mod run;
 mod running_vm;
+mod sdn_config;
+mod section_file;
 mod sensor;
 mod storage_config;
 mod subscription;
@@ -87,6 +95,7 @@ pub const COLLECTORS: &[Collector] = &[
     sensor::COLLECTOR,
     guest_monitor::COLLECTOR,
     guest_agent::COLLECTOR,
+    ha_state::COLLECTOR,
     members::COLLECTOR,
     config_versions::COLLECTOR,
     guest_list::COLLECTOR,
@@ -105,6 +114,12 @@ pub const COLLECTORS: &[Collector] = &[
     zfs::COLLECTOR,
     multipath::COLLECTOR,
     disk_health::COLLECTOR,
+    ha_config::COLLECTOR,
+    firewall_config::COLLECTOR,
+    sdn_config::COLLECTOR,
+    mapping_config::COLLECTOR,
+    cpu_models::COLLECTOR,
+    ceph_config::COLLECTOR,
     host_identity::COLLECTOR,
     kernels::COLLECTOR,
     packages::COLLECTOR,

@@ -116,6 +116,18 @@ fn is_one_of(patterns: &[&str], path: &str) -> bool {
 }
 /// Asked, not read: a file in their place is none. `guest_sockets.rs` has them.
 const SOCKETS: &[&str] = &["/run/qemu-server/*.qmp", "/run/qemu-server/*.qga"];
+/// Files of sections, any of which may go.
+const SECTION_FILES: &[&str] = &[
+    "/etc/pve/ha/*.cfg",
+    "/etc/pve/mapping/*.cfg",
+    "/etc/pve/sdn/*.cfg",
+    "/etc/pve/virtual-guest/*",
+];
+
+/// Only whether there is a port or a client of the watchdog is looked at.
+fn is_name_only(path: &str) -> bool {
+    fits("/sys/class/net/*/brif/*", path) || path == "/run/watchdog-mux.active"
+}
 
 /// Faults that are none for a path.
 fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
@@ -134,6 +146,7 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         Fault::Truncated | Fault::Empty if is_one_of(BY_HAND, path) => true,
         // Only whether it exists, and plain names.
         Fault::Truncated | Fault::Empty if fits("/run/reboot-required*", path) => true,
+        _ if is_name_only(path) => true,
         // Written by people, who may leave out the newline; the name in use is
         // that of the `local` link.
         Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
@@ -141,6 +154,10 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         // Written by people, and an empty one is whole.
         Fault::Truncated | Fault::Empty if path == "/etc/lvm/lvm.conf" => true,
         Fault::Truncated | Fault::Empty if path == "/etc/modprobe.d/zfs.conf" => true,
+        // Shell files that people edit; without a setting the defaults count.
+        Fault::Truncated | Fault::Empty if path == "/etc/default/pve-ha-manager" => true,
+        // PVE leaves an empty file when the last section goes.
+        Fault::Empty if SECTION_FILES.iter().any(|pattern| fits(pattern, path)) => true,
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
         // Empty when the last setting or job was taken out.
@@ -301,6 +318,7 @@ async fn a_source_that_hangs_costs_its_collector_one_deadline_and_no_other_anyth
             .filter(|collector| reads(collector, &path))
             .collect();
         let content_is_read = !is_one_of(NAMES_ONLY, &path) && !node.is_link(&path);
+        let content_is_read = !is_name_only(&path) && !node.is_link(&path);
         if readers.is_empty() || !content_is_read {
             continue;
         }
