@@ -57,6 +57,7 @@ pub struct Host {
     refused: Refused,
     /// What was read, when that is kept.
     witness: Option<Mutex<Witness>>,
+    guest_agents: Memory,
 }
 
 /// What has been read, for whoever records a node or measures the reading.
@@ -66,7 +67,6 @@ pub struct Witness {
     pub replies: BTreeMap<(&'static str, String), Vec<u8>>,
     /// Files, directories and links in order of reading, each as often as it was.
     pub paths: Vec<String>,
-    guest_agents: Memory,
 }
 
 /// What time the agent believes it is.

@@ -82,11 +82,11 @@ const MAY_BE_EMPTY: &[&str] = &[
     "/etc/pve/notifications.cfg",
     "/etc/pve/replication.cfg",
     "/etc/pve/status.cfg",
-    "/etc/vzdump.conf",
 ];
 
 /// Of these only the names are looked at.
 const NAMES_ONLY: &[&str] = &[
+    "/run/watchdog-mux.active",
     "/sys/class/net/*/brif/*",
     "/etc/apt/trusted.gpg",
     "/etc/apt/trusted.gpg.d/*",
@@ -107,8 +107,12 @@ const BY_HAND: &[&str] = &[
     "/etc/apt/sources.list.d/*",
     "/etc/default/grub",
     "/etc/default/grub.d/*.cfg",
+    "/etc/default/pve-ha-manager",
     "/etc/default/pveproxy",
     "/etc/kernel/*",
+    "/etc/lvm/lvm.conf",
+    "/etc/modprobe.d/zfs.conf",
+    "/etc/vzdump.conf",
 ];
 
 fn is_one_of(patterns: &[&str], path: &str) -> bool {
@@ -123,11 +127,6 @@ const SECTION_FILES: &[&str] = &[
     "/etc/pve/sdn/*.cfg",
     "/etc/pve/virtual-guest/*",
 ];
-
-/// Only whether there is a port or a client of the watchdog is looked at.
-fn is_name_only(path: &str) -> bool {
-    fits("/sys/class/net/*/brif/*", path) || path == "/run/watchdog-mux.active"
-}
 
 /// Faults that are none for a path.
 fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
@@ -146,24 +145,16 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         Fault::Truncated | Fault::Empty if is_one_of(BY_HAND, path) => true,
         // Only whether it exists, and plain names.
         Fault::Truncated | Fault::Empty if fits("/run/reboot-required*", path) => true,
-        _ if is_name_only(path) => true,
         // Written by people, who may leave out the newline; the name in use is
         // that of the `local` link.
         Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
         Fault::Truncated | Fault::Empty if path == "/proc/sys/kernel/hostname" => true,
-        // Written by people, and an empty one is whole.
-        Fault::Truncated | Fault::Empty if path == "/etc/lvm/lvm.conf" => true,
-        Fault::Truncated | Fault::Empty if path == "/etc/modprobe.d/zfs.conf" => true,
-        // Shell files that people edit; without a setting the defaults count.
-        Fault::Truncated | Fault::Empty if path == "/etc/default/pve-ha-manager" => true,
         // PVE leaves an empty file when the last section goes.
         Fault::Empty if SECTION_FILES.iter().any(|pattern| fits(pattern, path)) => true,
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
         // Empty when the last setting or job was taken out.
         Fault::Empty if MAY_BE_EMPTY.iter().any(|pattern| fits(pattern, path)) => true,
-        // Written by people, who may leave out the newline.
-        Fault::Truncated if path == "/etc/vzdump.conf" => true,
         _ => false,
     }
 }
@@ -318,7 +309,6 @@ async fn a_source_that_hangs_costs_its_collector_one_deadline_and_no_other_anyth
             .filter(|collector| reads(collector, &path))
             .collect();
         let content_is_read = !is_one_of(NAMES_ONLY, &path) && !node.is_link(&path);
-        let content_is_read = !is_name_only(&path) && !node.is_link(&path);
         if readers.is_empty() || !content_is_read {
             continue;
         }

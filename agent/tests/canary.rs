@@ -90,14 +90,9 @@ fn found(bytes: &[u8]) -> BTreeSet<String> {
         .filter(|index| forms(&word(*index)).iter().any(|form| text.contains(form)))
         .map(|index| format!("{} in {}", PLANTS[index].secret, PLANTS[index].path))
         .collect();
-    for (start, _) in text.match_indices("canary-") {
-        found.insert(
-            text.chars()
-                .skip(text[..start].chars().count())
-                .take(40)
-                .collect(),
-        );
-    }
+    let others = text.split("canary-").skip(1);
+    found
+        .extend(others.map(|rest| format!("canary-{}", rest.chars().take(30).collect::<String>())));
     found
 }
 

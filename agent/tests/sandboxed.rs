@@ -58,13 +58,13 @@ const KNOWN: &[(&str, &str, &str)] = &[
 const SECRETS_OF_PROCESSES: &[&str] = &["io", "smaps_rollup", "root", "ns/net", "environ"];
 /// Of these only the names are looked at.
 const NAMES_ONLY: &[&str] = &[
+    "/run/watchdog-mux.active",
     "/sys/class/net/*/brif/*",
     "/etc/apt/trusted.gpg",
     "/etc/apt/trusted.gpg.d/*",
     "/boot/vmlinuz-*",
     "/var/lib/dkms/*/*/*/**",
 ];
-const NAMES_ONLY: &[&str] = &["/run/watchdog-mux.active", "/sys/class/net/*/brif/*"];
 /// Read only when the other one is not there.
 const FALLBACKS: &[(&str, &str)] = &[
     ("/proc/net/dev", "/proc/1/net/dev"),
