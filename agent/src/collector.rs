@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use pvelens_proto::{
-    agent::v1::{CollectionClass, NoData, Sample, SourceFailure},
+    agent::v1::{CollectionClass, FailureKind, NoData, Sample, SourceFailure},
     timestamp_from_millis,
 };
 
@@ -20,7 +20,9 @@ use crate::{
 };
 
 mod asked;
+mod backups;
 mod broadcast;
+mod cluster_log;
 mod config_versions;
 mod corosync;
 mod cpu;
@@ -30,6 +32,7 @@ mod guest_config;
 mod guest_list;
 mod guest_runtime;
 mod host_identity;
+mod job_state;
 mod load;
 mod members;
 mod memory;
@@ -37,9 +40,12 @@ mod network;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
+mod replication_state;
+mod rrd_history;
 mod run;
 mod sensor;
 mod storage_config;
+mod tasks;
 
 pub use asked::Answer;
 pub use host_identity::{identify, is_pve_node};
@@ -69,6 +75,12 @@ pub const COLLECTORS: &[Collector] = &[
     guest_config::COLLECTOR,
     storage_config::COLLECTOR,
     corosync::COLLECTOR,
+    tasks::COLLECTOR,
+    cluster_log::COLLECTOR,
+    replication_state::COLLECTOR,
+    job_state::COLLECTOR,
+    backups::COLLECTOR,
+    rrd_history::COLLECTOR,
     host_identity::COLLECTOR,
 ];
 
@@ -152,6 +164,34 @@ impl Reading<'_> {
         let text = self.host.read(path, limit)?;
         self.count(text.len());
         Ok(text)
+    }
+
+    /// As [`Host::read_bytes`].
+    ///
+    /// # Errors
+    /// As [`Host::read_bytes`].
+    pub fn read_bytes(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.host.read_bytes(path, limit)?;
+        self.count(bytes.len());
+        Ok(bytes)
+    }
+
+    /// The text of a log that may be absent. Programs write whatever bytes they
+    /// get into logs: bytes that are not UTF-8 are named, and replaced.
+    pub fn read_log(&mut self, path: &str, limit: u64) -> Option<String> {
+        let bytes = match self.read_bytes(path, limit) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return None,
+            Err(error) => {
+                self.fail(error);
+                return None;
+            }
+        };
+        Some(String::from_utf8(bytes).unwrap_or_else(|error| {
+            let detail = "not UTF-8";
+            self.fail(SourceError::new(path, FailureKind::NotUtf8, detail));
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        }))
     }
 
     /// As [`Host::read_first_line`].

@@ -6,9 +6,12 @@ use crate::host::SourceError;
 
 pub mod corosync_conf;
 pub mod figure;
+pub mod free_text;
 pub mod guest_config;
 pub mod property_string;
+pub mod rrd;
 pub mod section_config;
+pub mod upid;
 
 /// Text that is not in the expected format. Carries no content of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
