@@ -87,6 +87,12 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         // that of the `local` link.
         Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
         Fault::Truncated | Fault::Empty if path == "/proc/sys/kernel/hostname" => true,
+        // Empty before the first task.
+        Fault::Empty
+            if path == "/var/log/pve/tasks/active" || path == "/var/log/pve/tasks/index" =>
+        {
+            true
+        }
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
         _ => false,

@@ -107,7 +107,7 @@ fn entry_of(vmid: &str, target: &str, entry: serde_json::Value) -> Option<Replic
         last_try_at: time(entry.last_try),
         last_sync_at: time(entry.last_sync),
         failures: entry.fail_count.small().unwrap_or_default(),
-        error: free_text::bounded(&entry.error.0, ERROR_LIMIT),
+        error: free_text::shortened(&entry.error.0, ERROR_LIMIT),
         duration_seconds: entry.duration.float().filter(|seconds| *seconds >= 0.0),
         pid: entry.pid.small(),
         start_ticks: entry.ptime.0.parse().ok(),

@@ -135,7 +135,7 @@ fn set_status(task: &mut Task, text: &str) {
                 TaskStatus::Warnings
             }
             None => {
-                task.error = free_text::bounded(text, ERROR_LIMIT);
+                task.error = free_text::shortened(text, ERROR_LIMIT);
                 TaskStatus::Error
             }
         },

@@ -9,6 +9,8 @@ const SECRET: &[&str] = &[
     "token",
     "fingerprint",
 ];
+/// Characters of a line that are looked at.
+const LINE_LIMIT: usize = 20_000;
 const MASK: &str = "***";
 
 /// One line of at most `limit` characters: without control characters, without
@@ -38,6 +40,26 @@ pub fn bounded(text: &str, limit: usize) -> String {
         words.push(word);
     }
     words.join(" ")
+}
+
+/// As [`bounded`], and of a longer text begin and end: an error often names a
+/// long command first, and how it ended last.
+#[must_use]
+pub fn shortened(text: &str, limit: usize) -> String {
+    const GAP: &str = " ... ";
+    let flat = bounded(text, LINE_LIMIT);
+    let length = flat.chars().count();
+    if length <= limit {
+        return flat;
+    }
+    let kept = limit.saturating_sub(GAP.len());
+    let end = kept.saturating_mul(2) / 5;
+    flat.chars()
+        .take(kept.saturating_sub(end))
+        .chain(GAP.chars())
+        .chain(flat.chars().skip(length.saturating_sub(end)))
+        .take(limit)
+        .collect()
 }
 
 /// `--password`, `password:`, `token=`: the value is the next word.
@@ -101,12 +123,22 @@ mod tests {
         assert_eq!(bounded("äöü äöü", 5), "äöü ä");
     }
 
+    #[test]
+    fn begin_and_end_of_a_long_text_are_kept() {
+        let text = format!("command 'x {}' failed: exit code 2", "y".repeat(300));
+        let out = shortened(&text, 100);
+        assert_eq!(out.chars().count(), 100);
+        assert!(out.starts_with("command 'x y") && out.ends_with("failed: exit code 2"));
+        assert_eq!(shortened("short", 100), "short");
+    }
+
     proptest! {
         #[test]
         fn any_text_is_bounded(text in "\\PC{0,80}", limit in 0_usize..40) {
             let out = bounded(&text, limit);
             prop_assert!(out.chars().count() <= limit);
             prop_assert!(!out.contains(char::is_control));
+            prop_assert!(shortened(&text, limit).chars().count() <= limit);
         }
     }
 }

@@ -171,7 +171,7 @@ fn understand(open: &mut Open, level: &str, line: &str, time: Option<DateTime>) 
         .and_then(|rest| rest.split_once(" failed - "))
     {
         guest.set_outcome(BackupOutcome::Failed);
-        guest.error = free_text::bounded(error, ERROR_LIMIT);
+        guest.error = free_text::shortened(error, ERROR_LIMIT);
         guest.set_error_class(if open.out_of_space {
             BackupErrorClass::Space
         } else {
