@@ -6,6 +6,8 @@
 //! The directories to list are configured, so [`Collector::paths`] cannot name
 //! them. Nothing in them is opened.
 
+use std::time::Duration;
+
 use pvelens_proto::agent::v1::{
     BackupArchives, BackupRun, Backups, CollectionClass, FailureKind, GuestBackup, GuestKind, Task,
     TaskStatus,
@@ -24,10 +26,9 @@ use crate::{
     },
     host::SourceError,
 };
-use std::time::Duration;
-
 mod archive;
 mod log;
+mod words;
 
 const STORAGE_CFG: &str = "/etc/pve/storage.cfg";
 const GUEST_LOGS: &str = "/var/log/vzdump";
@@ -39,6 +40,8 @@ const GUEST_LOG_LIMIT: u64 = 1 << 20;
 /// Guests whose last log is read.
 const GUEST_LOG_COUNT: usize = 200;
 const STORAGE_LIMIT: usize = 50;
+/// Characters of an option or name in a log.
+const NAME_LIMIT: usize = 150;
 
 pub(super) const COLLECTOR: Collector = Collector {
     name: "backups",

@@ -1,7 +1,7 @@
 //! The newest entries of the cluster's log, from `/etc/pve/.clusterlog`.
 //!
-//! One entry a line. pmxcfs escapes quotes and writes control bytes as `#NNN`,
-//! and leaves backslashes as they are, so a message may make the line no JSON
+//! One entry a line. pmxcfs escapes quotes and what is not ASCII, writes control
+//! bytes as `#NNN`, and leaves backslashes as they are, so a message may make the line no JSON
 //! (`pve-cluster@src/pmxcfs/logger.c`): the message is cut out of the line by
 //! its place, which is the last. Failed logins are among the entries, and so is
 //! whatever was typed as the name of the user.
@@ -103,8 +103,37 @@ fn entry(line: &str) -> Option<ClusterLogEntry> {
         user: free_text::bounded(&head.user.0, NAME_LIMIT),
         pid: head.pid.small().unwrap_or_default(),
         uid: head.uid.whole().unwrap_or_default(),
-        message: free_text::bounded(&message.replace("\\\"", "\""), MESSAGE_LIMIT),
+        message: free_text::bounded(&unescape(message), MESSAGE_LIMIT),
     })
+}
+
+/// Quotes are written `\"` and what is not ASCII `\u00e9`; any other backslash is
+/// one.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        let code = after
+            .strip_prefix('u')
+            .and_then(|after| after.split_at_checked(4))
+            .filter(|(code, _)| code.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|(code, end)| {
+                let code = u32::from_str_radix(code, 16).ok()?;
+                Some((char::from_u32(code)?, end))
+            });
+        if let Some((c, end)) = code {
+            out.push(c);
+            rest = end;
+        } else {
+            if !after.starts_with('"') {
+                out.push('\\');
+            }
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// As it is, or with its backslashes taken for what they are.
@@ -148,11 +177,18 @@ mod tests {
             ("dom\\user@ad", "ends in \\")
         );
         assert_eq!(empty.message, "");
+        assert_eq!(
+            unescape(r#"Zo\u00eb \u12 \ud800 \"x\""#),
+            r#"Zoë \u12 \ud800 "x""#
+        );
     }
 
     #[test]
     fn a_torn_file_is_named_and_a_new_log_is_empty() {
-        let cut = sample(&COLLECTOR, &[("etc/pve/.clusterlog", &LOG[..200])]);
+        let cut = sample(
+            &COLLECTOR,
+            &[("etc/pve/.clusterlog", LOG.get(..200).unwrap())],
+        );
         assert_eq!(
             (kinds(&cut), cut.payload),
             (vec![FailureKind::Truncated], None)

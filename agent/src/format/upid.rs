@@ -94,7 +94,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_parses_or_not(text in "(UPID)?(:[0-9A-Fa-z@]{0,9}){0,9}\\PC{0,3}") {
-            let _ = Upid::parse(&text);
+            if let Some(upid) = Upid::parse(&text) {
+                prop_assert!(text.contains(upid.task_type));
+            }
         }
     }
 }
