@@ -86,12 +86,13 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         .link_target(LOCAL)
         .map_err(|error| pmxcfs::unread(reading, error))?;
     let node = target.rsplit('/').next().unwrap_or_default().to_owned();
+    let guests = guests(reading, &node);
     if !reading.exists(DATABASE) {
         return Err(CollectError::NoData("this node keeps no history"));
     }
     let mut history = RrdHistory::default();
     let mut size = 0_usize;
-    for source in sources(reading, &node) {
+    for source in sources(reading, &node, guests) {
         let Some(object) = object(reading, &source) else {
             continue;
         };
@@ -106,9 +107,8 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
 }
 
 /// What there may be, the most important first.
-fn sources(reading: &mut Reading<'_>, node: &str) -> Vec<Source> {
+fn sources(reading: &mut Reading<'_>, node: &str, guests: Vec<u32>) -> Vec<Source> {
     let mut sources = Vec::new();
-    let guests = guests(reading, node);
     for (layout, [nodes, _, _]) in LAYOUTS {
         sources.push(Source {
             kind: RrdObjectKind::Node,
