@@ -5,6 +5,8 @@
 //! node's, and sysinfo reads the agent's. A network or FUSE mount is listed and
 //! never touched: `statvfs` on a dead one blocks for ever.
 
+use std::collections::HashMap;
+
 use pvelens_proto::agent::v1::{CollectionClass, Filesystem, FilesystemState, Filesystems};
 
 use super::{CollectError, Collector, FAST, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading};
@@ -165,18 +167,14 @@ impl LocalMounts {
                     .strip_prefix(point)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let mut above = self
+        // A later mount on the same point hides the earlier one.
+        let above: HashMap<&str, bool> = self
             .0
             .iter()
+            .map(|(point, is_local)| (point.as_str(), *is_local))
             .filter(|(point, _)| is_above(point))
-            .peekable();
-        let known = above.peek().is_some();
-        // A later mount on the same point hides the earlier one.
-        let mut last: std::collections::HashMap<&str, bool> = std::collections::HashMap::new();
-        for (point, is_local) in above {
-            last.insert(point, *is_local);
-        }
-        known && last.values().all(|is_local| *is_local)
+            .collect();
+        !above.is_empty() && above.values().all(|is_local| *is_local)
     }
 }
 
