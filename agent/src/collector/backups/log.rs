@@ -148,14 +148,13 @@ fn understand(open: &mut Open, level: &str, line: &str, time: Option<DateTime>) 
     } else if let Some(rest) = line.strip_prefix("archive file size: ") {
         guest.archive_size_bytes = size(rest);
     } else if let Some((_, rest)) = line.split_once("backup was done incrementally, reused ") {
-        guest.reused_bytes = size(rest);
+        guest.reused_bytes = sum(guest.reused_bytes, size(rest));
     } else if let Some(rest) = line
         .strip_prefix("transferred ")
         .or_else(|| line.strip_prefix("Total bytes written: "))
-        .or_else(|| Some(line.split_once(".pxar: had to backup ")?.1))
+        .or_else(|| Some(line.split_once("pxar: had to backup ")?.1))
     {
-        let more = size(rest).or(guest.transferred_bytes);
-        guest.transferred_bytes = more;
+        guest.transferred_bytes = sum(guest.transferred_bytes, size(rest));
     } else if let Some((disk, rest)) = line.split_once(": dirty-bitmap status: ") {
         if guest.bitmaps.len() < BITMAP_LIMIT {
             guest.bitmaps.push(bitmap(disk, rest));
@@ -178,6 +177,14 @@ fn understand(open: &mut Open, level: &str, line: &str, time: Option<DateTime>) 
     } else {
         freeze(open, line, time);
         open.out_of_space |= is_out_of_space(line);
+    }
+}
+
+/// A container on PBS has a line for each of its archives.
+fn sum(so_far: Option<u64>, more: Option<u64>) -> Option<u64> {
+    match (so_far, more) {
+        (Some(so_far), Some(more)) => Some(so_far.saturating_add(more)),
+        (so_far, more) => so_far.or(more),
     }
 }
 
@@ -321,6 +328,16 @@ mod tests {
         );
         assert_eq!(failed.duration_seconds, Some(19));
         assert_eq!(unfinished.outcome(), BackupOutcome::Unfinished);
+    }
+
+    #[test]
+    fn archives_of_a_container_are_summed() {
+        let run = run("INFO: Starting Backup of VM 110 (lxc)\n\
+            INFO: root.mpxar: had to backup 1 MiB of 2 MiB (compressed 1 MiB) in 0.1 s\n\
+            INFO: root.ppxar: had to backup 3 MiB of 9 MiB (compressed 1 MiB) in 0.1 s\n\
+            INFO: root.ppxar: backup was done incrementally, reused 6 MiB (66.6%)\n");
+        assert_eq!(run.guests[0].transferred_bytes, Some(4 << 20));
+        assert_eq!(run.guests[0].reused_bytes, Some(6 << 20));
     }
 
     #[test]
