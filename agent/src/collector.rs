@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pvelens_proto::{
     Timestamp,
-    agent::v1::{CollectionClass, NoData, Sample, SourceFailure},
+    agent::v1::{CollectionClass, FailureKind, NoData, Sample, SourceFailure},
     timestamp_from_millis,
 };
 
@@ -22,9 +22,11 @@ use crate::{
 
 mod access_config;
 mod asked;
+mod backups;
 mod broadcast;
 mod ceph_config;
 mod certificates;
+mod cluster_log;
 mod config_versions;
 mod corosync;
 mod cpu;
@@ -43,6 +45,7 @@ mod ha_config;
 mod ha_state;
 mod host_identity;
 mod job_config;
+mod job_state;
 mod kernels;
 mod load;
 mod lvm;
@@ -61,7 +64,9 @@ mod pmxcfs;
 mod pressure;
 mod pve_status;
 mod replication_config;
+mod replication_state;
 mod repositories;
+mod rrd_history;
 mod run;
 mod running_vm;
 mod sdn_config;
@@ -69,6 +74,7 @@ mod section_file;
 mod sensor;
 mod storage_config;
 mod subscription;
+mod tasks;
 mod zfs;
 
 pub use asked::Answer;
@@ -120,6 +126,12 @@ pub const COLLECTORS: &[Collector] = &[
     mapping_config::COLLECTOR,
     cpu_models::COLLECTOR,
     ceph_config::COLLECTOR,
+    tasks::COLLECTOR,
+    cluster_log::COLLECTOR,
+    replication_state::COLLECTOR,
+    job_state::COLLECTOR,
+    backups::COLLECTOR,
+    rrd_history::COLLECTOR,
     host_identity::COLLECTOR,
     kernels::COLLECTOR,
     packages::COLLECTOR,
@@ -209,6 +221,34 @@ impl Reading<'_> {
         let text = self.host.read(path, limit)?;
         self.count(text.len());
         Ok(text)
+    }
+
+    /// As [`Host::read_bytes`].
+    ///
+    /// # Errors
+    /// As [`Host::read_bytes`].
+    pub fn read_bytes(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.host.read_bytes(path, limit)?;
+        self.count(bytes.len());
+        Ok(bytes)
+    }
+
+    /// The text of a log that may be absent. Programs write whatever bytes they
+    /// get into logs: bytes that are not UTF-8 are named, and replaced.
+    pub fn read_log(&mut self, path: &str, limit: u64) -> Option<String> {
+        let bytes = match self.read_bytes(path, limit) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return None,
+            Err(error) => {
+                self.fail(error);
+                return None;
+            }
+        };
+        Some(String::from_utf8(bytes).unwrap_or_else(|error| {
+            let detail = "not UTF-8";
+            self.fail(SourceError::new(path, FailureKind::NotUtf8, detail));
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        }))
     }
 
     /// As [`Host::read_first_line`].

@@ -6,13 +6,16 @@ use crate::host::SourceError;
 
 pub mod corosync_conf;
 pub mod figure;
+pub mod free_text;
 pub mod guest_config;
 pub mod loose;
 pub mod package_index;
 pub mod plain;
 pub mod property_string;
+pub mod rrd;
 pub mod section_config;
 pub mod settings;
+pub mod upid;
 pub mod url_host;
 
 /// Text that is not in the expected format. Carries no content of the text.

@@ -151,6 +151,12 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         Fault::Truncated | Fault::Empty if path == "/proc/sys/kernel/hostname" => true,
         // PVE leaves an empty file when the last section goes.
         Fault::Empty if SECTION_FILES.iter().any(|pattern| fits(pattern, path)) => true,
+        // Empty before the first task.
+        Fault::Empty
+            if path == "/var/log/pve/tasks/active" || path == "/var/log/pve/tasks/index" =>
+        {
+            true
+        }
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
         // Empty when the last setting or job was taken out.

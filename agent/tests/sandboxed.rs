@@ -77,6 +77,9 @@ const OF_VMS: &[&str] = &[
     "/proc/*/task/*/schedstat",
 ];
 const VMS: &str = "/run/qemu-server/*.pid";
+/// The one that reads of processes that run a task.
+const OF_TASKS: (&str, &str) = ("tasks", "/proc/*/stat");
+const TASKS: &str = "/var/log/pve/tasks/active";
 
 /// What a collector gave when the tree was recorded.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -148,14 +151,15 @@ fn readable(host: &Host, pattern: &str) -> Vec<String> {
 }
 
 /// Whether what a pattern allows must be read on a node.
-fn is_wanted(host: &Host, pattern: &str) -> bool {
+fn is_wanted(host: &Host, collector: &str, pattern: &str) -> bool {
     let has_first_choice = FALLBACKS
         .iter()
         .any(|(fallback, first)| pattern == *fallback && host.exists(first));
     let lacks_vms = OF_VMS.contains(&pattern) && readable(host, VMS).is_empty();
+    let lacks_tasks = OF_TASKS == (collector, pattern) && !host.exists(TASKS);
     // What describes the tree is no file of the node.
     let is_ours = pattern.starts_with("/.pvelens/");
-    !(has_first_choice || lacks_vms || is_ours || NAMES_ONLY.contains(&pattern))
+    !(has_first_choice || lacks_vms || lacks_tasks || is_ours || NAMES_ONLY.contains(&pattern))
 }
 
 /// The patterns of collectors that have something readable, none of which is
@@ -169,7 +173,7 @@ fn unread(tree: &Path) -> Vec<String> {
     for collector in COLLECTORS.iter().filter(|each| each.name != "sensor") {
         for pattern in collector.paths {
             let paths = readable(&host, pattern);
-            if paths.is_empty() || !is_wanted(&host, pattern) {
+            if paths.is_empty() || !is_wanted(&host, collector.name, pattern) {
                 continue;
             }
             let whole = content(collect_once(collector, &host));
@@ -322,7 +326,10 @@ fn what_is_refused_is_a_failure_of_who_reads_it() {
     refuse(node.root(), copy.path(), "/etc/pve/.vmlist");
     assert_eq!(
         failures(&collected()),
-        [("guest_list", "/etc/pve/.vmlist", "permission_denied")]
+        [
+            ("guest_list", "/etc/pve/.vmlist", "permission_denied"),
+            ("rrd_history", "/etc/pve/.vmlist", "permission_denied"),
+        ]
     );
 }
 

@@ -5,10 +5,15 @@
 //! node's, and sysinfo reads the agent's. A network or FUSE mount is listed and
 //! never touched: `statvfs` on a dead one blocks for ever.
 
+use std::collections::HashMap;
+
 use pvelens_proto::agent::v1::{CollectionClass, Filesystem, FilesystemState, Filesystems};
 
 use super::{CollectError, Collector, FAST, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading};
-use crate::format::{FormatError, whole_lines};
+use crate::{
+    format::{FormatError, whole_lines},
+    host::SourceError,
+};
 
 const MOUNTINFO: &str = "/proc/1/mountinfo";
 /// Only for trees that were recorded without `/proc/1`.
@@ -120,6 +125,59 @@ fn parse_mounts(text: &str) -> Result<Vec<Filesystem>, FormatError> {
     Ok(mounts)
 }
 
+/// Every mount point, and whether what is mounted there answers without another
+/// machine or process.
+#[derive(Debug)]
+pub(super) struct LocalMounts(Vec<(String, bool)>);
+
+impl LocalMounts {
+    /// Reads the mount table of the node.
+    pub(super) fn read(reading: &mut Reading<'_>) -> Result<Self, SourceError> {
+        match reading.read(MOUNTINFO, KERNEL_FILE_LIMIT) {
+            Ok(text) => Self::parse(&text, 4, " - ", 0).map_err(|error| error.at(MOUNTINFO)),
+            Err(error) if error.is_not_found() => {
+                let text = reading.read(MOUNTS, KERNEL_FILE_LIMIT)?;
+                Self::parse(&text, 1, " ", 1).map_err(|error| error.at(MOUNTS))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The place of the mount point in a line, and that of the type behind the
+    /// separator.
+    fn parse(text: &str, point: usize, separator: &str, kind: usize) -> Result<Self, FormatError> {
+        let malformed = || FormatError::malformed("not a mount table");
+        let mut mounts = Vec::new();
+        for line in whole_lines(text)?.lines() {
+            let point = line.split(' ').nth(point).ok_or_else(malformed)?;
+            let (_, store) = line.split_once(separator).ok_or_else(malformed)?;
+            let kind = store.split(' ').nth(kind).ok_or_else(malformed)?;
+            let is_local = LOCAL.contains(&kind) || kind == "tmpfs";
+            mounts.push((unescape(point), is_local));
+        }
+        Ok(Self(mounts))
+    }
+
+    /// Whether a path can be touched: it and each directory above it are on
+    /// local file systems.
+    pub(super) fn holds(&self, path: &str) -> bool {
+        let is_above = |point: &str| {
+            point == "/"
+                || path
+                    .strip_prefix(point)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        // A later mount on the same point hides the earlier one.
+        let above: HashMap<&str, bool> = self
+            .0
+            .iter()
+            .map(|(point, is_local)| (point.as_str(), *is_local))
+            .filter(|(point, _)| is_above(point))
+            .collect();
+        !above.is_empty() && above.values().all(|is_local| *is_local)
+    }
+}
+
 fn keep(
     mounts: &mut Vec<Filesystem>,
     kind: &str,
@@ -221,6 +279,28 @@ mod tests {
         let mounts = parse_mounts("a /x ext4 rw 0 0\nb /x xfs rw 0 0\n").unwrap();
         assert_eq!(mounts.len(), 1);
         assert_eq!(mounts[0].source, "b");
+    }
+
+    #[test]
+    fn a_path_is_local_when_all_above_it_is() {
+        let table = format!(
+            "{TABLE}44 25 0:60 / /auto rw - autofs systemd-1 rw\n45 25 8:2 / /mnt/pve/my\\040nfs/disk rw - ext4 /dev/sdb rw\n"
+        );
+        let mounts = LocalMounts::parse(&table, 4, " - ", 0).unwrap();
+        for path in ["/", "/var/lib/vz", "/data/dump", "/mnt/pve", "/automatic"] {
+            assert!(mounts.holds(path), "{path}");
+        }
+        for path in [
+            "/mnt/pve/my nfs",
+            "/mnt/pve/my nfs/disk/x",
+            "/auto/x",
+            "/etc/pve",
+        ] {
+            assert!(!mounts.holds(path), "{path}");
+        }
+        let mounts = LocalMounts::parse("a / ext4 rw 0 0\nb /x nfs rw 0 0\n", 1, " ", 1).unwrap();
+        assert!(mounts.holds("/y") && !mounts.holds("/x/y"));
+        assert!(!LocalMounts(Vec::new()).holds("/"));
     }
 
     #[test]
