@@ -20,15 +20,18 @@ use crate::{
 };
 
 mod asked;
+mod bonds;
 mod broadcast;
 mod config_versions;
 mod corosync;
 mod cpu;
+mod cpu_features;
 mod disk;
 mod filesystem;
 mod guest_config;
 mod guest_list;
 mod guest_runtime;
+mod hardware_errors;
 mod host_identity;
 mod load;
 mod members;
@@ -63,6 +66,9 @@ pub const COLLECTORS: &[Collector] = &[
     broadcast::COLLECTOR,
     pve_status::COLLECTOR,
     sensor::COLLECTOR,
+    bonds::COLLECTOR,
+    hardware_errors::COLLECTOR,
+    cpu_features::COLLECTOR,
     members::COLLECTOR,
     config_versions::COLLECTOR,
     guest_list::COLLECTOR,
