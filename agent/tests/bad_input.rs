@@ -83,6 +83,8 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         Fault::Loop | Fault::Unreadable if is_link => true,
         // Only the name of a port is looked at.
         _ if fits("/sys/class/net/*/brif/*", path) => true,
+        // Crash records are counted, not read.
+        _ if fits("/sys/fs/pstore/*", path) => true,
         // Written by people, who may leave out the newline; the name in use is
         // that of the `local` link.
         Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
@@ -241,7 +243,9 @@ async fn a_source_that_hangs_costs_its_collector_one_deadline_and_no_other_anyth
             .iter()
             .filter(|collector| reads(collector, &path))
             .collect();
-        let content_is_read = !fits("/sys/class/net/*/brif/*", &path) && !node.is_link(&path);
+        let content_is_read = !fits("/sys/class/net/*/brif/*", &path)
+            && !fits("/sys/fs/pstore/*", &path)
+            && !node.is_link(&path);
         if readers.is_empty() || !content_is_read {
             continue;
         }

@@ -57,7 +57,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
 /// Of processes of root; VM figures must come from elsewhere.
 const SECRETS_OF_PROCESSES: &[&str] = &["io", "smaps_rollup", "root", "ns/net", "environ"];
 /// Of these only the names are looked at.
-const NAMES_ONLY: &[&str] = &["/sys/class/net/*/brif/*"];
+const NAMES_ONLY: &[&str] = &["/sys/class/net/*/brif/*", "/sys/fs/pstore/*"];
 /// Read only when the other one is not there.
 const FALLBACKS: &[(&str, &str)] = &[
     ("/proc/net/dev", "/proc/1/net/dev"),
