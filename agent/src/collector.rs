@@ -23,6 +23,7 @@ use crate::{
 mod access_config;
 mod asked;
 mod backups;
+mod bonds;
 mod broadcast;
 mod ceph_config;
 mod certificates;
@@ -30,6 +31,7 @@ mod cluster_log;
 mod config_versions;
 mod corosync;
 mod cpu;
+mod cpu_features;
 mod cpu_models;
 mod datacenter_config;
 mod disk;
@@ -43,6 +45,7 @@ mod guest_monitor;
 mod guest_runtime;
 mod ha_config;
 mod ha_state;
+mod hardware_errors;
 mod host_identity;
 mod job_config;
 mod job_state;
@@ -102,6 +105,9 @@ pub const COLLECTORS: &[Collector] = &[
     guest_monitor::COLLECTOR,
     guest_agent::COLLECTOR,
     ha_state::COLLECTOR,
+    bonds::COLLECTOR,
+    hardware_errors::COLLECTOR,
+    cpu_features::COLLECTOR,
     members::COLLECTOR,
     config_versions::COLLECTOR,
     guest_list::COLLECTOR,

@@ -58,7 +58,9 @@ fn masks() -> String {
     let masks = paths
         .iter()
         .map(|path| format!("{{ [ ! -e {path} ] || mount -t tmpfs -o mode=000 none {path}; }}"));
-    masks.collect::<Vec<_>>().join(" && ")
+    // Of what the unit shows in `/run` nothing is needed here.
+    let run = std::iter::once("mount -t tmpfs none /run".to_owned());
+    run.chain(masks).collect::<Vec<_>>().join(" && ")
 }
 
 /// An agent and its service manager.

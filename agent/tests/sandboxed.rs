@@ -60,6 +60,7 @@ const SECRETS_OF_PROCESSES: &[&str] = &["io", "smaps_rollup", "root", "ns/net", 
 const NAMES_ONLY: &[&str] = &[
     "/run/watchdog-mux.active",
     "/sys/class/net/*/brif/*",
+    "/sys/fs/pstore/*",
     "/etc/apt/trusted.gpg",
     "/etc/apt/trusted.gpg.d/*",
     "/boot/vmlinuz-*",
