@@ -23,6 +23,7 @@ mod asked;
 mod broadcast;
 mod config_versions;
 mod corosync;
+mod corosync_state;
 mod cpu;
 mod disk;
 mod filesystem;
@@ -30,6 +31,7 @@ mod guest_config;
 mod guest_list;
 mod guest_runtime;
 mod host_identity;
+mod journal;
 mod load;
 mod members;
 mod memory;
@@ -40,6 +42,7 @@ mod pve_status;
 mod run;
 mod sensor;
 mod storage_config;
+mod unit;
 
 pub use asked::Answer;
 pub use host_identity::{identify, is_pve_node};
@@ -69,6 +72,9 @@ pub const COLLECTORS: &[Collector] = &[
     guest_config::COLLECTOR,
     storage_config::COLLECTOR,
     corosync::COLLECTOR,
+    corosync_state::COLLECTOR,
+    unit::COLLECTOR,
+    journal::COLLECTOR,
     host_identity::COLLECTOR,
 ];
 

@@ -66,6 +66,8 @@ pub enum ClusterRequest {
         priority: Bounded<0, 6>,
         lines: Bounded<1, 5_000>,
     },
+    Units {},
+    FailedUnits {},
     SshdConfig {},
     SshdConfigFor {
         user: UserName,
