@@ -42,6 +42,7 @@ mod pve_status;
 mod run;
 mod sensor;
 mod storage_config;
+mod time_sync;
 mod unit;
 
 pub use asked::Answer;
@@ -74,6 +75,7 @@ pub const COLLECTORS: &[Collector] = &[
     corosync::COLLECTOR,
     corosync_state::COLLECTOR,
     unit::COLLECTOR,
+    time_sync::COLLECTOR,
     journal::COLLECTOR,
     host_identity::COLLECTOR,
 ];

@@ -421,6 +421,29 @@ pub const MENU: &[Entry] = &[
         ..SYSTEMD
     },
     Entry {
+        name: "time",
+        title: "whether the clock is synchronised",
+        why: "the state of the kernel's clock is closed to the agent, and so is D-Bus",
+        program: Some("/usr/bin/timedatectl"),
+        // Starts systemd-timedated, which ends after 30 s of rest.
+        words: &[Is("show"), Is("--no-pager")],
+        timeout: seconds(10),
+        stdout_limit: 16 << 10,
+        needs: "uid 0, no capability; /run/dbus/system_bus_socket",
+        ..CLUSTER
+    },
+    Entry {
+        name: "chrony",
+        title: "offset and source of chrony",
+        why: "chronyd answers on its own socket, or to the node itself",
+        program: Some("/usr/bin/chronyc"),
+        words: &[Is("-n"), Is("-c"), Is("tracking")],
+        timeout: seconds(10),
+        stdout_limit: 16 << 10,
+        needs: "uid 0, no capability; /run/chrony, or UDP to 127.0.0.1 port 323",
+        ..CLUSTER
+    },
+    Entry {
         name: "sshd_config",
         title: "sshd's settings in effect",
         words: &[Is("-T")],

@@ -68,6 +68,8 @@ pub enum ClusterRequest {
     },
     Units {},
     FailedUnits {},
+    Time {},
+    Chrony {},
     SshdConfig {},
     SshdConfigFor {
         user: UserName,

@@ -41,6 +41,8 @@ const EXAMPLES: &[(Kind, &str)] = &[
     ),
     (Kind::Cluster, r#"{"entry":"units"}"#),
     (Kind::Cluster, r#"{"entry":"failed_units"}"#),
+    (Kind::Cluster, r#"{"entry":"time"}"#),
+    (Kind::Cluster, r#"{"entry":"chrony"}"#),
     (Kind::Cluster, r#"{"entry":"sshd_config"}"#),
     (
         Kind::Cluster,

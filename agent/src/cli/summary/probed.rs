@@ -33,6 +33,14 @@ pub(super) fn line(payload: &Payload) -> Option<String> {
                 count(events.groups.len(), "group")
             ))
         }
+        Payload::TimeSync(time) => Some(
+            match time.is_synchronized {
+                Some(true) => "synchronised",
+                Some(false) => "not synchronised",
+                None => "unknown",
+            }
+            .to_owned(),
+        ),
         _ => None,
     }
 }
