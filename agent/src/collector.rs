@@ -41,6 +41,7 @@ mod pressure;
 mod pve_status;
 mod run;
 mod sensor;
+mod sshd;
 mod storage_config;
 mod time_sync;
 mod unit;
@@ -76,6 +77,7 @@ pub const COLLECTORS: &[Collector] = &[
     corosync_state::COLLECTOR,
     unit::COLLECTOR,
     time_sync::COLLECTOR,
+    sshd::COLLECTOR,
     journal::COLLECTOR,
     host_identity::COLLECTOR,
 ];

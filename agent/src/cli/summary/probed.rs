@@ -41,6 +41,7 @@ pub(super) fn line(payload: &Payload) -> Option<String> {
             }
             .to_owned(),
         ),
+        Payload::SshdConfig(sshd) => Some(count(sshd.settings.len(), "setting")),
         _ => None,
     }
 }
