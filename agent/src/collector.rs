@@ -30,6 +30,7 @@ mod certificates;
 mod cluster_log;
 mod config_versions;
 mod corosync;
+mod corosync_state;
 mod cpu;
 mod cpu_features;
 mod cpu_models;
@@ -49,6 +50,7 @@ mod hardware_errors;
 mod host_identity;
 mod job_config;
 mod job_state;
+mod journal;
 mod kernels;
 mod load;
 mod lvm;
@@ -75,9 +77,12 @@ mod running_vm;
 mod sdn_config;
 mod section_file;
 mod sensor;
+mod sshd;
 mod storage_config;
 mod subscription;
 mod tasks;
+mod time_sync;
+mod unit;
 mod zfs;
 
 pub use asked::Answer;
@@ -138,6 +143,11 @@ pub const COLLECTORS: &[Collector] = &[
     job_state::COLLECTOR,
     backups::COLLECTOR,
     rrd_history::COLLECTOR,
+    corosync_state::COLLECTOR,
+    unit::COLLECTOR,
+    time_sync::COLLECTOR,
+    sshd::COLLECTOR,
+    journal::COLLECTOR,
     host_identity::COLLECTOR,
     kernels::COLLECTOR,
     packages::COLLECTOR,

@@ -86,6 +86,14 @@ const COROSYNC: Entry = Entry {
     needs: "uid 0, no capability; the node's network namespace; /dev/shm",
     ..CLUSTER
 };
+const SYSTEMD: Entry = Entry {
+    why: "systemd answers root on its private socket; nothing else tells what has failed",
+    program: Some("/usr/bin/systemctl"),
+    timeout: seconds(10),
+    stdout_limit: 256 << 10,
+    needs: "uid 0, no capability; /run/systemd/private",
+    ..CLUSTER
+};
 const SSHD: Entry = Entry {
     why: "sshd reads its host keys before it shows the settings in effect",
     program: Some("/usr/sbin/sshd"),
@@ -350,6 +358,89 @@ pub const MENU: &[Entry] = &[
         timeout: seconds(20),
         stdout_limit: 4 << 20,
         needs: "uid 0, no capability; /var/log/journal and /run/log/journal",
+        ..CLUSTER
+    },
+    Entry {
+        name: "units",
+        title: "state of the units that matter to Proxmox VE",
+        words: &[
+            Is("show"),
+            Is("--no-pager"),
+            // Not in the words of a locale and time zone.
+            Is("--timestamp=unix"),
+            Is(
+                "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,ExecMainStatus,StateChangeTimestamp",
+            ),
+            Is("--"),
+            Is("pve-cluster.service"),
+            Is("corosync.service"),
+            Is("pvedaemon.service"),
+            Is("pveproxy.service"),
+            Is("pvestatd.service"),
+            Is("pvescheduler.service"),
+            Is("pve-firewall.service"),
+            Is("proxmox-firewall.service"),
+            Is("qmeventd.service"),
+            Is("lxcfs.service"),
+            Is("pve-ha-crm.service"),
+            Is("pve-ha-lrm.service"),
+            Is("watchdog-mux.service"),
+            Is("pve-guests.service"),
+            Is("spiceproxy.service"),
+            Is("postfix.service"),
+            Is("chrony.service"),
+            Is("systemd-timesyncd.service"),
+            Is("ntpsec.service"),
+            Is("openntpd.service"),
+            Is("smartd.service"),
+            Is("smartmontools.service"),
+            Is("zfs-zed.service"),
+            Is("ssh.service"),
+            Is("rpcbind.service"),
+            Is("multipathd.service"),
+            Is("ceph.target"),
+            Is("frr.service"),
+            Is("ksmtuned.service"),
+            Is("pve-lxc-syscalld.service"),
+            Is("pvefw-logger.service"),
+            Is("systemd-journald.service"),
+            Is("rasdaemon.service"),
+        ],
+        ..SYSTEMD
+    },
+    Entry {
+        name: "failed_units",
+        title: "units that have failed",
+        words: &[
+            Is("list-units"),
+            Is("--state=failed"),
+            Is("--output=json"),
+            Is("--full"),
+            Is("--no-pager"),
+        ],
+        ..SYSTEMD
+    },
+    Entry {
+        name: "time",
+        title: "whether the clock is synchronised",
+        why: "the state of the kernel's clock is closed to the agent, and so is D-Bus",
+        program: Some("/usr/bin/timedatectl"),
+        // Starts systemd-timedated, which ends after 30 s of rest.
+        words: &[Is("show"), Is("--no-pager")],
+        timeout: seconds(10),
+        stdout_limit: 16 << 10,
+        needs: "uid 0, no capability; /run/dbus/system_bus_socket",
+        ..CLUSTER
+    },
+    Entry {
+        name: "chrony",
+        title: "offset and source of chrony",
+        why: "chronyd answers on its own socket, or to the node itself",
+        program: Some("/usr/bin/chronyc"),
+        words: &[Is("-n"), Is("-c"), Is("tracking")],
+        timeout: seconds(10),
+        stdout_limit: 16 << 10,
+        needs: "uid 0, no capability; /run/chrony, or UDP to 127.0.0.1 port 323",
         ..CLUSTER
     },
     Entry {

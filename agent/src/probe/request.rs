@@ -66,6 +66,10 @@ pub enum ClusterRequest {
         priority: Bounded<0, 6>,
         lines: Bounded<1, 5_000>,
     },
+    Units {},
+    FailedUnits {},
+    Time {},
+    Chrony {},
     SshdConfig {},
     SshdConfigFor {
         user: UserName,

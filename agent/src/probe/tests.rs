@@ -39,6 +39,10 @@ const EXAMPLES: &[(Kind, &str)] = &[
         Kind::Cluster,
         r#"{"entry":"journal","source":"ceph-osd@*","since_seconds":1,"priority":6,"lines":1}"#,
     ),
+    (Kind::Cluster, r#"{"entry":"units"}"#),
+    (Kind::Cluster, r#"{"entry":"failed_units"}"#),
+    (Kind::Cluster, r#"{"entry":"time"}"#),
+    (Kind::Cluster, r#"{"entry":"chrony"}"#),
     (Kind::Cluster, r#"{"entry":"sshd_config"}"#),
     (
         Kind::Cluster,
