@@ -50,6 +50,8 @@ pub enum Kind {
     Cluster,
     /// The network of the monitors, and nothing else
     Ceph,
+    /// What everybody may ask of systemd and chrony, as a user who is nobody
+    System,
 }
 
 impl Kind {
@@ -59,6 +61,7 @@ impl Kind {
             Self::Disk => "disk",
             Self::Cluster => "cluster",
             Self::Ceph => "ceph",
+            Self::System => "system",
         }
     }
 
@@ -69,6 +72,7 @@ impl Kind {
             Self::Disk => "/run/pvelens-probe/disk.sock",
             Self::Cluster => "/run/pvelens-probe/cluster.sock",
             Self::Ceph => "/run/pvelens-probe/ceph.sock",
+            Self::System => "/run/pvelens-probe/system.sock",
         })
     }
 

@@ -26,6 +26,7 @@ pub enum Unit {
     DiskProbe,
     ClusterProbe,
     CephProbe,
+    SystemProbe,
 }
 
 impl Unit {
@@ -40,6 +41,7 @@ impl Unit {
             ["answer-probe", "disk"] => Some(Self::DiskProbe),
             ["answer-probe", "cluster"] => Some(Self::ClusterProbe),
             ["answer-probe", "ceph"] => Some(Self::CephProbe),
+            ["answer-probe", "system"] => Some(Self::SystemProbe),
             _ => None,
         }
     }
@@ -53,7 +55,10 @@ impl Unit {
 
     /// Probes start programs; the others none.
     fn starts_programs(self) -> bool {
-        matches!(self, Self::DiskProbe | Self::ClusterProbe | Self::CephProbe)
+        matches!(
+            self,
+            Self::DiskProbe | Self::ClusterProbe | Self::CephProbe | Self::SystemProbe
+        )
     }
 
     /// Places that are its own: of an empty root, or rings that corosync's tools
@@ -62,6 +67,7 @@ impl Unit {
         match self {
             Self::Agent | Self::Coordinator | Self::DiskProbe | Self::CephProbe => false,
             Self::Link => matches!(place, "/run"),
+            Self::SystemProbe => matches!(place, "/run" | "/run/systemd"),
             Self::ClusterProbe => matches!(place, "/run" | "/run/systemd" | "/dev/shm"),
         }
     }
@@ -71,7 +77,11 @@ impl Unit {
         match self {
             Self::Agent => &["/run/pvelens-agent"],
             Self::Coordinator => &["/var/lib/pvelens"],
-            Self::Link | Self::DiskProbe | Self::ClusterProbe | Self::CephProbe => &[],
+            Self::Link
+            | Self::DiskProbe
+            | Self::ClusterProbe
+            | Self::CephProbe
+            | Self::SystemProbe => &[],
         }
     }
 }

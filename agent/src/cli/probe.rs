@@ -30,6 +30,8 @@ pub(super) enum ProbeCommand {
     Cluster(AskArguments),
     /// Ask the Ceph probe of this node
     Ceph(AskArguments),
+    /// Ask the system probe of this node
+    System(AskArguments),
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +52,7 @@ pub(super) fn probe(command: &ProbeCommand) -> anyhow::Result<ExitCode> {
         ProbeCommand::Disk(arguments) => asked(Kind::Disk, arguments),
         ProbeCommand::Cluster(arguments) => asked(Kind::Cluster, arguments),
         ProbeCommand::Ceph(arguments) => asked(Kind::Ceph, arguments),
+        ProbeCommand::System(arguments) => asked(Kind::System, arguments),
     }
 }
 

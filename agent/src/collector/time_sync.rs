@@ -10,7 +10,7 @@ use pvelens_proto::{
 use super::{CollectError, Collector, Payload, Reading};
 use crate::{
     format::{FormatError, whole_lines},
-    probe::{Request, request::ClusterRequest},
+    probe::{Request, request::SystemRequest},
 };
 
 const WORD_LIMIT: usize = 64;
@@ -28,7 +28,7 @@ pub(super) const COLLECTOR: Collector = Collector {
 
 /// Asks chrony first: asking systemd starts a daemon of it for half a minute.
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
-    let chrony = reading.ask(&Request::Cluster(ClusterRequest::Chrony {}));
+    let chrony = reading.ask(&Request::System(SystemRequest::Chrony {}));
     match chrony {
         // Installed and not running is a state of this node, which systemd then tells.
         Ok(answer) if answer.exit_status == 0 => {
@@ -45,7 +45,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         Err(error) if error.is_not_found() => {}
         Err(error) => reading.fail(error),
     }
-    let answer = match reading.ask(&Request::Cluster(ClusterRequest::Time {})) {
+    let answer = match reading.ask(&Request::System(SystemRequest::Time {})) {
         Err(error) if error.is_not_found() => {
             return Err(CollectError::NoData("the cluster probe is not there"));
         }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{CollectError, Collector, Payload, Reading, STATE};
 use crate::{
     format::{FormatError, whole_lines},
-    probe::{Request, request::ClusterRequest},
+    probe::{Request, request::SystemRequest},
 };
 
 /// Units that one answer may have; the menu names fewer.
@@ -36,7 +36,7 @@ pub(super) const COLLECTOR: Collector = Collector {
 };
 
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
-    let answer = match reading.ask(&Request::Cluster(ClusterRequest::Units {})) {
+    let answer = match reading.ask(&Request::System(SystemRequest::Units {})) {
         Err(error) if error.is_not_found() => {
             return Err(CollectError::NoData("the cluster probe is not there"));
         }
@@ -46,7 +46,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         units: parse(answer.success()?).map_err(|error| error.at(&answer.source))?,
         ..Units::default()
     };
-    let failed = reading.ask(&Request::Cluster(ClusterRequest::FailedUnits {}));
+    let failed = reading.ask(&Request::System(SystemRequest::FailedUnits {}));
     let names = failed.and_then(|answer| {
         parse_failed(answer.success()?).map_err(|error| error.at(&answer.source))
     });

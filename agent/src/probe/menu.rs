@@ -86,13 +86,17 @@ const COROSYNC: Entry = Entry {
     needs: "uid 0, no capability; the node's network namespace; /dev/shm",
     ..CLUSTER
 };
-const SYSTEMD: Entry = Entry {
-    why: "systemd answers root on its private socket; nothing else tells what has failed",
-    program: Some("/usr/bin/systemctl"),
+const SYSTEM: Entry = Entry {
+    probe: Kind::System,
     timeout: seconds(10),
-    stdout_limit: 256 << 10,
-    needs: "uid 0, no capability; /run/systemd/private",
-    ..CLUSTER
+    needs: "no privilege; the bus of the node",
+    ..DISK
+};
+const SYSTEMD: Entry = Entry {
+    why: "systemd tells its state over D-Bus, where uid 0 could also stop units; nobody can only ask",
+    program: Some("/usr/bin/systemctl"),
+    stdout_limit: 64 << 10,
+    ..SYSTEM
 };
 const SSHD: Entry = Entry {
     why: "sshd reads its host keys before it shows the settings in effect",
@@ -427,21 +431,25 @@ pub const MENU: &[Entry] = &[
         program: Some("/usr/bin/timedatectl"),
         // Starts systemd-timedated, which ends after 30 s of rest.
         words: &[Is("show"), Is("--no-pager")],
-        timeout: seconds(10),
         stdout_limit: 16 << 10,
-        needs: "uid 0, no capability; /run/dbus/system_bus_socket",
-        ..CLUSTER
+        ..SYSTEM
     },
     Entry {
         name: "chrony",
         title: "offset and source of chrony",
-        why: "chronyd answers on its own socket, or to the node itself",
+        why: "chronyd answers on its own socket, which takes orders, or to the node itself, where it takes none",
         program: Some("/usr/bin/chronyc"),
-        words: &[Is("-n"), Is("-c"), Is("tracking")],
-        timeout: seconds(10),
+        words: &[
+            // The address, or chronyc would try the socket first.
+            Is("-h"),
+            Is("127.0.0.1"),
+            Is("-n"),
+            Is("-c"),
+            Is("tracking"),
+        ],
         stdout_limit: 16 << 10,
-        needs: "uid 0, no capability; /run/chrony, or UDP to 127.0.0.1 port 323",
-        ..CLUSTER
+        needs: "no privilege; UDP to 127.0.0.1 port 323",
+        ..SYSTEM
     },
     Entry {
         name: "sshd_config",

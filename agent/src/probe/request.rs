@@ -17,6 +17,7 @@ pub enum Request {
     Disk(DiskRequest),
     Cluster(ClusterRequest),
     Ceph(CephRequest),
+    System(SystemRequest),
 }
 
 /// What the disk probe answers.
@@ -66,10 +67,6 @@ pub enum ClusterRequest {
         priority: Bounded<0, 6>,
         lines: Bounded<1, 5_000>,
     },
-    Units {},
-    FailedUnits {},
-    Time {},
-    Chrony {},
     SshdConfig {},
     SshdConfigFor {
         user: UserName,
@@ -92,6 +89,16 @@ pub enum CephRequest {
     OsdTree {},
     HealthDetail {},
     Versions {},
+}
+
+/// What the system probe answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SystemRequest {
+    Units {},
+    FailedUnits {},
+    Time {},
+    Chrony {},
 }
 
 /// How smartctl talks to a disk.
@@ -131,6 +138,7 @@ impl Request {
             Kind::Disk => serde_json::from_slice(line).map(Self::Disk),
             Kind::Cluster => serde_json::from_slice(line).map(Self::Cluster),
             Kind::Ceph => serde_json::from_slice(line).map(Self::Ceph),
+            Kind::System => serde_json::from_slice(line).map(Self::System),
         };
         // Names and values of the caller are quoted in the error.
         request.map_err(|error| RequestError(super::reply::printable(&error.to_string(), 1000)))
@@ -142,6 +150,7 @@ impl Request {
             Self::Disk(_) => Kind::Disk,
             Self::Cluster(_) => Kind::Cluster,
             Self::Ceph(_) => Kind::Ceph,
+            Self::System(_) => Kind::System,
         }
     }
 
@@ -172,6 +181,7 @@ impl Request {
             Self::Disk(request) => serde_json::to_value(request),
             Self::Cluster(request) => serde_json::to_value(request),
             Self::Ceph(request) => serde_json::to_value(request),
+            Self::System(request) => serde_json::to_value(request),
         }
         // Structures of text and numbers have no way to fail.
         .unwrap_or_default()

@@ -39,10 +39,10 @@ const EXAMPLES: &[(Kind, &str)] = &[
         Kind::Cluster,
         r#"{"entry":"journal","source":"ceph-osd@*","since_seconds":1,"priority":6,"lines":1}"#,
     ),
-    (Kind::Cluster, r#"{"entry":"units"}"#),
-    (Kind::Cluster, r#"{"entry":"failed_units"}"#),
-    (Kind::Cluster, r#"{"entry":"time"}"#),
-    (Kind::Cluster, r#"{"entry":"chrony"}"#),
+    (Kind::System, r#"{"entry":"units"}"#),
+    (Kind::System, r#"{"entry":"failed_units"}"#),
+    (Kind::System, r#"{"entry":"time"}"#),
+    (Kind::System, r#"{"entry":"chrony"}"#),
     (Kind::Cluster, r#"{"entry":"sshd_config"}"#),
     (
         Kind::Cluster,
@@ -143,6 +143,7 @@ fn what_is_not_a_request_is_refused() {
             "disk" => Kind::Disk,
             "cluster" => Kind::Cluster,
             "ceph" => Kind::Ceph,
+            "system" => Kind::System,
             _ => panic!("{line}"),
         };
         let refusal = Request::parse(kind, request.as_bytes());
@@ -288,10 +289,62 @@ proptest! {
 
     #[test]
     fn any_line_is_a_request_or_refused(line in prop::collection::vec(any::<u8>(), 0..200)) {
-        for kind in [Kind::Disk, Kind::Cluster, Kind::Ceph] {
+        for kind in [Kind::Disk, Kind::Cluster, Kind::Ceph, Kind::System] {
             if let Ok(request) = Request::parse(kind, &line) {
                 prop_assert!(request.entry().is_some());
             }
         }
     }
+}
+
+/// The replies of the small node say which command line they are of.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test reads its fixtures")]
+fn the_replies_of_the_small_node_are_of_command_lines_of_the_menu() {
+    let replies = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/node/.pvelens/probe");
+    let mut seen = 0;
+    for kind in [Kind::Disk, Kind::Cluster, Kind::Ceph, Kind::System] {
+        let Ok(files) = std::fs::read_dir(replies.join(kind.name())) else {
+            continue;
+        };
+        for file in files {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let request = request_named(kind, name);
+            let entry = request.entry().unwrap();
+            let program = entry.program.map(str::to_owned);
+            let arguments = program
+                .is_some()
+                .then(|| entry.arguments(&request).unwrap());
+            let line: Vec<String> = program
+                .into_iter()
+                .chain(arguments.into_iter().flatten())
+                .collect();
+            let bytes = std::fs::read(&path).unwrap();
+            let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+            let header: Header = serde_json::from_slice(&bytes[..end]).unwrap();
+            assert_eq!(header.program, line, "{name}");
+            assert_eq!(header.stdout_bytes, bytes.len() - end - 1, "{name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} replies");
+}
+
+/// The request whose reply is recorded under a name.
+fn request_named(kind: Kind, name: &str) -> Request {
+    let (entry, values) = name.split_once('.').unwrap_or((name, ""));
+    let entry = kind.entries().find(|each| each.name == entry).unwrap();
+    let mut object = serde_json::Map::new();
+    object.insert("entry".to_owned(), entry.name.into());
+    for (parameter, value) in entry.parameters.iter().zip(values.split('.')) {
+        let value = if parameter.is_number {
+            value.parse::<u32>().unwrap().into()
+        } else {
+            value.into()
+        };
+        object.insert(parameter.name.to_owned(), value);
+    }
+    let line = serde_json::to_string(&object).unwrap();
+    Request::parse(kind, line.as_bytes()).unwrap()
 }

@@ -115,6 +115,7 @@ const CALLED: &[&str] = &[
     "/run/pvelens-probe/disk.sock",
     "/run/pvelens-probe/cluster.sock",
     "/run/pvelens-probe/ceph.sock",
+    "/run/pvelens-probe/system.sock",
     "/run/qemu-server/100.qmp",
 ];
 
@@ -204,6 +205,16 @@ pub(super) fn secrets(unit: Unit) -> Vec<Attempt> {
             "/etc/pvelens/agent.toml",
             "/run/qemu-server",
             "/run/pvelens-agent",
+            "/var/lib",
+            "/boot",
+        ]),
+        Unit::SystemProbe => paths.extend([
+            "/etc/pve",
+            "/etc/passwd",
+            "/etc/pvelens/agent.toml",
+            "/run/qemu-server",
+            "/run/pvelens-agent",
+            "/run/systemd/private",
             "/var/lib",
             "/boot",
         ]),
@@ -316,6 +327,26 @@ pub(super) fn network(unit: Unit) -> Vec<Attempt> {
         raw("Bluetooth", AddressFamily::BLUETOOTH, SocketType::RAW),
         raw("vsock", AddressFamily::VSOCK, SocketType::STREAM),
     ];
+    if unit == Unit::SystemProbe {
+        // Root may stop units over D-Bus, also without capabilities.
+        for orders in [
+            &["stop", "pve-cluster.service"][..],
+            &["kill", "pve-cluster.service"],
+            &["set-property", "pve-cluster.service", "CPUWeight=1"],
+            &["start", "rescue.target"],
+            &["daemon-reload"],
+            &["poweroff"],
+        ] {
+            let name = format!("tell systemd to {}", orders.join(" "));
+            attempts.push(Attempt::new(name, move || {
+                run_with("/usr/bin/systemctl", orders)
+            }));
+        }
+        attempts.push(Attempt::new("connect over IPv4", || {
+            let address = "192.0.2.1:9".parse().map_err(io::Error::other)?;
+            TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
+        }));
+    }
     if unit != Unit::ClusterProbe {
         attempts.push(raw("netlink", AddressFamily::NETLINK, SocketType::RAW));
     }
@@ -389,8 +420,12 @@ pub(super) fn programs(unit: Unit) -> Vec<Attempt> {
 }
 
 fn run(program: &str) -> io::Result<()> {
+    run_with(program, &["--version"])
+}
+
+fn run_with(program: &str, arguments: &[&str]) -> io::Result<()> {
     CString::new(program)?;
-    let status = Command::new(program).arg("--version").status()?;
+    let status = Command::new(program).args(arguments).status()?;
     if status.success() {
         Ok(())
     } else {
@@ -424,6 +459,7 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
         Unit::DiskProbe => &["/proc/devices", "/sys/block"],
         Unit::ClusterProbe => &["/proc/self/mountinfo"],
         Unit::CephProbe => &["/etc/pve/ceph.conf"],
+        Unit::SystemProbe => &["/run/systemd/system"],
     };
     attempts.extend(
         readable
@@ -442,7 +478,13 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
         Unit::DiskProbe => "/usr/sbin/blkid",
         Unit::ClusterProbe => "/usr/bin/journalctl",
         Unit::CephProbe => "/usr/bin/python3",
+        Unit::SystemProbe => "/usr/bin/systemctl",
     };
     attempts.push(Attempt::new(format!("run {program}"), move || run(program)));
+    if unit == Unit::SystemProbe {
+        attempts.push(Attempt::new("ask systemd for a unit", || {
+            run_with("/usr/bin/systemctl", &["show", "pve-cluster.service"])
+        }));
+    }
     attempts
 }

@@ -65,6 +65,14 @@ pub(super) const PROBES: &[Expected] = &[
         service: None,
         purpose: "for Ceph",
     },
+    Expected {
+        path: "/run/pvelens-probe/system.sock",
+        group: "root",
+        mode: 0o600,
+        unit: "pvelens-probe-system.socket",
+        service: None,
+        purpose: "for the state of units and the clock",
+    },
 ];
 
 impl Expected {
