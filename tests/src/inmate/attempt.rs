@@ -11,7 +11,7 @@ use std::{
         unix::net::{SocketAddr, UnixStream},
     },
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -425,7 +425,9 @@ fn run(program: &str) -> io::Result<()> {
 
 fn run_with(program: &str, arguments: &[&str]) -> io::Result<()> {
     CString::new(program)?;
-    let status = Command::new(program).args(arguments).status()?;
+    let mut command = Command::new(program);
+    // The output of a probe is its connection, which may be gone.
+    let status = command.args(arguments).stdout(Stdio::null()).status()?;
     if status.success() {
         Ok(())
     } else {
@@ -459,7 +461,7 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
         Unit::DiskProbe => &["/proc/devices", "/sys/block"],
         Unit::ClusterProbe => &["/proc/self/mountinfo"],
         Unit::CephProbe => &["/etc/pve/ceph.conf"],
-        Unit::SystemProbe => &["/run/systemd/system"],
+        Unit::SystemProbe => &["/run/dbus"],
     };
     attempts.extend(
         readable
