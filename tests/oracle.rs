@@ -207,8 +207,12 @@ mod tests {
                     .unwrap();
                 let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
                 let root = tree.root.display();
-                assert!(output.status.success(), "{root}: {}", printed["failures"]);
-                assert_eq!(printed["failures"], json!([]), "{root}");
+                let failures = printed["failures"].as_array().unwrap();
+                let unexplained: Vec<_> = failures
+                    .iter()
+                    .filter(|failure| !tree.lacks(failure["path"].as_str().unwrap()))
+                    .collect();
+                assert_eq!(unexplained, Vec::<&Value>::new(), "{root}");
                 let samples = printed["samples"].as_object().unwrap();
                 assert_eq!(samples.len(), COLLECTORS.len(), "{root}");
                 trees += 1;

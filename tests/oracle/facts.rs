@@ -65,8 +65,7 @@ pub(crate) fn unexplained_failures(facts: &Facts, tree: &Tree) -> Vec<String> {
     let mut unexplained = Vec::new();
     for sample in &facts.samples {
         for failure in &sample.failures {
-            let refused = |path: &str| tree.meta.errors.iter().any(|error| error.path == path);
-            if failure.path.is_empty() || !refused(&failure.path) {
+            if failure.path.is_empty() || !tree.lacks(&failure.path) {
                 let kind = FailureKind::try_from(failure.kind).unwrap_or_default();
                 unexplained.push(format!(
                     "{}: {} {kind:?} {}",

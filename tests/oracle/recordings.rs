@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use pvelens_agent::host::FilesystemSize;
+use pvelens_agent::{
+    host::FilesystemSize,
+    probe::{Header, Outcome, Reply},
+};
 use pvelens_tests::record;
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -23,6 +26,30 @@ pub(crate) const STATES: &[&str] = &[
 ];
 /// The two moments of each state.
 pub(crate) const MOMENTS: [&str; 2] = ["t0", "t1"];
+
+/// Which recorded output is the reply to which entry of which probe. Of the others
+/// that collectors ask for there is none.
+const REPLIES: &[(&str, &str, &str)] = &[
+    ("corosync-cfgtool-s.txt", "cluster", "corosync_links"),
+    ("corosync-quorumtool-s.txt", "cluster", "corosync_quorum"),
+    ("systemctl-show.txt", "system", "units"),
+    ("systemctl-failed.json", "system", "failed_units"),
+    ("timedatectl-show.txt", "system", "time"),
+];
+/// Entries without which a collector says that something is missing.
+const NOT_RECORDED: &[&str] = &[
+    "probe cluster: corosync_nodes",
+    "probe cluster: corosync_stats",
+];
+
+/// A line of `cmd/INDEX.jsonl`.
+#[derive(Deserialize)]
+struct RecordedCommand {
+    file: String,
+    argv: Vec<String>,
+    rc: i32,
+    stderr: String,
+}
 
 /// One unpacked archive; gone from the disk when dropped.
 #[derive(Debug)]
@@ -140,6 +167,7 @@ impl Tree {
             }
         }
         give_sizes(&root)?;
+        give_replies(&root)?;
         // Recorded as root: what the sandbox hides must not help a collector.
         fs::write(
             root.join(record::REFUSED_PATH.trim_start_matches('/')),
@@ -152,6 +180,12 @@ impl Tree {
         })
     }
 
+    /// Whether the node refused this path, or its recording lacks the output.
+    pub(crate) fn lacks(&self, path: &str) -> bool {
+        let mut errors = self.meta.errors.iter();
+        errors.any(|error| error.path == path) || NOT_RECORDED.contains(&path)
+    }
+
     /// A recorded file.
     pub(crate) fn text(&self, path: &str) -> Result<String> {
         let file = self.root.join(path.trim_start_matches('/'));
@@ -162,6 +196,37 @@ impl Tree {
     pub(crate) fn read_at(&self, path: &str) -> f64 {
         self.read_at.get(path).copied().unwrap_or(self.meta.start)
     }
+}
+
+/// What the tools of the probes wrote on the node is put where the agent looks for
+/// the replies of a probe in a tree.
+fn give_replies(root: &Path) -> Result<()> {
+    let index = fs::read_to_string(root.join("cmd/INDEX.jsonl"))?;
+    for line in index.lines() {
+        let command: RecordedCommand = serde_json::from_str(line)?;
+        let Some((_, kind, name)) = REPLIES.iter().find(|(file, ..)| *file == command.file) else {
+            continue;
+        };
+        let stdout = fs::read(root.join("cmd").join(&command.file))?;
+        let reply = Reply {
+            header: Header {
+                outcome: Outcome::Exited {
+                    exit_status: command.rc,
+                },
+                program: command.argv,
+                stdout_bytes: stdout.len(),
+                stdout_truncated: false,
+                stderr: command.stderr,
+                stderr_truncated: false,
+                duration_milliseconds: 0,
+            },
+            stdout,
+        };
+        let folder = root.join(".pvelens/probe").join(kind);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), reply.to_bytes())?;
+    }
+    Ok(())
 }
 
 /// A tree of files has no mounts: what `statvfs` said on the node is put where

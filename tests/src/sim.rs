@@ -17,6 +17,7 @@ use std::{
 pub mod build;
 mod cgroup;
 mod config;
+mod corosync;
 pub mod fault;
 pub mod label;
 mod metrics;

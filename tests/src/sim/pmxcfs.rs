@@ -93,6 +93,8 @@ pub(super) fn write(
         "/etc/pve/.version",
         &change_counters(state, versions, index, tree),
     )?;
+    // Nothing has happened yet.
+    tree.write("/etc/pve/.clusterlog", "{\n\"data\": [\n]\n}\n")?;
     tree.write("/etc/pve/.rrd", &broadcast(state, index))
 }
 
