@@ -16,7 +16,7 @@ pub use pvelens_proto::agent::v1::sample::Payload;
 
 use crate::{
     format::{FormatError, whole_lines},
-    host::{FilesystemSize, Host, SourceError},
+    host::{FilesystemSize, Host, Places, SourceError},
     probe::Request,
 };
 
@@ -224,6 +224,7 @@ pub enum CollectError {
 #[derive(Debug)]
 pub struct Reading<'a> {
     host: &'a Host,
+    places: Places,
     bytes: u64,
     failures: Vec<SourceFailure>,
 }
@@ -234,7 +235,7 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::read`].
     pub fn read(&mut self, path: &str, limit: u64) -> Result<String, SourceError> {
-        let text = self.host.read(path, limit)?;
+        let text = self.host.read_near(&self.places, path, limit)?;
         self.count(text.len());
         Ok(text)
     }
@@ -244,7 +245,7 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::read_bytes`].
     pub fn read_bytes(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let bytes = self.host.read_bytes(path, limit)?;
+        let bytes = self.host.read_bytes_near(&self.places, path, limit)?;
         self.count(bytes.len());
         Ok(bytes)
     }
@@ -432,6 +433,7 @@ pub fn collect_once(collector: &Collector, host: &Host) -> Sample {
     let started = Instant::now();
     let mut reading = Reading {
         host,
+        places: Places::default(),
         bytes: 0,
         failures: Vec::new(),
     };

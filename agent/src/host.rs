@@ -29,6 +29,7 @@ use rustix::{
 mod ban;
 mod connect;
 mod pattern;
+mod places;
 mod refused;
 mod resolve;
 mod size;
@@ -40,10 +41,13 @@ pub use refused::kind_name;
 pub use size::FilesystemSize;
 
 use crate::guest_socket::Memory;
+pub(crate) use places::Places;
 use refused::Refused;
 
 /// Names that one directory may have; a longer one is refused.
 const DIRECTORY_LIMIT: usize = 200_000;
+/// Room for a file that is read in one go.
+const READ_AT_ONCE: usize = 2 << 10;
 /// Reads of a pmxcfs dot file before it counts as torn.
 const DOT_FILE_ATTEMPTS: u32 = 3;
 
@@ -196,8 +200,19 @@ impl Host {
     /// # Errors
     /// Names what is wrong with it.
     pub fn read_bytes(&self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let mut bytes = Vec::new();
-        let read = File::from(self.open_file(path)?)
+        self.read_bytes_near(&Places::default(), path, limit)
+    }
+
+    /// As [`Host::read_bytes`], from where a run of a collector has been before.
+    pub(crate) fn read_bytes_near(
+        &self,
+        places: &Places,
+        path: &str,
+        limit: u64,
+    ) -> Result<Vec<u8>, SourceError> {
+        // Most files of the kernel fit, and are read at once.
+        let mut bytes = Vec::with_capacity(READ_AT_ONCE);
+        let read = File::from(self.open_file(places, path)?)
             .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|error| io_error(path, &error))?;
@@ -212,7 +227,17 @@ impl Host {
     /// # Errors
     /// As [`Host::read_bytes`], or when it is not UTF-8.
     pub fn read(&self, path: &str, limit: u64) -> Result<String, SourceError> {
-        into_text(path, self.read_bytes(path, limit)?)
+        self.read_near(&Places::default(), path, limit)
+    }
+
+    /// As [`Host::read`], from where a run of a collector has been before.
+    pub(crate) fn read_near(
+        &self,
+        places: &Places,
+        path: &str,
+        limit: u64,
+    ) -> Result<String, SourceError> {
+        into_text(path, self.read_bytes_near(places, path, limit)?)
     }
 
     /// Reads up to the first newline, which is not part of the result.
@@ -221,7 +246,7 @@ impl Host {
     /// As [`Host::read`]; a line without its newline is truncated.
     pub fn read_first_line(&self, path: &str, limit: u64) -> Result<String, SourceError> {
         let mut bytes = Vec::new();
-        BufReader::new(File::from(self.open_file(path)?).take(limit))
+        BufReader::new(File::from(self.open_file(&Places::default(), path)?).take(limit))
             .read_until(b'\n', &mut bytes)
             .map_err(|error| io_error(path, &error))?;
         if bytes.pop_if(|last| *last == b'\n').is_none() {
@@ -316,8 +341,9 @@ impl Host {
     }
 
     /// Opens a regular file for reading; never blocks on a FIFO.
-    fn open_file(&self, path: &str) -> Result<OwnedFd, SourceError> {
-        let file = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    fn open_file(&self, places: &Places, path: &str) -> Result<OwnedFd, SourceError> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = self.resolve_near(places, path, flags)?;
         let kind = file_type(path, &file)?;
         if kind == FileType::RegularFile {
             Ok(file)

@@ -8,7 +8,7 @@ use std::{fs::File, io};
 use pvelens_proto::agent::v1::FailureKind;
 use rustix::fs::OFlags;
 
-use super::{Host, SourceError, io_error, too_large};
+use super::{Host, Places, SourceError, io_error, too_large};
 
 /// Names that one look tries; `/proc` of a large node has some ten thousand
 /// threads.
@@ -119,7 +119,7 @@ impl Host {
 
     /// Reads a file to its end and counts.
     fn read_through(&self, path: &str) -> Result<u64, SourceError> {
-        let file = File::from(self.open_file(path)?);
+        let file = File::from(self.open_file(&Places::default(), path)?);
         let mut bounded = io::Read::take(file, FILE_LIMIT.saturating_add(1));
         match io::copy(&mut bounded, &mut io::sink()) {
             Ok(bytes) if bytes > FILE_LIMIT => Err(too_large(path, FILE_LIMIT)),

@@ -58,7 +58,7 @@ impl Refused {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty() && self.patterns.is_empty()
     }
 

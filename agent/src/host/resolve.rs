@@ -6,7 +6,10 @@
 //! No step follows a link by itself, so a tree that changes meanwhile leads to an
 //! error at worst, never out of the root.
 
-use std::{collections::VecDeque, os::fd::OwnedFd};
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd, OwnedFd},
+};
 
 use rustix::{
     fs::{FileType, Mode, OFlags, PROC_SUPER_MAGIC},
@@ -131,7 +134,7 @@ fn is_magic_place(directory: &OwnedFd) -> Result<bool, Errno> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "every read passes here")]
-fn openat(directory: &OwnedFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(super) fn openat(directory: impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(directory, name, flags | OFlags::CLOEXEC, Mode::empty())
 }
 
