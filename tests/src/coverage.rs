@@ -123,7 +123,8 @@ impl Coverage {
                 text.push_str(&row);
             }
             for reason in &inputs.elsewhere {
-                text.push_str(&format!("| {id} | {priority} | {reason} | | |\n"));
+                let row = format!("| {id} | {priority} | {reason} | | |\n");
+                text.push_str(&row);
             }
         }
         text

@@ -123,9 +123,12 @@ pub fn inside() -> Result<()> {
         .iter()
         .map(|(path, refusal)| (path.clone(), refusal.kind))
         .collect();
+    let mut files = Vec::new();
     for (path, found) in found {
-        if let Err(kind) = found {
-            refused.insert(path, kind);
+        match found {
+            Ok(Found::File { .. }) => files.push(path),
+            Ok(_) => {}
+            Err(kind) => drop(refused.insert(path, kind)),
         }
     }
     for pattern in ASKED_FOR {
@@ -144,6 +147,7 @@ pub fn inside() -> Result<()> {
     refused.extend(patterns.clone());
     tree.write_json("refused.json", &named(&refused))?;
     tree.write_json("statvfs.json", &tree::sizes(&samples))?;
+    tree.write_json("modified.json", &tree::times(&host, &files))?;
     tree.write_json("collected.json", &tree::outcomes(&samples))?;
     tree::write_lines(&recording.join("refused.json"), &named(&patterns))
 }

@@ -21,6 +21,16 @@ use super::neutral;
 /// Of one file; those of a node are far smaller.
 const FILE_LIMIT: u64 = 4 << 20;
 
+/// Places of files whose time is collected.
+const TIMED: &[&str] = &[
+    "/var/cache/apt/",
+    "/var/lib/apt/",
+    "/var/lib/dpkg/",
+    "/var/lib/pve-manager/",
+];
+/// In November 2026.
+const WHEN: i64 = 1_795_600_000;
+
 pub(super) struct Tree {
     root: PathBuf,
 }
@@ -132,6 +142,16 @@ pub(super) fn sizes(samples: &[Sample]) -> BTreeMap<&str, FilesystemSize> {
             Some((filesystem.mount_point.as_str(), size))
         })
         .collect()
+}
+
+/// When files of the package managers were changed, as a tree gives it to `Host`. The
+/// time itself would differ in each recording.
+pub(super) fn times(host: &Host, files: &[String]) -> BTreeMap<String, i64> {
+    let files = files.iter().filter(|path| {
+        let mut timed = TIMED.iter();
+        timed.any(|place| path.starts_with(place)) && host.modified_at(path).is_ok()
+    });
+    files.map(|path| (path.clone(), WHEN)).collect()
 }
 
 /// What each collector gave, and what it said it could not read.
