@@ -49,7 +49,9 @@ mod hardware_errors;
 mod host_identity;
 mod job_config;
 mod job_state;
+mod kernel_settings;
 mod kernels;
+mod listeners;
 mod load;
 mod lvm;
 mod mapping_config;
@@ -139,6 +141,8 @@ pub const COLLECTORS: &[Collector] = &[
     backups::COLLECTOR,
     rrd_history::COLLECTOR,
     host_identity::COLLECTOR,
+    listeners::COLLECTOR,
+    kernel_settings::COLLECTOR,
     kernels::COLLECTOR,
     packages::COLLECTOR,
     package_updates::COLLECTOR,
