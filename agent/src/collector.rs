@@ -51,7 +51,9 @@ mod host_identity;
 mod job_config;
 mod job_state;
 mod journal;
+mod kernel_settings;
 mod kernels;
+mod listeners;
 mod load;
 mod lvm;
 mod mapping_config;
@@ -149,6 +151,8 @@ pub const COLLECTORS: &[Collector] = &[
     sshd::COLLECTOR,
     journal::COLLECTOR,
     host_identity::COLLECTOR,
+    listeners::COLLECTOR,
+    kernel_settings::COLLECTOR,
     kernels::COLLECTOR,
     packages::COLLECTOR,
     package_updates::COLLECTOR,

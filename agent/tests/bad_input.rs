@@ -113,6 +113,9 @@ const BY_HAND: &[&str] = &[
     "/etc/kernel/*",
     "/etc/lvm/lvm.conf",
     "/etc/modprobe.d/zfs.conf",
+    "/etc/sysctl.conf",
+    "/etc/sysctl.d/*.conf",
+    "/usr/lib/sysctl.d/*.conf",
     "/etc/vzdump.conf",
 ];
 
@@ -158,6 +161,8 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         {
             true
         }
+        // Empty where IPv6 is switched off.
+        Fault::Empty if path == "/proc/1/net/if_inet6" || path == "/proc/1/net/ipv6_route" => true,
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
         // Empty when the last setting or job was taken out.

@@ -51,7 +51,7 @@ pub const REFUSED: &str = include_str!("../../agent/tests/fixtures/sandboxed/ref
 pub const REFUSED_PATH: &str = "/.pvelens/refused.json";
 
 /// What root can read outside, and what it is.
-const OUTSIDE: &str = "/run/pvelens-outside.json";
+const OUTSIDE: &str = "/var/lib/pvelens-outside.json";
 /// In the one directory that the agent may write.
 const RECORDING: &str = "/run/pvelens-agent/recording";
 

@@ -11,6 +11,7 @@ mod hardware;
 mod lifecycle;
 mod probed;
 mod storage;
+mod system;
 mod task;
 
 /// Each knows some payloads.
@@ -22,6 +23,7 @@ const MORE: &[fn(&Payload) -> Option<String>] = &[
     lifecycle::line,
     probed::line,
     storage::line,
+    system::line,
     task::line,
 ];
 
