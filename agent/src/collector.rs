@@ -38,6 +38,7 @@ mod disk;
 mod disk_health;
 mod filesystem;
 mod firewall_config;
+mod firmware;
 mod guest_agent;
 mod guest_config;
 mod guest_list;
@@ -46,6 +47,7 @@ mod guest_runtime;
 mod ha_config;
 mod ha_state;
 mod hardware_errors;
+mod host_files;
 mod host_identity;
 mod job_config;
 mod job_state;
@@ -63,6 +65,7 @@ mod node_config;
 mod notification_config;
 mod package_updates;
 mod packages;
+mod pci_devices;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
@@ -139,6 +142,9 @@ pub const COLLECTORS: &[Collector] = &[
     backups::COLLECTOR,
     rrd_history::COLLECTOR,
     host_identity::COLLECTOR,
+    host_files::COLLECTOR,
+    pci_devices::COLLECTOR,
+    firmware::COLLECTOR,
     kernels::COLLECTOR,
     packages::COLLECTOR,
     package_updates::COLLECTOR,
