@@ -106,7 +106,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
             found.system_login_accounts = Some(accounts.system_logins);
         }
     }
-    for (_, text) in texts(reading, MODPROBE_D, ".conf") {
+    for (_, text) in texts(reading, MODPROBE_D, is_conf) {
         modprobe::parse(&text, &mut found);
     }
     bound(&mut found);
@@ -115,7 +115,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
 
 fn network(reading: &mut Reading<'_>, found: &mut HostFiles) {
     let current = reading.read_optional(INTERFACES, FILE_LIMIT);
-    let beside = texts(reading, INTERFACES_D, "");
+    let beside = texts(reading, INTERFACES_D, |_| true);
     let parts = current.iter().chain(beside.iter().map(|(_, text)| text));
     found.interfaces = interfaces::parse(parts.map(String::as_str));
     found.has_pending_interfaces = reading.exists(INTERFACES_NEW);
@@ -125,14 +125,9 @@ fn network(reading: &mut Reading<'_>, found: &mut HostFiles) {
 }
 
 /// A file that may be absent, then those of the directory beside it.
-fn file_and_directory(
-    reading: &mut Reading<'_>,
-    file: &str,
-    directory: &str,
-    suffix: &str,
-) -> Vec<String> {
+fn file_and_directory(reading: &mut Reading<'_>, file: &str, directory: &str) -> Vec<String> {
     let first = reading.read_optional(file, FILE_LIMIT);
-    let beside = texts(reading, directory, suffix);
+    let beside = texts(reading, directory, is_conf);
     first
         .into_iter()
         .chain(beside.into_iter().map(|(_, text)| text))
@@ -140,10 +135,14 @@ fn file_and_directory(
 }
 
 /// Names and texts of the files in a directory that may be absent, in the order in
-/// which programs read them.
-fn texts(reading: &mut Reading<'_>, directory: &str, suffix: &str) -> Vec<(String, String)> {
+/// which programs read them. Hidden ones they do not read.
+fn texts(
+    reading: &mut Reading<'_>,
+    directory: &str,
+    is_read: fn(&str) -> bool,
+) -> Vec<(String, String)> {
     let mut names = reading.list_optional(directory);
-    names.retain(|name| name.ends_with(suffix) && !name.starts_with('.'));
+    names.retain(|name| is_read(name) && !name.starts_with('.'));
     names.sort_unstable();
     if names.len() > DIRECTORY_LIMIT {
         let detail = format!("more than {DIRECTORY_LIMIT} files");
@@ -155,6 +154,10 @@ fn texts(reading: &mut Reading<'_>, directory: &str, suffix: &str) -> Vec<(Strin
         Some((name, text))
     });
     read.collect()
+}
+
+fn is_conf(name: &str) -> bool {
+    name.ends_with(".conf")
 }
 
 /// The text before a `#`.

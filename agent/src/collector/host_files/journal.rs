@@ -10,7 +10,7 @@ const CONF_D: &str = "/etc/systemd/journald.conf.d";
 const DIRECTORY: &str = "/var/log/journal";
 
 pub(super) fn collect(reading: &mut Reading<'_>) -> JournaldSettings {
-    let texts = file_and_directory(reading, CONF, CONF_D, ".conf");
+    let texts = file_and_directory(reading, CONF, CONF_D);
     let mut settings = JournaldSettings {
         has_directory: reading.exists(DIRECTORY),
         ..JournaldSettings::default()

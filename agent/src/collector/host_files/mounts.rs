@@ -87,16 +87,24 @@ fn is_network(source: &str, kind: &str) -> bool {
 /// The server in `//server/share`, `scheme://server/path`, `server:/path`. The first
 /// monitor of Ceph's `a,b,c:/`.
 fn server(source: &str) -> Option<String> {
-    let host = if source.contains("://") {
-        Some(UrlHost::of(source).host)
-    } else if let Some(rest) = source.strip_prefix("//") {
-        rest.split(['/', '\\']).next()
-    } else {
-        source.split_once(":/").map(|(hosts, _)| hosts)
-    }?;
+    if source.contains("://") {
+        return plain_host(UrlHost::of(source).host).map(str::to_owned);
+    }
+    let (host, path) = match source.strip_prefix("//") {
+        Some(rest) => rest.split_once(['/', '\\']).unwrap_or((rest, "")),
+        None => source.split_once(":/")?,
+    };
+    // A password with a slash in it looks like this, and the host like its start.
+    if path.contains('@') {
+        return None;
+    }
     // Behind the user, who may have a password with him.
     let host = host.rsplit('@').next()?.split(',').next()?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = match host.strip_prefix('[') {
+        Some(literal) => literal.split(']').next()?,
+        // Monitors may have a port.
+        None => host.split(':').next()?,
+    };
     plain_host(host).map(str::to_owned)
 }
 
@@ -173,6 +181,19 @@ mod tests {
                 "ceph",
                 FstabSource::Network,
                 "10.0.0.1",
+            ),
+            (
+                "10.0.0.3:6789,10.0.0.4:6789:/",
+                "ceph",
+                FstabSource::Network,
+                "10.0.0.3",
+            ),
+            ("//canary:can/ary@nas/x", "cifs", FstabSource::Network, ""),
+            (
+                "canary:can:/ary@nas:/x",
+                "fuse.sshfs",
+                FstabSource::Network,
+                "",
             ),
             ("volume", "glusterfs", FstabSource::Network, ""),
         ] {

@@ -13,12 +13,11 @@ pub(super) fn collect(reading: &mut Reading<'_>) -> Vec<SudoersFile> {
         passwordless_all_rules: count(text),
     };
     let first = reading.read_optional(SUDOERS, FILE_LIMIT);
-    let beside = texts(reading, SUDOERS_D, "");
-    let beside = beside.iter().filter(|(name, _)| is_read(name));
+    let beside = texts(reading, SUDOERS_D, is_read);
     first
         .iter()
         .map(|text| file("sudoers", text))
-        .chain(beside.map(|(name, text)| file(name, text)))
+        .chain(beside.iter().map(|(name, text)| file(name, text)))
         .collect()
 }
 

@@ -11,7 +11,7 @@ pub(super) const CONF: &str = "/etc/rsyslog.conf";
 const CONF_D: &str = "/etc/rsyslog.d";
 
 pub(super) fn collect(reading: &mut Reading<'_>) -> Vec<RemoteSyslog> {
-    let texts = file_and_directory(reading, CONF, CONF_D, ".conf");
+    let texts = file_and_directory(reading, CONF, CONF_D);
     texts.iter().flat_map(|text| parse(text)).collect()
 }
 

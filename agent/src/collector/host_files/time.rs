@@ -13,15 +13,15 @@ const SOURCES_D: &str = "/etc/chrony/sources.d";
 
 pub(super) fn collect(reading: &mut Reading<'_>) -> Vec<TimeSourceSetting> {
     let (mut servers, mut fallbacks) = (Vec::new(), Vec::new());
-    for text in file_and_directory(reading, TIMESYNCD, TIMESYNCD_D, ".conf") {
+    for text in file_and_directory(reading, TIMESYNCD, TIMESYNCD_D) {
         timesyncd(&text, &mut servers, &mut fallbacks);
     }
     let mut sources = servers;
     sources.append(&mut fallbacks);
-    for text in file_and_directory(reading, CHRONY, CHRONY_D, ".conf") {
+    for text in file_and_directory(reading, CHRONY, CHRONY_D) {
         sources.extend(chrony(&text));
     }
-    for (_, text) in texts(reading, SOURCES_D, ".sources") {
+    for (_, text) in texts(reading, SOURCES_D, |name| name.ends_with(".sources")) {
         sources.extend(chrony(&text));
     }
     sources
