@@ -39,6 +39,7 @@ mod disk;
 mod disk_health;
 mod filesystem;
 mod firewall_config;
+mod firmware;
 mod guest_agent;
 mod guest_config;
 mod guest_list;
@@ -47,6 +48,7 @@ mod guest_runtime;
 mod ha_config;
 mod ha_state;
 mod hardware_errors;
+mod host_files;
 mod host_identity;
 mod job_config;
 mod job_state;
@@ -67,6 +69,7 @@ mod node_config;
 mod notification_config;
 mod package_updates;
 mod packages;
+mod pci_devices;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
@@ -153,6 +156,9 @@ pub const COLLECTORS: &[Collector] = &[
     host_identity::COLLECTOR,
     listeners::COLLECTOR,
     kernel_settings::COLLECTOR,
+    host_files::COLLECTOR,
+    pci_devices::COLLECTOR,
+    firmware::COLLECTOR,
     kernels::COLLECTOR,
     packages::COLLECTOR,
     package_updates::COLLECTOR,

@@ -8,6 +8,7 @@ mod cluster;
 mod config;
 mod guest;
 mod hardware;
+mod host;
 mod lifecycle;
 mod probed;
 mod storage;
@@ -20,6 +21,7 @@ const MORE: &[fn(&Payload) -> Option<String>] = &[
     config::line,
     guest::line,
     hardware::line,
+    host::line,
     lifecycle::line,
     probed::line,
     storage::line,
