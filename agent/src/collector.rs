@@ -26,6 +26,7 @@ mod backups;
 mod bonds;
 mod broadcast;
 mod ceph_config;
+mod ceph_state;
 mod certificates;
 mod cluster_log;
 mod config_versions;
@@ -144,6 +145,7 @@ pub const COLLECTORS: &[Collector] = &[
     backups::COLLECTOR,
     rrd_history::COLLECTOR,
     corosync_state::COLLECTOR,
+    ceph_state::COLLECTOR,
     unit::COLLECTOR,
     time_sync::COLLECTOR,
     sshd::COLLECTOR,

@@ -10,6 +10,7 @@ mod guest;
 mod hardware;
 mod lifecycle;
 mod probed;
+mod remote;
 mod storage;
 mod task;
 
@@ -21,6 +22,7 @@ const MORE: &[fn(&Payload) -> Option<String>] = &[
     hardware::line,
     lifecycle::line,
     probed::line,
+    remote::line,
     storage::line,
     task::line,
 ];

@@ -1,0 +1,25 @@
+//! One line about what is on other machines.
+
+use pvelens_proto::agent::v1::sample::Payload;
+
+use super::{bytes, count};
+
+pub(super) fn line(payload: &Payload) -> Option<String> {
+    match payload {
+        Payload::CephState(state) => {
+            let space = state.used_bytes.zip(state.total_bytes);
+            let space = space.map(|(used, total)| {
+                let (used, total) = (bytes(used), bytes(total));
+                format!(", {used} of {total} used")
+            });
+            Some(format!(
+                "{}, {}, {}{}",
+                state.health_status,
+                count(state.checks.len(), "check"),
+                count(state.osds.len(), "OSD"),
+                space.unwrap_or_default()
+            ))
+        }
+        _ => None,
+    }
+}
