@@ -62,6 +62,7 @@ mod memory;
 mod metric_server_config;
 mod multipath;
 mod network;
+mod network_mounts;
 mod node_config;
 mod notification_config;
 mod package_updates;
@@ -145,6 +146,7 @@ pub const COLLECTORS: &[Collector] = &[
     backups::COLLECTOR,
     rrd_history::COLLECTOR,
     corosync_state::COLLECTOR,
+    network_mounts::COLLECTOR,
     ceph_state::COLLECTOR,
     unit::COLLECTOR,
     time_sync::COLLECTOR,

@@ -1,6 +1,6 @@
 //! One line about what is on other machines.
 
-use pvelens_proto::agent::v1::sample::Payload;
+use pvelens_proto::agent::v1::{NetworkMountState, sample::Payload};
 
 use super::{bytes, count};
 
@@ -18,6 +18,15 @@ pub(super) fn line(payload: &Payload) -> Option<String> {
                 count(state.checks.len(), "check"),
                 count(state.osds.len(), "OSD"),
                 space.unwrap_or_default()
+            ))
+        }
+        Payload::NetworkMounts(all) => {
+            let of = |state| all.mounts.iter().filter(|m| m.state() == state).count();
+            Some(format!(
+                "{}: {} answering, {} hanging",
+                count(all.mounts.len(), "network mount"),
+                of(NetworkMountState::Answers),
+                of(NetworkMountState::Hanging)
             ))
         }
         _ => None,
