@@ -26,6 +26,7 @@ mod backups;
 mod bonds;
 mod broadcast;
 mod ceph_config;
+mod ceph_state;
 mod certificates;
 mod cluster_log;
 mod config_versions;
@@ -65,6 +66,7 @@ mod memory;
 mod metric_server_config;
 mod multipath;
 mod network;
+mod network_mounts;
 mod node_config;
 mod notification_config;
 mod package_updates;
@@ -149,6 +151,8 @@ pub const COLLECTORS: &[Collector] = &[
     backups::COLLECTOR,
     rrd_history::COLLECTOR,
     corosync_state::COLLECTOR,
+    network_mounts::COLLECTOR,
+    ceph_state::COLLECTOR,
     unit::COLLECTOR,
     time_sync::COLLECTOR,
     sshd::COLLECTOR,

@@ -29,6 +29,7 @@ pub use answer::answer;
 pub(crate) use answer::wait;
 pub use client::{ProbeError, ask, ask_at};
 pub use entry::{Entry, Parameter};
+pub(crate) use guard::KEYRING as CEPH_KEYRING;
 pub use menu::MENU;
 pub use reply::{Header, Outcome, Reply};
 pub use request::{ClusterRequest, Request};

@@ -11,6 +11,7 @@ mod hardware;
 mod host;
 mod lifecycle;
 mod probed;
+mod remote;
 mod storage;
 mod system;
 mod task;
@@ -24,6 +25,7 @@ const MORE: &[fn(&Payload) -> Option<String>] = &[
     host::line,
     lifecycle::line,
     probed::line,
+    remote::line,
     storage::line,
     system::line,
     task::line,

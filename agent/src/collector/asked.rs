@@ -6,6 +6,8 @@
 //! its parameters as the menu lists them, joined by points: `smart.sda.auto`. What is
 //! not recorded counts as a probe that is not there.
 
+use std::time::Duration;
+
 use pvelens_proto::agent::v1::FailureKind;
 
 use crate::{
@@ -15,6 +17,9 @@ use crate::{
 
 /// Bytes of a recorded reply.
 const REPLY_LIMIT: u64 = 8 << 20;
+/// How the detail begins when the probe answered that its tool, or what it asked,
+/// did not end in time. A probe that is silent itself is another failure.
+pub(super) const TOOK_TOO_LONG: &str = "took too long";
 
 /// What the tool of a probe wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub struct Answer {
     pub exit_status: i32,
     pub stdout: Vec<u8>,
     pub stderr: String,
+    /// From the request to the end of the tool.
+    pub took: Duration,
 }
 
 impl Answer {
@@ -133,12 +140,13 @@ fn answer(source: String, reply: Reply) -> Result<Answer, SourceError> {
             return failed(FailureKind::Io, format!("ended by signal {signal}"));
         }
         Outcome::TimedOut { still_running } => {
-            let detail = if still_running {
-                "took too long, and still hangs"
+            let hangs = if still_running {
+                ", and still hangs"
             } else {
-                "took too long"
+                ""
             };
-            return failed(FailureKind::TimedOut, detail.to_owned());
+            let detail = format!("{TOOK_TOO_LONG}{hangs}");
+            return failed(FailureKind::TimedOut, detail);
         }
         Outcome::ProgramMissing { path } => {
             return failed(FailureKind::NotFound, format!("{path} is not installed"));
@@ -154,6 +162,7 @@ fn answer(source: String, reply: Reply) -> Result<Answer, SourceError> {
         exit_status,
         stdout,
         stderr: header.stderr,
+        took: Duration::from_millis(header.duration_milliseconds),
     })
 }
 

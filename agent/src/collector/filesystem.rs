@@ -217,7 +217,7 @@ fn is_read_only(options: &str) -> bool {
 }
 
 /// The kernel writes space, tab, newline and backslash as `\ooo`.
-fn unescape(word: &str) -> String {
+pub(super) fn unescape(word: &str) -> String {
     let mut out = String::with_capacity(word.len());
     let mut rest = word;
     while let Some((before, after)) = rest.split_once('\\') {

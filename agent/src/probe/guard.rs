@@ -12,7 +12,8 @@ use crate::{collector::parse_mountinfo, host::Host};
 type Guarded = Result<(), String>;
 
 const CEPH_DIRECTORY: &str = "/etc/ceph";
-const KEYRING: &str = "ceph.client.pvelens.keyring";
+/// The name of the key that the Ceph probe shows; a refusal without it names it.
+pub(crate) const KEYRING: &str = "ceph.client.pvelens.keyring";
 const ZFS_POOLS: &str = "/proc/spl/kstat/zfs";
 const DEVICE_MAPPER: &str = "/sys/class/misc/device-mapper";
 const MULTIPATH_DIRECTORY: &str = "/etc/multipath";

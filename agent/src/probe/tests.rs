@@ -340,6 +340,8 @@ fn request_named(kind: Kind, name: &str) -> Request {
     for (parameter, value) in entry.parameters.iter().zip(values.split('.')) {
         let value = if parameter.is_number {
             value.parse::<u32>().unwrap().into()
+        } else if parameter.name == "mount_point" {
+            value.replace('-', "/").into()
         } else {
             value.into()
         };
