@@ -26,8 +26,6 @@ const UUIDS: &str = "/etc/kernel/proxmox-boot-uuids";
 const SYSTEMD_BOOT: &str = "/etc/kernel/cmdline";
 const GRUB: &str = "/etc/default/grub";
 const GRUB_PARTS: &str = "/etc/default/grub.d";
-const REBOOT: &str = "/run/reboot-required";
-const REBOOT_PACKAGES: &str = "/run/reboot-required.pkgs";
 const BOOT: &str = "/boot";
 const DKMS: &str = "/var/lib/dkms";
 const LIMIT: u64 = 64 << 10;
@@ -55,8 +53,6 @@ pub(super) const COLLECTOR: Collector = Collector {
         SYSTEMD_BOOT,
         GRUB,
         "/etc/default/grub.d/*.cfg",
-        REBOOT,
-        REBOOT_PACKAGES,
         "/boot/vmlinuz-*",
         "/var/lib/dkms/*/*/*/**",
     ],
@@ -84,8 +80,6 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     boot_tool(reading, &mut kernels);
     grub(reading, &mut kernels);
     // Both may be empty files.
-    kernels.is_reboot_required = reading.read_optional(REBOOT, LIMIT).is_some();
-    kernels.reboot_required_by = names_in(reading, REBOOT_PACKAGES, &mut kernels.truncated);
     let images = reading.list_optional(BOOT);
     let releases = images
         .iter()

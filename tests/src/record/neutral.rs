@@ -21,6 +21,10 @@ const PROCESSOR: &[(&str, &str)] = &[
     ("bugs", ""),
 ];
 const KERNEL: &str = "6.17.2-1-pve\n";
+const VERSION: &str = "Linux version 6.17.2-1-pve (build@proxmox) (gcc (Debian 14.2.0-19) 14.2.0) #1 SMP PREEMPT_DYNAMIC PMX 6.17.2-1\n";
+const COMMAND_LINE: &str =
+    "BOOT_IMAGE=/boot/vmlinuz-6.17.2-1-pve root=/dev/mapper/pve-root ro quiet\n";
+const FIRMWARE: &str = "Recorded\n";
 const BOOT_ID: &str = "11111111-2222-3333-4444-555555555555\n";
 const NODE: &str = "pve1\n";
 const MAC: &str = "02:00:00:00:00:01\n";
@@ -40,6 +44,11 @@ pub(super) fn content(path: &str, bytes: Vec<u8>) -> Vec<u8> {
         "/proc/sys/kernel/osrelease" => KERNEL.into(),
         "/proc/sys/kernel/random/boot_id" => BOOT_ID.into(),
         "/proc/sys/kernel/hostname" | "/etc/hostname" => NODE.into(),
+        "/proc/version" => VERSION.into(),
+        "/proc/cmdline" => COMMAND_LINE.into(),
+        _ if path.starts_with("/sys/class/dmi/id/") && !path.ends_with("/chassis_type") => {
+            FIRMWARE.into()
+        }
         "/proc/1/mountinfo" | "/proc/mounts" => mounts(text).into_bytes(),
         _ if path.starts_with("/sys/class/net/")
             && path.ends_with("/address")

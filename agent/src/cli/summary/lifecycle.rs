@@ -31,15 +31,10 @@ pub(super) fn line(payload: &Payload) -> Option<String> {
             )
         }
         Payload::Kernels(kernels) => format!(
-            "{} runs, {} in /boot{}{}",
+            "{} runs, {} in /boot{}",
             kernels.running_release,
             count(kernels.boot_releases.len(), "kernel"),
             pinned(&kernels.pinned_release),
-            if kernels.is_reboot_required {
-                ", restart required"
-            } else {
-                ""
-            }
         ),
         Payload::Certificates(all) => {
             format!("{} with certificates", count(all.files.len(), "file"))

@@ -65,8 +65,6 @@ fn pins_images_and_partitions_are_read() {
         ("etc/kernel/next-boot-pin", "6.17.2-1-pve"),
         ("etc/kernel/proxmox-boot-uuids", "AAAA-BBBB\n\nCCCC-DDDD\n"),
         ("etc/kernel/proxmox-boot-manual-kernels", "6.8.12-4-pve\n"),
-        ("run/reboot-required", ""),
-        ("run/reboot-required.pkgs", "linux-base\nlinux-base\n<b>\n"),
         ("boot/vmlinuz-6.17.2-1-pve", ""),
         ("boot/initrd.img-6.17.2-1-pve", ""),
         ("sys/firmware/efi/fw_platform_size", "64\n"),
@@ -75,8 +73,6 @@ fn pins_images_and_partitions_are_read() {
     assert_eq!(all.next_boot_release, "6.17.2-1-pve");
     assert_eq!(all.boot_partition_count, Some(2));
     assert_eq!(all.kept_releases, ["6.8.12-4-pve"]);
-    assert!(all.is_reboot_required);
-    assert_eq!(all.reboot_required_by, ["linux-base"]);
     assert_eq!(all.boot_releases, ["6.17.2-1-pve"]);
     assert_eq!(all.efi_platform_bits, Some(64));
     assert!(!all.truncated);
