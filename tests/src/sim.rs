@@ -17,13 +17,13 @@ use std::{
 pub mod build;
 mod cgroup;
 mod config;
-mod corosync;
 pub mod fault;
 pub mod label;
 mod metrics;
 mod network;
 pub(crate) mod noise;
 mod pmxcfs;
+mod probe;
 mod proc;
 pub mod series;
 pub mod state;

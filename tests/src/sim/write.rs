@@ -4,7 +4,7 @@
 use std::io;
 
 use super::{
-    cgroup, config, corosync, metrics, network, pmxcfs, proc, state::State, system, tree::Tree,
+    cgroup, config, metrics, network, pmxcfs, probe, proc, state::State, system, tree::Tree,
 };
 
 pub(super) fn node(
@@ -15,7 +15,7 @@ pub(super) fn node(
 ) -> io::Result<()> {
     config::write(versions.files(), tree)?;
     pmxcfs::write(state, versions, index, tree)?;
-    corosync::write(state, index, tree)?;
+    probe::write(state, index, tree)?;
     metrics::write(state, index, tree)?;
     proc::write(state, index, tree)?;
     network::write(state, index, tree)?;

@@ -1,15 +1,31 @@
-//! What corosync's tools write on a simulated node: the replies of the cluster probe.
+//! What the cluster probe replies on a simulated node: corosync's tools, and whether
+//! network mounts answer.
 
 use std::{fmt::Write as _, io};
 
 use pvelens_agent::probe::{Header, Outcome, Reply};
 
-use super::{state::State, tree::Tree};
+use serde_json::json;
+
+use super::{
+    state::{State, whole},
+    tree::Tree,
+};
 
 /// The status with which `corosync-quorumtool` says that there is no quorum.
 const NOT_QUORATE: i32 = 2;
 
 pub(super) fn write(state: &State, index: usize, tree: &mut Tree) -> io::Result<()> {
+    let mounts = state.nodes[index].filesystems.iter();
+    for mount in mounts.filter(|mount| mount.mounted && mount.kind.starts_with("nfs")) {
+        let free = mount.total_bytes - whole(mount.used_bytes);
+        let size = json!({
+            "total_bytes": mount.total_bytes, "free_bytes": free, "available_bytes": free,
+            "inodes_total": 1_000_000, "inodes_free": 900_000,
+        });
+        let name = format!("mount_liveness.{}", mount.mount_point.replace('/', "-"));
+        reply(tree, &name, Outcome::Answered {}, "", size.to_string())?;
+    }
     if state.standalone {
         return Ok(());
     }
@@ -44,25 +60,33 @@ pub(super) fn write(state: &State, index: usize, tree: &mut Tree) -> io::Result<
             quorum(state, index),
         ),
     ] {
-        let reply = Reply {
-            header: Header {
-                outcome: Outcome::Exited { exit_status },
-                program: format!("/usr/sbin/{program}")
-                    .split(' ')
-                    .map(str::to_owned)
-                    .collect(),
-                stdout_bytes: text.len(),
-                stdout_truncated: false,
-                stderr: String::new(),
-                stderr_truncated: false,
-                duration_milliseconds: 0,
-            },
-            stdout: text.into_bytes(),
-        };
-        let text = String::from_utf8(reply.to_bytes()).map_err(io::Error::other)?;
-        tree.write(&format!("/.pvelens/probe/cluster/{name}"), &text)?;
+        reply(tree, name, Outcome::Exited { exit_status }, program, text)?;
     }
     Ok(())
+}
+
+fn reply(
+    tree: &mut Tree,
+    name: &str,
+    outcome: Outcome,
+    program: &str,
+    text: String,
+) -> io::Result<()> {
+    let words = program.split(' ').filter(|word| !word.is_empty());
+    let reply = Reply {
+        header: Header {
+            outcome,
+            program: words.map(str::to_owned).collect(),
+            stdout_bytes: text.len(),
+            stdout_truncated: false,
+            stderr: String::new(),
+            stderr_truncated: false,
+            duration_milliseconds: 0,
+        },
+        stdout: text.into_bytes(),
+    };
+    let text = String::from_utf8(reply.to_bytes()).map_err(io::Error::other)?;
+    tree.write(&format!("/.pvelens/probe/cluster/{name}"), &text)
 }
 
 fn links(state: &State, index: usize) -> String {
