@@ -389,7 +389,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Asks a probe, and gives what its tool wrote. See [`asked`].
+    /// Asks a probe, and gives what its tool wrote; in a tree of files, what was recorded.
     ///
     /// # Errors
     /// When there is no such reply.
