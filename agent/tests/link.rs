@@ -13,7 +13,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpListener,
     os::unix::net::{UnixDatagram, UnixListener},
     process::{Child, Command, Output, Stdio},
@@ -88,7 +88,11 @@ impl Systemd {
     fn hears(&self, expected: &str) {
         let mut buffer = [0; 1024];
         loop {
-            let length = self.0.recv(&mut buffer).unwrap();
+            let length = match self.0.recv(&mut buffer) {
+                // The end of a child may interrupt it.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                length => length.unwrap(),
+            };
             let message = String::from_utf8_lossy(&buffer[..length]);
             if message.contains(expected) {
                 return;
