@@ -88,15 +88,17 @@ fn object(samples: &[Sample]) -> anyhow::Result<Value> {
 fn text(samples: &[Sample]) -> Result<String, fmt::Error> {
     let mut text = heading(samples);
     text.push('\n');
+    let names = samples.iter().map(|sample| sample.collector.len());
+    let width = names.max().unwrap_or_default();
     for sample in samples {
         let outcome = match &sample.payload {
             Some(Payload::NoData(none)) => format!("- {}", none.reason),
             Some(payload) => summary::line(payload),
             None => "failed".to_owned(),
         };
-        writeln!(text, "  {:<16} {}", sample.collector, plain(&outcome))?;
+        writeln!(text, "  {:<width$} {}", sample.collector, plain(&outcome))?;
         for failure in &sample.failures {
-            writeln!(text, "  {:<16} ! {}", "", plain(&blame(failure)))?;
+            writeln!(text, "  {:<width$} ! {}", "", plain(&blame(failure)))?;
         }
     }
     text.push('\n');

@@ -47,7 +47,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     }
     let answer = match reading.ask(&Request::System(SystemRequest::Time {})) {
         Err(error) if error.is_not_found() => {
-            return Err(CollectError::NoData("the cluster probe is not there"));
+            return Err(CollectError::NoData("the system probe is not there"));
         }
         result => result?,
     };
