@@ -51,6 +51,7 @@ mod ha_state;
 mod hardware_errors;
 mod host_files;
 mod host_identity;
+mod interface_state;
 mod job_config;
 mod job_state;
 mod journal;
@@ -117,6 +118,7 @@ pub const COLLECTORS: &[Collector] = &[
     guest_monitor::COLLECTOR,
     guest_agent::COLLECTOR,
     ha_state::COLLECTOR,
+    interface_state::COLLECTOR,
     bonds::COLLECTOR,
     hardware_errors::COLLECTOR,
     cpu_features::COLLECTOR,
@@ -339,7 +341,7 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::list`].
     pub fn list(&self, path: &str) -> Result<Vec<String>, SourceError> {
-        self.host.list(path)
+        self.host.list_near(&self.places, path)
     }
 
     /// As [`Host::link_target`].
@@ -373,7 +375,7 @@ impl Reading<'_> {
 
     #[must_use]
     pub fn exists(&self, path: &str) -> bool {
-        self.host.exists(path)
+        self.host.exists_near(&self.places, path)
     }
 
     /// The names in a directory that may be absent. Anything else that is wrong with

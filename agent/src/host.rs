@@ -297,7 +297,16 @@ impl Host {
     /// # Errors
     /// When it cannot be listed, or has more than 200,000 names.
     pub fn list(&self, path: &str) -> Result<Vec<String>, SourceError> {
-        let directory = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        self.list_near(&Places::default(), path)
+    }
+
+    /// As [`Host::list`], from where a run of a collector has been before.
+    pub(crate) fn list_near(
+        &self,
+        places: &Places,
+        path: &str,
+    ) -> Result<Vec<String>, SourceError> {
+        let directory = self.resolve_near(places, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
         let mut names = Vec::new();
         for entry in Dir::new(directory).map_err(|error| errno(path, error))? {
             let entry = entry.map_err(|error| errno(path, error))?;

@@ -294,7 +294,8 @@ fn the_node_is_seen_from_the_sandbox_and_not_the_sandbox_itself() {
         assert!(!identity.root_ca_sha256.is_empty());
 
         // A network namespace of its own has only lo.
-        let Some(Payload::Network(network)) = sample(&host, "network").payload else {
+        let Some(Payload::InterfaceStates(network)) = sample(&host, "interface_state").payload
+        else {
             unreachable!("it gives data");
         };
         let host0 = network.interfaces.iter().find(|each| each.name == "host0");

@@ -156,6 +156,7 @@ pub struct NodeFacts {
     pub disks: Fact<wire::Disks>,
     pub filesystems: Fact<wire::Filesystems>,
     pub network: Fact<wire::Network>,
+    pub interfaces: Fact<wire::InterfaceStates>,
     pub sensors: Fact<wire::Sensors>,
     pub host: Fact<wire::HostIdentity>,
     pub pve_status: Fact<wire::PveStatus>,

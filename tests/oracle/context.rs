@@ -215,9 +215,8 @@ impl Ours<'_> {
     /// Interface and snapshot that the record is about.
     fn links(&self, context: &mut Map<String, Value>, record: &Record) {
         let interfaces = || items(self.value("network"), "interfaces");
-        if let Some(interface) =
-            interfaces().find(|interface| text(interface, "name") == record.key)
-        {
+        let mut states = items(self.value("interface_states"), "interfaces");
+        if let Some(interface) = states.find(|interface| text(interface, "name") == record.key) {
             let mut interface = interface.clone();
             let ports: Vec<String> = items(&interface, "bridge_ports").map(leaf).collect();
             let of_guest = |name: &str| {

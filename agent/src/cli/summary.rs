@@ -69,7 +69,8 @@ pub(super) fn line(payload: &Payload) -> String {
                 count(all.filesystems.len(), "file system")
             )
         }
-        Payload::Network(network) => {
+        Payload::Network(network) => count(network.interfaces.len(), "interface"),
+        Payload::InterfaceStates(network) => {
             let of = |kind| {
                 let interfaces = network.interfaces.iter();
                 interfaces

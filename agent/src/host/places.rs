@@ -12,14 +12,18 @@ use std::{
     rc::Rc,
 };
 
-use rustix::{fs::OFlags, io::Errno};
+use rustix::{
+    fs::{AtFlags, FileType, OFlags},
+    io::Errno,
+};
 
 use super::{Host, SourceError, ban, banned, errno, resolve};
 
-/// Directories that are kept; a guest has two or three.
-const PLACES: usize = 8;
+/// Directories that are kept: those that lead to all guests, and the dozen of one VM
+/// with its threads.
+const PLACES: usize = 24;
 
-/// The places of one run.
+/// The places of one run, the one used last at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Places(RefCell<Vec<Rc<Place>>>);
 
@@ -30,6 +34,17 @@ struct Place {
     /// Where the kernel says that it is, below the root.
     real: String,
     directory: OwnedFd,
+}
+
+impl Places {
+    /// The place of this path, which counts as used now.
+    fn known(&self, path: &str) -> Option<Rc<Place>> {
+        let mut places = self.0.borrow_mut();
+        let position = places.iter().rposition(|place| place.path == path)?;
+        let place = places.remove(position);
+        places.push(Rc::clone(&place));
+        Some(place)
+    }
 }
 
 impl Host {
@@ -69,17 +84,35 @@ impl Host {
         }
     }
 
+    /// As [`Host::exists`], by way of a place where that is known.
+    pub(crate) fn exists_near(&self, places: &Places, path: &str) -> bool {
+        let step = match split(path) {
+            Some((directory, name)) if self.refused.is_empty() && !ban::is_banned(path) => self
+                .place(places, directory)
+                .ok()
+                .flatten()
+                .filter(|place| place.real == directory)
+                .map(|place| rustix::fs::statat(&place.directory, name, AtFlags::SYMLINK_NOFOLLOW)),
+            _ => None,
+        };
+        match step {
+            // A link has to be led to, and so has what is above a banned place.
+            Some(Ok(stat)) if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink => {
+                self.witness(|witness| witness.paths.push(path.to_owned()));
+                true
+            }
+            Some(Err(Errno::NOENT)) => {
+                self.witness(|witness| witness.paths.push(path.to_owned()));
+                false
+            }
+            _ => self.exists(path),
+        }
+    }
+
     /// The directory, opened if it is not known; `None` for one that has to be led to.
     fn place(&self, places: &Places, path: &str) -> Result<Option<Rc<Place>>, SourceError> {
-        let known = places
-            .0
-            .borrow()
-            .iter()
-            .rev()
-            .find(|place| place.path == path)
-            .cloned();
-        if known.is_some() {
-            return Ok(known);
+        if let Some(known) = places.known(path) {
+            return Ok(Some(known));
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let above = match split(path) {
@@ -229,6 +262,10 @@ mod tests {
             for path in paths {
                 let near = host.read_bytes_near(&places, &path, 100);
                 prop_assert_eq!(near, host.read_bytes(&path, 100), "{}", path);
+                let near = host.exists_near(&places, &path);
+                prop_assert_eq!(near, host.exists(&path), "{}", path);
+                let near = host.list_near(&places, &path);
+                prop_assert_eq!(near, host.list(&path), "{}", path);
             }
         }
     }

@@ -42,8 +42,14 @@ fn bridge_missing(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
                 verdicts.not_applicable(subject, gate::STANDALONE);
                 continue;
             }
-            let facts = gate::config_at(input, cluster.guest_configs_at)
-                .and_then(|_| gate::node_fact(input, node, node.facts.network.as_ref(), "network"));
+            let facts = gate::config_at(input, cluster.guest_configs_at).and_then(|_| {
+                gate::node_fact(
+                    input,
+                    node,
+                    node.facts.interfaces.as_ref(),
+                    "interface_state",
+                )
+            });
             let network = match facts {
                 Ok(network) => network,
                 Err(why) => {

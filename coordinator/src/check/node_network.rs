@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pvelens_proto::agent::v1::{InterfaceKind, NetworkInterface};
+use pvelens_proto::agent::v1::{InterfaceKind, InterfaceState};
 
 use super::{Check, Failure, Input, Remedy, Scope, Timing, Verdicts, gate};
 use crate::{
@@ -40,7 +40,12 @@ pub(super) const LINK_DOWN: Check = Check {
 fn link_down(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
     for (index, node) in input.view.nodes() {
         let subject = Subject::Node(index);
-        let network = match gate::node_fact(input, node, node.facts.network.as_ref(), "network") {
+        let network = match gate::node_fact(
+            input,
+            node,
+            node.facts.interfaces.as_ref(),
+            "interface_state",
+        ) {
             Ok(network) => network,
             Err(why) => {
                 verdicts.unknown(subject, why);
@@ -48,7 +53,7 @@ fn link_down(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
             }
         };
         let ports = &network.value.interfaces;
-        let mut down: Vec<&NetworkInterface> = ports
+        let mut down: Vec<&InterfaceState> = ports
             .iter()
             .filter(|port| is_used(port) && has_no_link(port))
             .collect();
@@ -63,18 +68,18 @@ fn link_down(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
 }
 
 /// A port with a cable, directly in a bridge or bond.
-fn is_used(port: &NetworkInterface) -> bool {
+fn is_used(port: &InterfaceState) -> bool {
     port.kind() == InterfaceKind::Physical && port.enabled && !port.master.is_empty()
 }
 
-fn has_no_link(port: &NetworkInterface) -> bool {
+fn has_no_link(port: &InterfaceState) -> bool {
     port.carrier == Some(false)
 }
 
 fn failure(
     node: &Node,
-    ports: &[NetworkInterface],
-    port: &NetworkInterface,
+    ports: &[InterfaceState],
+    port: &InterfaceState,
     at: jiff::Timestamp,
 ) -> Failure {
     let is_only_path = !has_other_path(ports, port);
@@ -112,7 +117,7 @@ fn failure(
 
 /// Whether the bridge or bond of a port has another way out with a link. A bond
 /// in a bridge has one of its own if a port of it has.
-fn has_other_path(ports: &[NetworkInterface], port: &NetworkInterface) -> bool {
+fn has_other_path(ports: &[InterfaceState], port: &InterfaceState) -> bool {
     ports
         .iter()
         .filter(|other| other.name != port.name && other.master == port.master)

@@ -172,9 +172,9 @@ impl Scene {
         Arc::make_mut(config).settings.as_mut().unwrap()
     }
 
-    pub(crate) fn network(&mut self, node: usize) -> &mut Vec<wire::NetworkInterface> {
-        let network = self.view.nodes[node].facts.network.as_mut().unwrap();
-        &mut Arc::make_mut(&mut network.value).interfaces
+    pub(crate) fn interfaces(&mut self, node: usize) -> &mut Vec<wire::InterfaceState> {
+        let states = self.view.nodes[node].facts.interfaces.as_mut().unwrap();
+        &mut Arc::make_mut(&mut states.value).interfaces
     }
 
     pub(crate) fn mounts(&mut self, node: usize) -> &mut Vec<wire::Filesystem> {
@@ -229,7 +229,7 @@ pub(crate) fn word(outcome: &Outcome) -> String {
 
 fn complete(node: &mut Node) {
     let at = fixture::at();
-    node.facts.network = fixture::fact(wire::Network {
+    node.facts.interfaces = fixture::fact(wire::InterfaceStates {
         interfaces: vec![
             interface("eno1", wire::InterfaceKind::Physical, "vmbr0"),
             interface("vmbr0", wire::InterfaceKind::Bridge, ""),
@@ -256,14 +256,14 @@ pub(crate) fn interface(
     name: &str,
     kind: wire::InterfaceKind,
     master: &str,
-) -> wire::NetworkInterface {
-    wire::NetworkInterface {
+) -> wire::InterfaceState {
+    wire::InterfaceState {
         name: name.to_owned(),
         kind: kind.into(),
         master: master.to_owned(),
         carrier: Some(true),
         enabled: true,
         carrier_changes_total: 2,
-        ..wire::NetworkInterface::default()
+        ..wire::InterfaceState::default()
     }
 }

@@ -123,6 +123,7 @@ pub fn newest(node: &Node) -> Option<Timestamp> {
         facts.disks.as_ref().map(|fact| fact.at),
         facts.filesystems.as_ref().map(|fact| fact.at),
         facts.network.as_ref().map(|fact| fact.at),
+        facts.interfaces.as_ref().map(|fact| fact.at),
         facts.sensors.as_ref().map(|fact| fact.at),
         facts.host.as_ref().map(|fact| fact.at),
         facts.pve_status.as_ref().map(|fact| fact.at),

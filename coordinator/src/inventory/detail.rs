@@ -1,5 +1,7 @@
 //! What one node or guest has beyond its summary.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use pvelens_proto::agent::v1 as wire;
 
@@ -14,6 +16,8 @@ use crate::{
 
 /// Characters of a path or volume name that are shown.
 const PATH_LIMIT: usize = 256;
+/// What is said of an interface that was not looked at yet.
+const UNKNOWN: &str = "unknown";
 
 #[must_use]
 pub fn node(node: &Node) -> NodeDetail {
@@ -55,27 +59,33 @@ fn interfaces(node: &Node) -> Vec<InterfaceSummary> {
     let Some(network) = &node.facts.network else {
         return Vec::new();
     };
+    let states = node.facts.interfaces.as_ref();
+    let states: HashMap<&str, &wire::InterfaceState> = states
+        .into_iter()
+        .flat_map(|states| &states.value.interfaces)
+        .map(|state| (state.name.as_str(), state))
+        .collect();
     let rates = node.rates.as_ref().map(|rates| &rates.value.interfaces);
     network
         .value
         .interfaces
         .iter()
         .enumerate()
-        .filter(|(_, interface)| {
-            !matches!(
-                interface.kind(),
-                wire::InterfaceKind::Guest | wire::InterfaceKind::Loopback
-            )
-        })
+        .filter(|(_, interface)| interface.vmid.is_none() && interface.name != "lo")
         .map(|(position, interface)| {
             let rates = rates.and_then(|rates| rates.get(position)?.as_ref());
+            let state = states.get(interface.name.as_str());
             InterfaceSummary {
                 name: name(&interface.name).into_owned(),
-                kind: interface_kind(interface.kind()).to_owned(),
-                operational_state: name(&interface.operational_state).into_owned(),
+                kind: state
+                    .map_or(UNKNOWN, |state| interface_kind(state.kind()))
+                    .to_owned(),
+                operational_state: state
+                    .map_or(UNKNOWN.into(), |state| name(&state.operational_state))
+                    .into_owned(),
                 received_bytes_per_second: rates.map(|rates| rates.received_bytes_per_second),
                 transmitted_bytes_per_second: rates.map(|rates| rates.transmitted_bytes_per_second),
-                speed_megabits_per_second: interface.speed_megabits_per_second,
+                speed_megabits_per_second: state.and_then(|state| state.speed_megabits_per_second),
                 errors_total: interface
                     .receive_errors_total
                     .saturating_add(interface.transmit_errors_total),

@@ -233,6 +233,9 @@ impl Agent {
             Payload::JournalEvents(value) => put(&mut facts.journal_events, value.into(), stamp),
             Payload::TimeSync(value) => put(&mut facts.time_sync, value.into(), stamp),
             Payload::Bonds(value) => put(&mut facts.bonds, value.into(), stamp),
+            Payload::InterfaceStates(value) => {
+                put(&mut facts.interface_states, value.into(), stamp)
+            }
             Payload::DiskHealth(value) => put(&mut facts.disk_health, value.into(), stamp),
             Payload::Packages(value) => put(&mut facts.packages, value.into(), stamp),
             Payload::PackageUpdates(value) => put(&mut facts.package_updates, value.into(), stamp),

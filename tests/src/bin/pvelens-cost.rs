@@ -18,6 +18,9 @@ enum Task {
         /// Cycles of ten seconds
         #[arg(long, default_value_t = 720)]
         cycles: u32,
+        /// Leave out the memory, which takes some minutes
+        #[arg(long)]
+        cpu_only: bool,
     },
     /// Be the agent on a node, faster than time, until its spool has been filled twice
     Agent { root: PathBuf, spool: PathBuf },
@@ -27,7 +30,7 @@ enum Task {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Task::Measure { cycles } => cost::measure(cycles),
+        Task::Measure { cycles, cpu_only } => cost::measure(cycles, !cpu_only),
         Task::Agent { root, spool } => cost::agent(&root, &spool).map(|()| ExitCode::SUCCESS),
         Task::Guest { vcpus } => cost::guest(vcpus).map(|()| ExitCode::SUCCESS),
     }

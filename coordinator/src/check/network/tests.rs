@@ -16,7 +16,7 @@ fn every_member_needs_the_bridges_of_all_guests() {
     );
     // Whatever bears the name will do.
     scene
-        .network(2)
+        .interfaces(2)
         .push(interface("vmbr1", InterfaceKind::Other, ""));
     assert_eq!(scene.judge(ID, "node/pve3"), "pass");
 }

@@ -9,11 +9,11 @@ const NODE: &str = "node/pve1";
 fn the_only_port_of_a_bridge_is_critical() {
     let mut scene = Scene::healthy();
     assert_eq!(scene.judge(ID, NODE), "pass");
-    scene.network(0)[0].carrier = Some(false);
+    scene.interfaces(0)[0].carrier = Some(false);
     assert_eq!(scene.judge(ID, NODE), "critical eno1");
     let mut spare = interface("eno2", Physical, "vmbr0");
     spare.carrier = Some(true);
-    scene.network(0).push(spare);
+    scene.interfaces(0).push(spare);
     assert_eq!(scene.judge(ID, NODE), "warning eno1");
 }
 
@@ -22,7 +22,7 @@ fn one_slave_of_a_bond_is_a_warning() {
     let mut scene = Scene::healthy();
     let mut slave = interface("eno2", Physical, "bond0");
     slave.carrier = Some(false);
-    scene.network(0).extend([
+    scene.interfaces(0).extend([
         slave,
         interface("eno3", Physical, "bond0"),
         interface("bond0", Bond, "vmbr0"),
@@ -39,16 +39,16 @@ fn unused_disabled_and_undecided_ports_are_left_alone() {
     (disabled.carrier, disabled.enabled) = (Some(false), false);
     let mut silent = interface("eno4", Physical, "vmbr0");
     silent.carrier = None;
-    scene.network(0).extend([unused, disabled, silent]);
+    scene.interfaces(0).extend([unused, disabled, silent]);
     assert_eq!(scene.judge(ID, NODE), "pass");
 }
 
 #[test]
 fn a_port_that_never_had_a_link_is_built_so() {
     let mut scene = Scene::healthy();
-    let port = &mut scene.network(0)[0];
+    let port = &mut scene.interfaces(0)[0];
     (port.carrier, port.carrier_changes_total) = (Some(false), 1);
     assert_eq!(scene.judge(ID, NODE), "info eno1");
-    scene.node(0).facts.network = None;
+    scene.node(0).facts.interfaces = None;
     assert_eq!(scene.judge(ID, NODE), "unknown");
 }

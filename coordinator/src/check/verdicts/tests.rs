@@ -65,9 +65,9 @@ fn nodes_without_an_agent_are_a_plain_sentence() {
 fn failures_and_short_histories_are_named() {
     let mut scene = Scene::healthy();
     scene.history = crate::history::History::default();
-    scene.node(0).facts.network = None;
+    scene.node(0).facts.interfaces = None;
     scene.node(0).failures = vec![crate::view::CollectorFailure {
-        collector: "network".into(),
+        collector: "interface_state".into(),
         path: "/proc/1/net/dev".to_owned(),
         kind: wire::FailureKind::TimedOut,
         detail: "timed out".to_owned(),
@@ -136,7 +136,7 @@ fn broken() -> Scene {
         let mut port =
             crate::check::testing::interface(name, wire::InterfaceKind::Physical, "vmbr1");
         port.carrier = Some(false);
-        scene.network(0).push(port);
+        scene.interfaces(0).push(port);
     }
     for guest in [0, 1] {
         let settings = scene.settings(guest);
@@ -208,7 +208,7 @@ fn shuffled(mut seed: u64) -> Scene {
         shuffle(&mut node.addresses, seed);
     }
     shuffle(scene.mounts(0), seed);
-    shuffle(scene.network(0), seed);
+    shuffle(scene.interfaces(0), seed);
     let disks = scene.node(0).facts.disks.as_mut().unwrap();
     shuffle(&mut Arc::make_mut(&mut disks.value).disks, seed);
     for guest in [0, 1] {

@@ -73,6 +73,7 @@ impl Scene<'_> {
             disks: self.fact(agent, facts.disks.as_ref()),
             filesystems: self.fact(agent, facts.filesystems.as_ref()),
             network: self.fact(agent, facts.network.as_ref()),
+            interfaces: self.fact(agent, facts.interface_states.as_ref()),
             sensors: self.fact(agent, facts.sensors.as_ref()),
             host: self.fact(agent, facts.host.as_ref()),
             pve_status: self.fact(agent, facts.pve_status.as_ref()),
