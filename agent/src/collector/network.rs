@@ -97,7 +97,6 @@ fn parse(text: &str) -> Result<Vec<NetworkInterface>, FormatError> {
             transmit_drops_total: *tx_drops,
             vmid: guest.map(|(vmid, _)| vmid),
             guest_nic_index: guest.map(|(_, index)| index),
-            ..NetworkInterface::default()
         });
     }
     if interfaces.is_empty() {
