@@ -5,6 +5,8 @@
 //! compared with and how close it must be, or why it is not compared. Run with
 //! `--nocapture` to see how many values were compared.
 
+#[path = "oracle/access.rs"]
+mod access;
 #[path = "oracle/api.rs"]
 mod api;
 #[path = "oracle/compare.rs"]
@@ -23,16 +25,36 @@ mod feed;
 mod figures;
 #[path = "oracle/files.rs"]
 mod files;
+#[path = "oracle/guest.rs"]
+mod guest;
+#[path = "oracle/ha.rs"]
+mod ha;
 #[path = "oracle/inventory.rs"]
 mod inventory;
+#[path = "oracle/logs.rs"]
+mod logs;
 #[path = "oracle/merged.rs"]
 mod merged;
+#[path = "oracle/network.rs"]
+mod network;
+#[path = "oracle/outputs.rs"]
+mod outputs;
+#[path = "oracle/parts.rs"]
+mod parts;
+#[path = "oracle/peers.rs"]
+mod peers;
 #[path = "oracle/recordings.rs"]
 mod recordings;
 #[path = "oracle/replay.rs"]
 mod replay;
+#[path = "oracle/system.rs"]
+mod system;
 #[path = "oracle/table.rs"]
 mod table;
+#[path = "oracle/task.rs"]
+mod task;
+#[path = "oracle/tools.rs"]
+mod tools;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use crate::{
     config::Flat,
     context::{Ours, look_up},
     facts::{self, Facts},
-    figures,
+    figures, outputs,
     recordings::{MOMENTS, State},
     table::{Compare, Place, Rule, Table, Verdict},
 };
@@ -76,10 +76,15 @@ pub(crate) fn compare(
     table: &Table,
     account: &mut Account,
 ) -> Result<()> {
-    let answers = [
+    let mut answers = [
         api::records(&state.oracle(MOMENTS[0]))?,
         api::records(&state.oracle(MOMENTS[1]))?,
     ];
+    for (moment, answers) in answers.iter_mut().enumerate() {
+        for node in &state.nodes {
+            answers.extend(outputs::records(node, moment)?);
+        }
+    }
     let by_identity = [0, 1].map(|moment: usize| {
         let records = answers[moment].iter();
         records
@@ -92,7 +97,8 @@ pub(crate) fn compare(
             let has_tree = record
                 .node
                 .as_deref()
-                .is_none_or(|node| state.node(node).is_some());
+                .is_none_or(|node| state.node(node).is_some())
+                || record.told_by.is_some();
             for viewer in viewers(record, nodes) {
                 let sides = [moment, 1 - moment].map(|moment| Ours {
                     node: viewer.node,
@@ -118,11 +124,17 @@ pub(crate) fn compare(
     Ok(())
 }
 
-/// Who can be compared: about one node its own agent, else the others, by what
-/// it broadcasts; about the cluster, every member.
+/// Who can be compared: with a tool the agent beside it; about one node its own
+/// agent, else the others, by what it broadcasts; about the cluster, every member.
 fn viewers<'n, 's>(record: &Record, nodes: &'n [NodeFacts<'s>]) -> Vec<&'n NodeFacts<'s>> {
+    if let Some(teller) = record.told_by.as_deref() {
+        return nodes.iter().filter(|node| node.node == teller).collect();
+    }
     let is_local = record.shape.starts_with("/nodes/") && !record.is_guest_config()
-        || record.shape == "/cluster/metrics/export#node";
+        || matches!(
+            record.shape.as_str(),
+            "/cluster/metrics/export#node" | "/cluster/tasks"
+        );
     let own: Vec<_> = nodes
         .iter()
         .filter(|node| is_local && Some(node.node) == record.node.as_deref())
@@ -252,6 +264,11 @@ fn agrees(
             _ => our_text == their_text,
         },
         Rule::Set => words(our_text) == words(their_text),
+        // A long text is kept as its begin and end.
+        Rule::Shortened => match our_text.split_once(" ... ") {
+            Some((begin, end)) => their_text.starts_with(begin) && their_text.ends_with(end),
+            None => our_text == their_text,
+        },
         Rule::Between => {
             let (Some(our), Some(their)) = (number(our_text), number(their_text)) else {
                 return false;

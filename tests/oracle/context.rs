@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    access,
     api::{Record, leaf},
     config::{self, Flat, items, text},
+    guest, ha, network, system, task,
 };
 
 /// One tree as its agent sees it, and the node it is of.
@@ -62,6 +64,12 @@ impl Ours<'_> {
             self.storage(&mut context, storage, node, own);
         }
         self.links(&mut context, record);
+        access::add(self, record, &mut context);
+        guest::add(self, record, &mut context);
+        ha::add(self, record, &mut context);
+        network::add(self, record, &mut context);
+        system::add(self, record, &mut context);
+        task::add(self, record, &mut context);
         context
     }
 
@@ -72,7 +80,7 @@ impl Ours<'_> {
         Some((config::of_ours(guest), config::pending_keys(guest)))
     }
 
-    fn value(&self, name: &str) -> &Value {
+    pub(crate) fn value(&self, name: &str) -> &Value {
         self.values.get(name).unwrap_or(&Value::Null)
     }
 
@@ -141,7 +149,21 @@ impl Ours<'_> {
         );
         if own {
             let status = find(self.value("pve_status"), "guests", "vmid", &id).cloned();
-            insert(context, "guest", status);
+            insert(
+                context,
+                "guest",
+                status.map(|mut status| {
+                    let bytes = status.get("memory_maximum_bytes").and_then(Value::as_u64);
+                    let pid = status.get("pid").cloned().unwrap_or(json!(0));
+                    set(
+                        &mut status,
+                        "memory_mebibytes",
+                        bytes.map(|bytes| json!(bytes >> 20)),
+                    );
+                    set(&mut status, "pid_or_zero", Some(pid));
+                    status
+                }),
+            );
             let runtime = find(self.value("guest_runtimes"), "guests", "vmid", &id);
             insert(context, "runtime", runtime.map(with_percent));
             let rate = self
@@ -177,7 +199,9 @@ impl Ours<'_> {
         let active = figures.map_or(broadcast.is_some(), |figures| {
             figures.get("active") == Some(&Value::Bool(true))
         });
+        let in_use = active && enabled;
         context.insert("storage_state".to_owned(), json!({
+            "word": if in_use { "active" } else if enabled { "inactive" } else { "disabled" },
             "enabled": figures.map_or(enabled, |figures| figures.get("enabled") == Some(&Value::Bool(true))),
             "active": active,
             "total_or_zero": number("total_bytes"),
@@ -282,17 +306,22 @@ fn words(value: &Value) -> String {
     }
 }
 
-fn find<'a>(value: &'a Value, list: &str, field: &str, wanted: &str) -> Option<&'a Value> {
+pub(crate) fn find<'a>(
+    value: &'a Value,
+    list: &str,
+    field: &str,
+    wanted: &str,
+) -> Option<&'a Value> {
     items(value, list).find(|item| text(item, field) == wanted)
 }
 
-fn insert(context: &mut Map<String, Value>, key: &str, value: Option<Value>) {
+pub(crate) fn insert(context: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     if let Some(value) = value {
         context.insert(key.to_owned(), value);
     }
 }
 
-fn set(object: &mut Value, key: &str, value: Option<Value>) {
+pub(crate) fn set(object: &mut Value, key: &str, value: Option<Value>) {
     if let (Some(object), Some(value)) = (object.as_object_mut(), value) {
         object.insert(key.to_owned(), value);
     }
@@ -362,7 +391,7 @@ fn with_percent(runtime: &Value) -> Value {
 }
 
 /// `prune-backups` as it is written in storage.cfg, keys in PVE's order.
-fn retention(retention: &Value) -> String {
+pub(crate) fn retention(retention: &Value) -> String {
     if retention.get("keep_all") == Some(&Value::Bool(true)) {
         return "keep-all=1".to_owned();
     }

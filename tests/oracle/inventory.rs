@@ -35,6 +35,17 @@ pub(crate) fn compare(
                     )
                 });
             }
+            let more = tasks(&answers, node.node, facts)
+                .into_iter()
+                .chain(configured(&answers, facts));
+            for (what, theirs, ours) in more {
+                account.check(&inventory.kind, theirs == ours, || {
+                    format!(
+                        "{} {} {moment} {what}: the API has {theirs:?}, ours are {ours:?}",
+                        state.name, node.node
+                    )
+                });
+            }
             for (file, theirs) in guest_sections(&recorded.trees[position])? {
                 let ours = carried_sections(facts, &file);
                 account.check(&sections.kind, theirs == ours, || {
@@ -112,6 +123,100 @@ fn sets(answers: &[Record], node: &str, facts: &Facts) -> Vec<(&'static str, Nam
             ours("storage_config", "storages", "name"),
         ),
     ]
+}
+
+/// The keys of the elements of one kind, if the API was asked for them.
+fn keys(answers: &[Record], shape: &str, keep: impl Fn(&Record) -> bool) -> Option<Names> {
+    let mut records = answers
+        .iter()
+        .filter(|record| record.shape == shape)
+        .peekable();
+    records.peek()?;
+    Some(
+        records
+            .filter(|record| keep(record))
+            .map(|record| record.key.clone())
+            .collect(),
+    )
+}
+
+/// Tasks of the node; of some nodes the API tells more, of others less: here, in
+/// the answers that list all.
+fn tasks(answers: &[Record], node: &str, facts: &Facts) -> Vec<(&'static str, Names, Names)> {
+    let of_node = |record: &Record| record.node.as_deref() == Some(node);
+    let ours = |keep: fn(&Value) -> bool| -> Names {
+        let tasks = facts.values.get("tasks").unwrap_or(&Value::Null);
+        let kept = items(tasks, "tasks").filter(|task| keep(task));
+        kept.map(|task| text(task, "upid")).collect()
+    };
+    let mut sets = Vec::new();
+    if let Some(theirs) = keys(answers, "/nodes/{node}/tasks", of_node) {
+        let ended = |task: &Value| task.get("ended_at").is_some();
+        sets.push(("tasks that ended", theirs, ours(ended)));
+    }
+    let runs = |record: &Record| of_node(record) && !record.fields.contains_key("endtime");
+    if let Some(theirs) = keys(answers, "/cluster/tasks", runs) {
+        let runs = |task: &Value| text(task, "status") == "TASK_STATUS_RUNNING";
+        sets.push(("tasks that run", theirs, ours(runs)));
+    }
+    let lines = keys(answers, "/cluster/log", |_| true);
+    if let Some(theirs) = lines {
+        let log = facts.values.get("cluster_log").unwrap_or(&Value::Null);
+        let ours = items(log, "entries").map(|entry| {
+            ["node", "uid", "logged_at"]
+                .map(|part| text(entry, part))
+                .join(" ")
+        });
+        sets.push(("newest lines of the log", theirs, ours.take(50).collect()));
+    }
+    sets
+}
+
+/// What the files of the cluster configure, where the API was asked for it.
+fn configured(answers: &[Record], facts: &Facts) -> Vec<(&'static str, Names, Names)> {
+    let null = &Value::Null;
+    let ours = |path: &str, list: &str, field: &str| -> Names {
+        let whole = Value::Object(facts.values.clone());
+        let part = whole.pointer(path).unwrap_or(null);
+        items(part, list).map(|item| text(item, field)).collect()
+    };
+    let users = "/access_config/user_config";
+    let files = facts.values.get("firewall_configs").unwrap_or(null);
+    let rules = items(files, "files").filter(|file| text(file, "name").is_empty());
+    let rules = rules.flat_map(|file| items(file, "rules"));
+    let positions: Names = (0..rules.count())
+        .map(|position| position.to_string())
+        .collect();
+    let made = |record: &Record| record.fields.get("special").map(String::as_str) != Some("1");
+    [
+        ("users", "/access/users", ours(users, "users", "id")),
+        ("tokens", "/access/users#token", ours(users, "tokens", "id")),
+        ("groups", "/access/groups", ours(users, "groups", "id")),
+        ("pools", "/pools", ours(users, "pools", "id")),
+        ("firewall rules", "/cluster/firewall/rules", positions),
+        (
+            "HA resources",
+            "/cluster/ha/resources",
+            ours("/ha_config", "resources", "sid"),
+        ),
+        (
+            "HA rules",
+            "/cluster/ha/rules",
+            ours("/ha_config", "rules", "id"),
+        ),
+        (
+            "backup jobs",
+            "/cluster/backup",
+            ours("/job_config/jobs", "backups", "id"),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(what, shape, ours)| Some((what, keys(answers, shape, |_| true)?, ours)))
+    .chain(
+        keys(answers, "/access/roles", made)
+            .map(|theirs| ("roles that people made", theirs, ours(users, "roles", "id"))),
+    )
+    .collect()
 }
 
 /// `pending KEY` and `snapshot NAME TIME` of each guest file, read line by line.

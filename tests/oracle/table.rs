@@ -7,8 +7,21 @@ use serde::Deserialize;
 
 use crate::api::Record;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One part for each class of facts; the first tells how to read them.
+const TABLES: &[(&str, &str)] = &[
+    ("tolerances", include_str!("tolerances.toml")),
+    ("access", include_str!("tolerances/access.toml")),
+    ("agent", include_str!("tolerances/agent.toml")),
+    ("ha", include_str!("tolerances/ha.toml")),
+    ("monitor", include_str!("tolerances/monitor.toml")),
+    ("network", include_str!("tolerances/network.toml")),
+    ("storage", include_str!("tolerances/storage.toml")),
+    ("system", include_str!("tolerances/system.toml")),
+    ("task", include_str!("tolerances/task.toml")),
+];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Table {
     compare: Vec<Compare>,
     pub(crate) excluded: Vec<Exclusion>,
@@ -49,6 +62,7 @@ pub(crate) enum Rule {
     Exact,
     Set,
     Between,
+    Shortened,
 }
 
 /// Values that are not compared, and why.
@@ -60,6 +74,7 @@ pub(crate) struct Exclusion {
     state: Option<String>,
     node: Option<String>,
     value: Option<String>,
+    key: Option<String>,
     #[serde(default)]
     node_without_tree: bool,
     pub(crate) reason: String,
@@ -98,7 +113,15 @@ pub(crate) struct Place<'a> {
 
 impl Table {
     pub(crate) fn load() -> Result<Self> {
-        toml::from_str(include_str!("tolerances.toml")).context("tolerances.toml")
+        let mut table = Self::default();
+        for (name, text) in TABLES {
+            let part: Self = toml::from_str(text).context(*name)?;
+            table.compare.extend(part.compare);
+            table.excluded.extend(part.excluded);
+            table.not_carried.extend(part.not_carried);
+            table.independent.extend(part.independent);
+        }
+        Ok(table)
     }
 
     /// Finds the row for one value of a record.
@@ -200,6 +223,10 @@ impl Exclusion {
                 .is_none_or(|state| state == place.state)
             && node_fits
             && self.value.as_deref().is_none_or(|wanted| wanted == value)
+            && self
+                .key
+                .as_deref()
+                .is_none_or(|wanted| wanted == record.key)
             && !(self.node_without_tree && place.has_tree)
     }
 }
