@@ -31,6 +31,9 @@ const TIMES: &[(&str, &str)] = &[
 
 /// Adds the monitor and the guest agent of the VM that a record is about.
 pub(crate) fn add(ours: &Ours<'_>, record: &Record, context: &mut Map<String, Value>) {
+    if record.shape.ends_with("/content") {
+        insert(context, "volume", volume(ours, &record.key));
+    }
     let Some(vmid) = record.vmid.map(|vmid| vmid.to_string()) else {
         return;
     };
@@ -60,6 +63,21 @@ pub(crate) fn add(ours: &Ours<'_>, record: &Record, context: &mut Map<String, Va
         )
     });
     insert(context, "guest_mounted", mounted.cloned());
+}
+
+/// The volume `STORAGE:VOLUME` in the configuration of a guest.
+fn volume(ours: &Ours<'_>, id: &str) -> Option<Value> {
+    for guest in items(ours.value("guest_configs"), "guests") {
+        let settings = guest.get("settings").unwrap_or(&Value::Null);
+        for volume in items(settings, "volumes") {
+            if format!("{}:{}", text(volume, "storage"), text(volume, "volume")) == id {
+                let of_container = text(volume, "kind") == "VOLUME_KIND_ROOTFS";
+                let content = if of_container { "rootdir" } else { "images" };
+                return Some(json!({ "id": id, "vmid": guest.get("vmid"), "content": content }));
+            }
+        }
+    }
+    None
 }
 
 fn counters(device: &Value) -> Value {

@@ -29,6 +29,7 @@ fn key_fields(shape: &str) -> &'static [&'static str] {
         "/nodes/{node}/qemu/{vmid}/agent/get-fsinfo" => &["mountpoint"],
         "/nodes/{node}/hosts#entry" => &["address"],
         "/nodes/{node}/services" => &["service"],
+        "/nodes/{node}/storage/{storage}/content" => &["volid"],
         "/cluster/resources#pool" => &["pool"],
         "/pools" => &["poolid"],
         _ if shape.ends_with("/firewall/rules") => &["pos"],
@@ -52,16 +53,34 @@ pub(crate) fn key(shape: &str, object: &Object) -> String {
     values.map(leaf).collect::<Vec<_>>().join(separator)
 }
 
+/// Of these we carry only whether they are set.
+fn only_whether(shape: &str) -> &'static [&'static str] {
+    match shape {
+        "/access/users" => &["email"],
+        "/access/users/{user}/token" => &["comment"],
+        "/cluster/backup" => &["notes-template"],
+        "/cluster/options" => &["description", "email_from", "tag-style"],
+        _ => &[],
+    }
+}
+
 /// The object without lists that are elements of their own, and those with the
 /// name of their kind.
 pub(crate) fn split(shape: &str, object: &Object) -> (Object, Vec<(&'static str, Object)>) {
     let mut rest = object.clone();
     let mut parts = Vec::new();
+    for name in only_whether(shape) {
+        if let Some(value) = rest.get_mut(*name) {
+            *value = (!leaf(value).is_empty() || value.is_object()).into();
+        }
+    }
     match shape {
         "/access/users" => {
             let owner = object.get("userid").cloned().unwrap_or_default();
             for token in objects(rest.remove("tokens")) {
                 let mut token = token;
+                let comment = token.contains_key("comment");
+                token.insert("comment".to_owned(), comment.into());
                 token.insert("owner".to_owned(), owner.clone());
                 parts.push(("token", token));
             }

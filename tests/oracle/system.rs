@@ -43,6 +43,9 @@ pub(crate) fn add(ours: &Ours<'_>, record: &Record, context: &mut Map<String, Va
             }
             context.insert("clock".to_owned(), clock);
         }
+        "/nodes/{node}/status" if Some(ours.node) == record.node.as_deref() => {
+            insert(context, "kernel", Some(kernel_as_told(ours)));
+        }
         "/nodes" => certificate(ours, record, "pve-ssl.pem", context),
         _ if shape.starts_with("/nodes/{node}/certificates/info#") => {
             certificate(ours, record, key, context);
@@ -51,11 +54,10 @@ pub(crate) fn add(ours: &Ours<'_>, record: &Record, context: &mut Map<String, Va
             insert(context, "repository", repository(ours, key));
         }
         "cmd/pveversion" => {
-            insert(
-                context,
-                "package",
-                find(ours.value("packages"), "packages", "name", key).cloned(),
-            );
+            let package = find(ours.value("packages"), "packages", "name", key);
+            let package = package.filter(|one| text(one, "state") == "PACKAGE_STATE_INSTALLED");
+            let absent = json!({ "version": "not correctly installed" });
+            insert(context, "package", Some(package.cloned().unwrap_or(absent)));
         }
         _ if shape.starts_with("cmd/corosync") || shape.starts_with("cmd/pvecm") => {
             corosync(ours, record, context);
@@ -78,6 +80,17 @@ fn unit_as_told(unit: &Value) -> Value {
 
 fn yes_or_no(is_so: bool) -> &'static str {
     if is_so { "Yes" } else { "No" }
+}
+
+fn kernel_as_told(ours: &Ours<'_>) -> Value {
+    let mut kernel = ours.value("kernels").clone();
+    let build = text(&kernel, "running_build");
+    let told = format!("Linux {} {build}", text(&kernel, "running_release"));
+    let efi = ours.value("firmware").get("efi").and_then(Value::as_bool);
+    let mode = efi.map(|efi| if efi { "efi" } else { "legacy-bios" });
+    set(&mut kernel, "told", Some(json!(told)));
+    set(&mut kernel, "boot_mode", mode.map(Value::from));
+    kernel
 }
 
 /// The certificate of a file, with fingerprint and key as OpenSSL writes them.
