@@ -1,12 +1,14 @@
 //! What we read from the recordings of a real cluster, against what the API of
-//! Proxmox VE answered there at the same time.
+//! Proxmox VE, the tools on its nodes, QEMU and guest agents said at the same time.
 //!
-//! `tests/oracle/tolerances.toml` says for every value of the API what it is
-//! compared with and how close it must be, or why it is not compared. Run with
+//! `tests/oracle/tolerances.toml` and the files beside it say for every value of
+//! theirs what it is compared with and how close it must be, or why it is not. Run with
 //! `--nocapture` to see how many values were compared.
 
 #[path = "oracle/access.rs"]
 mod access;
+#[path = "oracle/account.rs"]
+mod account;
 #[path = "oracle/api.rs"]
 mod api;
 #[path = "oracle/compare.rs"]
@@ -47,6 +49,8 @@ mod peers;
 mod recordings;
 #[path = "oracle/replay.rs"]
 mod replay;
+#[path = "oracle/storage.rs"]
+mod storage;
 #[path = "oracle/system.rs"]
 mod system;
 #[path = "oracle/table.rs"]
@@ -60,7 +64,6 @@ mod tools;
 mod tests {
     use std::{
         collections::BTreeSet,
-        fmt::Write as _,
         path::{Path, PathBuf},
         process::Command,
         sync::{Arc, Once},
@@ -79,8 +82,8 @@ mod tests {
     use serde_json::Value;
 
     use crate::{
-        compare::{self, Account},
-        expected, feed, figures, inventory, merged,
+        account::Account,
+        compare, expected, feed, figures, inventory, merged,
         recordings::{self, STATES},
         table::Table,
     };
@@ -111,32 +114,6 @@ mod tests {
         eprintln!("{text}");
     }
 
-    fn report(account: &Account, table: &Table) -> String {
-        let mut text = String::from("\ncompared:\n");
-        for kind in table.kinds() {
-            let count = account.compared.get(kind).copied().unwrap_or(0);
-            writeln!(text, "{count:>8}  {kind}").unwrap();
-        }
-        for (title, rows) in [
-            ("excluded", &table.excluded),
-            ("not carried", &table.not_carried),
-        ] {
-            writeln!(text, "{title}:").unwrap();
-            for row in rows {
-                writeln!(
-                    text,
-                    "{:>8}  {} {}: {}",
-                    row.used.get(),
-                    row.records.join(" "),
-                    row.fields.join(" "),
-                    row.reason
-                )
-                .unwrap();
-            }
-        }
-        text
-    }
-
     #[test]
     fn every_value_of_the_api_is_ours_or_accounted_for() {
         let Some(archives) = archives() else { return };
@@ -150,10 +127,12 @@ mod tests {
             merged::compare(&state, &nodes, &table, &mut account).unwrap();
             compare::compare(&state, &nodes, &table, &mut account).unwrap();
         }
-        say(&report(&account, &table));
+        say(&account.report(&table));
         for kind in table.kinds() {
-            let count = account.compared.get(kind).copied().unwrap_or(0);
-            assert!(count > 0, "nothing was compared as {kind}");
+            assert!(
+                account.of(kind).compared > 0,
+                "nothing was compared as {kind}"
+            );
         }
         assert!(
             account.wrong.is_empty(),

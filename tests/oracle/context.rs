@@ -9,7 +9,7 @@ use crate::{
     access,
     api::{Record, leaf},
     config::{self, Flat, items, text},
-    guest, ha, network, system, task,
+    guest, ha, network, storage, system, task,
 };
 
 /// One tree as its agent sees it, and the node it is of.
@@ -60,14 +60,12 @@ impl Ours<'_> {
         if let Some(vmid) = record.vmid {
             self.guest(&mut context, vmid, own);
         }
-        if let Some(storage) = &record.storage {
-            self.storage(&mut context, storage, node, own);
-        }
         self.links(&mut context, record);
         access::add(self, record, &mut context);
         guest::add(self, record, &mut context);
         ha::add(self, record, &mut context);
         network::add(self, record, &mut context);
+        storage::add(self, record, &mut context);
         system::add(self, record, &mut context);
         task::add(self, record, &mut context);
         context
@@ -173,67 +171,6 @@ impl Ours<'_> {
                 .map(|ratio| json!({ "cpu_ratio": ratio }));
             insert(context, "rate_guest", rate);
         }
-    }
-
-    fn storage(&self, context: &mut Map<String, Value>, name: &str, node: &str, own: bool) {
-        let Some(entry) = find(self.value("storage_config"), "storages", "name", name) else {
-            return;
-        };
-        let nodes: Vec<String> = items(entry, "nodes").map(leaf).collect();
-        let enabled = entry.get("disabled") != Some(&Value::Bool(true))
-            && (nodes.is_empty() || nodes.iter().any(|n| n == node));
-        let figures = if own {
-            find(self.value("pve_status"), "storages", "name", name)
-        } else {
-            None
-        };
-        let broadcast = items(self.value("cluster_broadcast"), "storages")
-            .find(|storage| text(storage, "node") == node && text(storage, "name") == name);
-        let known = figures.or(broadcast);
-        let number = |field: &str| {
-            known
-                .and_then(|known| known.get(field))
-                .and_then(Value::as_f64)
-                .unwrap_or(0.0)
-        };
-        let active = figures.map_or(broadcast.is_some(), |figures| {
-            figures.get("active") == Some(&Value::Bool(true))
-        });
-        let in_use = active && enabled;
-        context.insert("storage_state".to_owned(), json!({
-            "word": if in_use { "active" } else if enabled { "inactive" } else { "disabled" },
-            "enabled": figures.map_or(enabled, |figures| figures.get("enabled") == Some(&Value::Bool(true))),
-            "active": active,
-            "total_or_zero": number("total_bytes"),
-            "used_or_zero": number("used_bytes"),
-            "available_or_zero": number("available_bytes"),
-            "used_ratio": number("used_bytes") / number("total_bytes"),
-        }));
-        insert(
-            context,
-            "broadcast_storage",
-            broadcast.map(|broadcast| {
-                let mut broadcast = broadcast.clone();
-                set(&mut broadcast, "status", Some(json!("available")));
-                broadcast
-            }),
-        );
-        let mut entry = entry.clone();
-        let retention = entry.get("retention").map(retention);
-        let target = text(&entry, "target");
-        let (group, pool) = target.split_once('/').unwrap_or((&target, &target));
-        let (group, pool) = (json!(group), json!(pool));
-        set(
-            &mut entry,
-            "retention",
-            retention.map(|text| json!({ "text": text })),
-        );
-        set(
-            &mut entry,
-            "target_parts",
-            Some(json!({ "vgname": group, "thinpool": pool })),
-        );
-        context.insert("storage_entry".to_owned(), entry);
     }
 
     /// Interface and snapshot that the record is about.
@@ -388,18 +325,4 @@ fn with_percent(runtime: &Value) -> Value {
         }
     }
     runtime
-}
-
-/// `prune-backups` as it is written in storage.cfg, keys in PVE's order.
-pub(crate) fn retention(retention: &Value) -> String {
-    if retention.get("keep_all") == Some(&Value::Bool(true)) {
-        return "keep-all=1".to_owned();
-    }
-    let kept = ["last", "hourly", "daily", "weekly", "monthly", "yearly"]
-        .into_iter()
-        .filter_map(|unit| {
-            let count = retention.get(format!("keep_{unit}"))?.as_u64()?;
-            (count > 0).then(|| format!("keep-{unit}={count}"))
-        });
-    kept.collect::<Vec<_>>().join(",")
 }

@@ -7,8 +7,9 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::{
+    account::Account,
     api::{self, Record, leaf},
-    compare::{Account, NodeFacts},
+    compare::NodeFacts,
     config::{self, items, text},
     facts::Facts,
     recordings::{MOMENTS, State, Tree},

@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::BTreeMap};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::api::Record;
+use crate::{account::Agreement, api::Record};
 
 /// One part for each class of facts; the first tells how to read them.
 const TABLES: &[(&str, &str)] = &[
@@ -52,6 +52,10 @@ pub(crate) struct Compare {
     #[serde(default)]
     same: Vec<String>,
     prefix: Option<String>,
+    /// Where the API says nothing, ours is empty, 0 or off, or this.
+    #[serde(default)]
+    complete: bool,
+    pub(crate) silent: Option<String>,
     #[serde(skip)]
     used: Cell<u32>,
 }
@@ -150,6 +154,24 @@ impl Table {
         Verdict::Unknown
     }
 
+    /// Values that a record could have and has not, of rows that are complete.
+    pub(crate) fn complete<'t>(
+        &'t self,
+        record: &'t Record,
+        place: Place<'t>,
+    ) -> impl Iterator<Item = (&'t Compare, &'t str, &'t str)> {
+        let rows = self.compare.iter().filter(|row| row.complete);
+        rows.filter(|row| row.is_about(record))
+            .flat_map(move |row| {
+                let fields = row.fields.iter();
+                let absent = fields.filter(move |(name, _)| {
+                    let excluded = |row: &Exclusion| row.covers(record, name, "", place);
+                    !record.fields.contains_key(*name) && !self.excluded.iter().any(excluded)
+                });
+                absent.map(move |(name, path)| (row, name.as_str(), path.as_str()))
+            })
+    }
+
     pub(crate) fn independent(&self, name: &str) -> Result<&Independent> {
         self.independent
             .iter()
@@ -192,10 +214,14 @@ impl Table {
 }
 
 impl Compare {
+    fn is_about(&self, record: &Record) -> bool {
+        let mut records = self.record.iter().chain(&self.records);
+        records.any(|shape| *shape == record.shape)
+    }
+
     /// The path of ours, if this row is about the value.
     fn ours(&self, record: &Record, field: &str) -> Option<String> {
-        let mut records = self.record.iter().chain(&self.records);
-        if !records.any(|shape| *shape == record.shape) {
+        if !self.is_about(record) {
             return None;
         }
         if let Some((_, ours)) = self.fields.iter().find(|(glob, _)| matches(glob, field)) {
@@ -232,9 +258,19 @@ impl Exclusion {
 }
 
 impl Independent {
-    /// Whether two figures agree.
-    pub(crate) fn agrees(&self, ours: f64, theirs: f64) -> bool {
-        (ours - theirs).abs() <= (self.ratio * theirs.abs()).max(self.absolute)
+    /// How two figures agree; what is not known does not.
+    pub(crate) fn agreement(&self, ours: Option<f64>, theirs: Option<f64>) -> Agreement {
+        let (Some(ours), Some(theirs)) = (ours, theirs) else {
+            return Agreement::Wrong;
+        };
+        let distance = (ours - theirs).abs();
+        if distance < 1e-9 {
+            Agreement::Equal
+        } else if distance <= (self.ratio * theirs.abs()).max(self.absolute) {
+            Agreement::Near
+        } else {
+            Agreement::Wrong
+        }
     }
 }
 
@@ -266,7 +302,7 @@ fn component_matches(glob: &str, part: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Independent, matches};
+    use super::{Agreement, Independent, matches};
 
     #[test]
     fn a_star_stands_for_text_within_one_component() {
@@ -289,9 +325,12 @@ mod tests {
             absolute: 1.0,
             reason: String::new(),
         };
-        assert!(tolerance.agrees(1020.0, 1000.0));
-        assert!(!tolerance.agrees(1021.0, 1000.0));
-        assert!(tolerance.agrees(1.0, 0.0));
-        assert!(!tolerance.agrees(f64::NAN, 0.0));
+        let agreement = |ours, theirs| tolerance.agreement(Some(ours), Some(theirs));
+        assert_eq!(agreement(1020.0, 1000.0), Agreement::Near);
+        assert_eq!(agreement(1021.0, 1000.0), Agreement::Wrong);
+        assert_eq!(agreement(1.0, 0.0), Agreement::Near);
+        assert_eq!(agreement(7.0, 7.0), Agreement::Equal);
+        assert_eq!(agreement(f64::NAN, 0.0), Agreement::Wrong);
+        assert_eq!(tolerance.agreement(None, Some(0.0)), Agreement::Wrong);
     }
 }
