@@ -12,7 +12,8 @@ use crate::{
     compare::NodeFacts,
     config::{self, items, text},
     facts::Facts,
-    recordings::{MOMENTS, State, Tree},
+    outputs,
+    recordings::{MOMENTS, Node, State, Tree},
     table::Table,
 };
 
@@ -38,7 +39,8 @@ pub(crate) fn compare(
             }
             let more = tasks(&answers, node.node, facts)
                 .into_iter()
-                .chain(configured(&answers, facts));
+                .chain(configured(&answers, facts))
+                .chain(told(recorded, position, facts)?);
             for (what, theirs, ours) in more {
                 account.check(&inventory.kind, theirs == ours, || {
                     format!(
@@ -171,6 +173,73 @@ fn tasks(answers: &[Record], node: &str, facts: &Facts) -> Vec<(&'static str, Na
         sets.push(("newest lines of the log", theirs, ours.take(50).collect()));
     }
     sets
+}
+
+/// What tools list, and who answers on its socket.
+fn told(node: &Node, position: usize, facts: &Facts) -> Result<Vec<(&'static str, Names, Names)>> {
+    let records = outputs::records(node, position)?;
+    let null = &Value::Null;
+    let ours = |payload: &str, list: &str, field: &str, keep: &dyn Fn(&Value) -> bool| -> Names {
+        let payload = facts.values.get(payload).unwrap_or(null);
+        let kept = items(payload, list).filter(|item| keep(item));
+        kept.map(|item| text(item, field)).collect()
+    };
+    let any = |_: &Value| true;
+    let answers = |guest: &Value| text(guest, "outcome") == "GUEST_SOCKET_OUTCOME_ANSWERED";
+    let here = |kind: &'static str| {
+        move |guest: &Value| {
+            text(guest, "node") == node.name && text(guest, "kind") == format!("GUEST_KIND_{kind}")
+        }
+    };
+    let vmids = |records: &[Record], shape: &str| -> Names {
+        let records = records.iter().filter(|record| record.shape == shape);
+        let vmids = records.filter_map(|record| record.vmid);
+        vmids.map(|vmid| vmid.to_string()).collect()
+    };
+    let mut sets = vec![
+        (
+            "monitors that answer",
+            vmids(&records, "qmp/query-status"),
+            ours("guest_monitors", "guests", "vmid", &answers),
+        ),
+        (
+            "guest agents that answer",
+            vmids(&records, "qga/guest-get-osinfo"),
+            ours("guest_agents", "guests", "vmid", &answers),
+        ),
+    ];
+    for (what, shape, ours) in [
+        (
+            "interfaces",
+            "cmd/ip link",
+            ours("network", "interfaces", "name", &any),
+        ),
+        (
+            "units",
+            "cmd/systemctl show",
+            ours("units", "units", "name", &any),
+        ),
+        (
+            "storages told by pvesm",
+            "cmd/pvesm status",
+            ours("storage_config", "storages", "name", &any),
+        ),
+        (
+            "VMs told by qm",
+            "cmd/qm list",
+            ours("guest_list", "guests", "vmid", &here("QEMU")),
+        ),
+        (
+            "containers told by pct",
+            "cmd/pct list",
+            ours("guest_list", "guests", "vmid", &here("LXC")),
+        ),
+    ] {
+        if let Some(theirs) = keys(&records, shape, |_| true) {
+            sets.push((what, theirs, ours));
+        }
+    }
+    Ok(sets)
 }
 
 /// What the files of the cluster configure, where the API was asked for it.

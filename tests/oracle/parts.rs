@@ -110,6 +110,16 @@ pub(crate) fn split(shape: &str, object: &Object) -> (Object, Vec<(&'static str,
                 rest.insert("backup good".to_owned(), is_good.into());
             }
         }
+        // The state of a VM, too: pvestatd's, and what its monitor says.
+        "/nodes/{node}/qemu/{vmid}/status/current"
+            if object.get("status") == Some(&"running".into()) =>
+        {
+            for name in ["qmpstatus", "running-qemu"] {
+                if let Some(value) = object.get(name) {
+                    rest.insert(format!("monitor {name}"), value.clone());
+                }
+            }
+        }
         "/nodes/{node}/hosts" => {
             let text = rest
                 .remove("data")
