@@ -163,7 +163,7 @@ mod tests {
                 ("/ha_state/master_node", "\"pve3\""),
                 ("/ha_state/services/0/state", "\"error\""),
                 ("/ha_state/local_managers/0/written_at", "0"),
-                ("/network/interfaces/1/mac_address", "\"\""),
+                ("/interface_states/interfaces/1/mac_address", "\"\""),
                 ("/units/units/1/active_state", "\"failed\""),
                 ("/guest_monitors/guests/0/status", "\"paused\""),
                 ("/guest_monitors/guests/0/devices/1/reads_total", "1"),

@@ -210,9 +210,11 @@ fn told(node: &Node, position: usize, facts: &Facts) -> Result<Vec<(&'static str
     ];
     for (what, shape, ours) in [
         (
-            "interfaces",
+            "interfaces but those of guests",
             "cmd/ip link",
-            ours("network", "interfaces", "name", &any),
+            ours("interface_states", "interfaces", "name", &|one| {
+                text(one, "kind") != "INTERFACE_KIND_GUEST"
+            }),
         ),
         (
             "units",

@@ -45,9 +45,11 @@ pub(crate) fn add(ours: &Ours<'_>, record: &Record, context: &mut Map<String, Va
             let told = holder.map(|stanza| json!({ "name": stanza.get("name"), "cidr": key }));
             insert(context, "configured", told);
         }
-        "cmd/ip link" => {
-            let link = find(ours.value("network"), "interfaces", "name", key);
-            insert(context, "link", link.cloned());
+        "cmd/ip link" | "cmd/ip link#guest" => {
+            let traffic = find(ours.value("network"), "interfaces", "name", key);
+            let state = find(ours.value("interface_states"), "interfaces", "name", key);
+            insert(context, "traffic", traffic.cloned());
+            insert(context, "link", state.cloned());
         }
         "cmd/lsblk" => {
             let disk = find(ours.value("disks"), "disks", "name", key);
@@ -77,7 +79,7 @@ fn stanza_as_told(ours: &Ours<'_>, files: &Value, stanza: &Value) -> Value {
     }
     let ports: Vec<String> = items(stanza, "bridge_ports").map(leaf).collect();
     set(&mut told, "ports", Some(json!(ports.join(" "))));
-    let kind = find(ours.value("network"), "interfaces", "name", &name)
+    let kind = find(ours.value("interface_states"), "interfaces", "name", &name)
         .map(|interface| text(interface, "kind"));
     let kind = match kind.as_deref() {
         Some("INTERFACE_KIND_PHYSICAL") => Some("eth"),

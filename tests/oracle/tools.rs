@@ -13,7 +13,7 @@ use crate::{
 pub(crate) fn read(file: &str, output: &str) -> Result<Vec<Said>> {
     match file {
         "ip-j-addr.json" => addresses(output),
-        "ip-j-s-link.json" => elements("ip link", "ifname", output, link),
+        "ip-j-s-link.json" => links_of_ip(output),
         "ip-j-route.json" => elements("ip route", "dst", output, |route| route),
         "lsblk.json" => {
             let listed: Value = serde_json::from_str(output)?;
@@ -118,6 +118,18 @@ fn addresses(output: &str) -> Result<Vec<Said>> {
             let shape = if global { "ip addr" } else { "ip addr#own" };
             let fields = json!({ "ifname": interface.get("ifname"), "cidr": cidr });
             all.push(said(shape, &cidr, object(fields)));
+        }
+    }
+    Ok(all)
+}
+
+/// Those that PVE makes for guests apart.
+fn links_of_ip(output: &str) -> Result<Vec<Said>> {
+    let mut all = elements("ip link", "ifname", output, link)?;
+    for one in &mut all {
+        let made = ["tap", "veth", "fwbr", "fwln", "fwpr"];
+        if made.iter().any(|prefix| one.key.starts_with(prefix)) {
+            one.shape = "ip link#guest";
         }
     }
     Ok(all)
