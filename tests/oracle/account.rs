@@ -1,6 +1,6 @@
 //! Keeping account of what was compared.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use crate::table::Table;
 
@@ -78,20 +78,18 @@ impl Account {
             lines.push(line(count, kind));
         }
         lines.push(line(sum, "in all"));
-        let mut text = format!("\n{}\n", lines.join("\n"));
         for (title, rows) in [
             ("excluded", &table.excluded),
             ("not carried", &table.not_carried),
         ] {
             let all: u32 = rows.iter().map(|row| row.used.get()).sum();
-            let listed = rows.iter().fold(String::new(), |mut listed, row| {
+            lines.push(format!("{title}, {all} in all:"));
+            lines.extend(rows.iter().map(|row| {
                 let (records, fields) = (row.records.join(" "), row.fields.join(" "));
                 let used = row.used.get();
-                writeln!(listed, "{used:>9}  {records} {fields}: {}", row.reason).ok();
-                listed
-            });
-            text.push_str(&format!("{title}, {all} in all:\n{listed}"));
+                format!("{used:>9}  {records} {fields}: {}", row.reason)
+            }));
         }
-        text
+        format!("\n{}\n", lines.join("\n"))
     }
 }
