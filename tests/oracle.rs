@@ -1,10 +1,14 @@
 //! What we read from the recordings of a real cluster, against what the API of
-//! Proxmox VE answered there at the same time.
+//! Proxmox VE, the tools on its nodes, QEMU and guest agents said at the same time.
 //!
-//! `tests/oracle/tolerances.toml` says for every value of the API what it is
-//! compared with and how close it must be, or why it is not compared. Run with
+//! `tests/oracle/tolerances.toml` and the files beside it say for every value of
+//! theirs what it is compared with and how close it must be, or why it is not. Run with
 //! `--nocapture` to see how many values were compared.
 
+#[path = "oracle/access.rs"]
+mod access;
+#[path = "oracle/account.rs"]
+mod account;
 #[path = "oracle/api.rs"]
 mod api;
 #[path = "oracle/compare.rs"]
@@ -23,22 +27,43 @@ mod feed;
 mod figures;
 #[path = "oracle/files.rs"]
 mod files;
+#[path = "oracle/guest.rs"]
+mod guest;
+#[path = "oracle/ha.rs"]
+mod ha;
 #[path = "oracle/inventory.rs"]
 mod inventory;
+#[path = "oracle/logs.rs"]
+mod logs;
 #[path = "oracle/merged.rs"]
 mod merged;
+#[path = "oracle/network.rs"]
+mod network;
+#[path = "oracle/outputs.rs"]
+mod outputs;
+#[path = "oracle/parts.rs"]
+mod parts;
+#[path = "oracle/peers.rs"]
+mod peers;
 #[path = "oracle/recordings.rs"]
 mod recordings;
 #[path = "oracle/replay.rs"]
 mod replay;
+#[path = "oracle/storage.rs"]
+mod storage;
+#[path = "oracle/system.rs"]
+mod system;
 #[path = "oracle/table.rs"]
 mod table;
+#[path = "oracle/task.rs"]
+mod task;
+#[path = "oracle/tools.rs"]
+mod tools;
 
 #[cfg(test)]
 mod tests {
     use std::{
         collections::BTreeSet,
-        fmt::Write as _,
         path::{Path, PathBuf},
         process::Command,
         sync::{Arc, Once},
@@ -54,11 +79,11 @@ mod tests {
         view::NodeStatus,
     };
     use pvelens_agent::collector::COLLECTORS;
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use crate::{
-        compare::{self, Account},
-        expected, feed, figures, inventory, merged,
+        account::Account,
+        compare, expected, feed, figures, inventory, merged,
         recordings::{self, STATES},
         table::Table,
     };
@@ -89,32 +114,6 @@ mod tests {
         eprintln!("{text}");
     }
 
-    fn report(account: &Account, table: &Table) -> String {
-        let mut text = String::from("\ncompared:\n");
-        for kind in table.kinds() {
-            let count = account.compared.get(kind).copied().unwrap_or(0);
-            writeln!(text, "{count:>8}  {kind}").unwrap();
-        }
-        for (title, rows) in [
-            ("excluded", &table.excluded),
-            ("not carried", &table.not_carried),
-        ] {
-            writeln!(text, "{title}:").unwrap();
-            for row in rows {
-                writeln!(
-                    text,
-                    "{:>8}  {} {}: {}",
-                    row.used.get(),
-                    row.records.join(" "),
-                    row.fields.join(" "),
-                    row.reason
-                )
-                .unwrap();
-            }
-        }
-        text
-    }
-
     #[test]
     fn every_value_of_the_api_is_ours_or_accounted_for() {
         let Some(archives) = archives() else { return };
@@ -128,10 +127,12 @@ mod tests {
             merged::compare(&state, &nodes, &table, &mut account).unwrap();
             compare::compare(&state, &nodes, &table, &mut account).unwrap();
         }
-        say(&report(&account, &table));
+        say(&account.report(&table));
         for kind in table.kinds() {
-            let count = account.compared.get(kind).copied().unwrap_or(0);
-            assert!(count > 0, "nothing was compared as {kind}");
+            assert!(
+                account.of(kind).compared > 0,
+                "nothing was compared as {kind}"
+            );
         }
         assert!(
             account.wrong.is_empty(),
@@ -147,33 +148,74 @@ mod tests {
         );
     }
 
+    /// Facts made wrong one by one, in what the first node of a state has at t0.
+    const WRONG: &[(&str, &[(&str, &str)])] = &[
+        (
+            "g-backup-snapshot",
+            &[
+                ("/guest_configs/guests/1/settings/memory_bytes", "1"),
+                ("/guest_configs/guests/0/pending/changed_keys", "[]"),
+                ("/memory/total_bytes", "25276502017"),
+                ("/cluster_members/cluster/quorate", "false"),
+                ("/cluster_broadcast/guests", "[]"),
+                ("/tasks/tasks", "[]"),
+                ("/cluster_log/entries/0/message", "\"\""),
+                ("/ha_state/master_node", "\"pve3\""),
+                ("/ha_state/services/0/state", "\"error\""),
+                ("/ha_state/local_managers/0/written_at", "0"),
+                ("/interface_states/interfaces/1/mac_address", "\"\""),
+                ("/units/units/1/active_state", "\"failed\""),
+                ("/guest_monitors/guests/0/status", "\"paused\""),
+                ("/guest_monitors/guests/0/devices/1/reads_total", "1"),
+                ("/guest_agents/guests/0/operating_system/id", "\"\""),
+                ("/guest_agents/guests/0/filesystems/filesystems", "[]"),
+                ("/backups/last_backups/0/outcome", "\"\""),
+                ("/corosync_state/quorum/total_votes", "9"),
+            ],
+        ),
+        (
+            "a-healthy",
+            &[
+                ("/tasks/tasks/2/error", "\"\""),
+                ("/access_config/user_config/users/1/enabled", "false"),
+                ("/access_config/user_config/rules/0/roles", "[\"NoAccess\"]"),
+                ("/access_config/user_config/pools/0/vmids", "[]"),
+                ("/firewall_configs/files/0/rules/1/enabled", "false"),
+                ("/job_config/jobs/backups/0/schedule", "\"03:00\""),
+                ("/datacenter_config/migration_type", "\"insecure\""),
+                ("/ha_config/rules/0/nodes/0/priority", "3"),
+                ("/host_files/interfaces/2/gateway", "\"\""),
+                ("/host_files/resolver/search", "[]"),
+                ("/certificates/files/1/certificate/not_after", "0"),
+                ("/repositories/repositories/1/suites", "[\"bookworm\"]"),
+            ],
+        ),
+    ];
+
     /// A comparison that could not fail would prove nothing.
     #[test]
     fn a_wrong_value_is_noticed() {
         let Some(archives) = archives() else { return };
         let table = Table::load().unwrap();
-        let state = recordings::unpack(&archives, "g-backup-snapshot").unwrap();
-        let mut nodes = compare::collect(&state, &mut Account::default()).unwrap();
-        for (pointer, wrong) in [
-            ("/guest_configs/guests/1/settings/memory_bytes", json!(1)),
-            ("/guest_configs/guests/0/pending/changed_keys", json!([])),
-            ("/memory/total_bytes", json!(25_276_502_017_u64)),
-            ("/cluster_members/cluster/quorate", json!(false)),
-            ("/cluster_broadcast/guests", json!([])),
-        ] {
-            let mut values = Value::Object(nodes[0].moments[0].values.clone());
-            let before = values.pointer_mut(pointer).unwrap();
-            let right = std::mem::replace(before, wrong);
-            nodes[0].moments[0].values = values.as_object().unwrap().clone();
+        for (name, facts) in WRONG {
+            let state = recordings::unpack(&archives, name).unwrap();
+            let mut nodes = compare::collect(&state, &mut Account::default()).unwrap();
+            for (pointer, wrong) in *facts {
+                let mut values = Value::Object(nodes[0].moments[0].values.clone());
+                let before = values.pointer_mut(pointer);
+                let before = before.unwrap_or_else(|| panic!("no {pointer}"));
+                let right = std::mem::replace(before, wrong.parse().unwrap());
+                nodes[0].moments[0].values = values.as_object().unwrap().clone();
+                let mut account = Account::default();
+                compare::compare(&state, &nodes, &table, &mut account).unwrap();
+                assert!(!account.wrong.is_empty(), "{pointer}");
+                *values.pointer_mut(pointer).unwrap() = right;
+                nodes[0].moments[0].values = values.as_object().unwrap().clone();
+            }
             let mut account = Account::default();
             compare::compare(&state, &nodes, &table, &mut account).unwrap();
-            assert!(!account.wrong.is_empty(), "{pointer}");
-            *values.pointer_mut(pointer).unwrap() = right;
-            nodes[0].moments[0].values = values.as_object().unwrap().clone();
+            assert_eq!(account.wrong, Vec::<String>::new());
         }
-        let mut account = Account::default();
-        compare::compare(&state, &nodes, &table, &mut account).unwrap();
-        assert_eq!(account.wrong, Vec::<String>::new());
     }
 
     /// `target/debug/pvelens-agent`, built if it is not there yet.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::config;
+use crate::{config, parts};
 
 /// One object of an answer.
 #[derive(Debug)]
@@ -21,11 +21,16 @@ pub(crate) struct Record {
     /// Leaves of the object by their dotted path.
     pub(crate) fields: BTreeMap<String, String>,
     pub(crate) file: String,
+    /// When it was said, in seconds since the epoch.
+    pub(crate) at: f64,
+    /// The node whose tool said it; the API speaks for the cluster.
+    pub(crate) told_by: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Answer {
     path: String,
+    at: f64,
     status: u16,
     reason: String,
     body: Value,
@@ -64,9 +69,15 @@ fn read_answer(file: &str, answer: &Answer, records: &mut Vec<Record>) {
         key: String::new(),
         fields: BTreeMap::new(),
         file: file.to_owned(),
+        at: answer.at,
+        told_by: None,
     };
     base.shape = base.read_path(path);
     let data = answer.body.get("data").unwrap_or(&Value::Null);
+    let data = match data.get("result") {
+        Some(result) if base.shape.contains("/agent/") => result,
+        _ => data,
+    };
     if answer.status != 200 {
         base.fields
             .insert("(error)".to_owned(), answer.reason.clone());
@@ -79,14 +90,10 @@ fn read_answer(file: &str, answer: &Answer, records: &mut Vec<Record>) {
         .as_array()
         .filter(|list| list.iter().all(Value::is_object))
     {
-        records.extend(
-            elements
-                .iter()
-                .filter_map(Value::as_object)
-                .map(|element| base.with(element)),
-        );
+        let elements = elements.iter().filter_map(Value::as_object);
+        records.extend(elements.flat_map(|element| base.with_parts(element)));
     } else if let Some(object) = data.as_object() {
-        records.push(base.with(object));
+        records.extend(base.with_parts(object));
     } else {
         let mut object = Map::new();
         object.insert("value".to_owned(), data.clone());
@@ -131,21 +138,42 @@ impl Record {
                     self.storage = Some((*part).to_owned());
                     "{storage}"
                 }
-                (Some("users"), 2) => "{user}",
+                (Some("users"), 2) => {
+                    self.key = (*part).to_owned();
+                    "{user}"
+                }
                 _ => part,
             });
-            if *part == "agent" && position == 4 {
-                break;
-            }
         }
         shape
+    }
+
+    /// The records of one object of this answer, and of lists in it.
+    fn with_parts(&self, object: &Map<String, Value>) -> Vec<Self> {
+        let (object, parts) = parts::split(&self.shape, object);
+        let mut records = vec![self.with(&object)];
+        for (suffix, part) in parts {
+            let shape = format!("{}#{suffix}", self.shape);
+            let base = Self {
+                shape,
+                node: self.node.clone(),
+                storage: self.storage.clone(),
+                key: self.key.clone(),
+                fields: BTreeMap::new(),
+                file: self.file.clone(),
+                told_by: None,
+                ..*self
+            };
+            records.push(base.with(&part));
+        }
+        records
     }
 
     /// The record of one object of this answer.
     fn with(&self, object: &Map<String, Value>) -> Self {
         let text = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
         let split_by = match self.shape.as_str() {
-            "/cluster/resources" | "/cluster/status" => text("type"),
+            "/cluster/resources" | "/cluster/status" | "/cluster/ha/status/current" => text("type"),
             "/nodes/{node}/certificates/info" => text("filename"),
             _ => None,
         };
@@ -168,16 +196,17 @@ impl Record {
                 .or_else(|| text(if named { "name" } else { "node" })),
             vmid: self.vmid.or_else(|| number("vmid")),
             storage: self.storage.clone().or_else(|| text("storage")),
-            key: ["iface", "dev", "filename", "devpath"]
-                .iter()
-                .find_map(|key| text(key))
-                .unwrap_or_default(),
+            key: String::new(),
             fields: BTreeMap::new(),
             file: self.file.clone(),
+            at: self.at,
+            told_by: None,
         };
-        if record.shape.ends_with("/snapshot") {
-            record.key = text("name").unwrap_or_default();
-        }
+        let key = parts::key(&record.shape, object);
+        record.key = match self.key.as_str() {
+            "" => key,
+            owner => format!("{owner}!{key}"),
+        };
         if record.is_guest_config() {
             record.fields = config::of_api(record.is_container(), object);
         } else {
@@ -224,13 +253,15 @@ fn metrics(base: &Record, data: &Value) -> Vec<Record> {
             key: String::new(),
             fields,
             file: base.file.clone(),
+            at: base.at,
+            told_by: None,
         }
     };
     by_id.into_iter().map(record).collect()
 }
 
 /// Writes every leaf under its dotted path. `null` is no value.
-fn flatten(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
+pub(crate) fn flatten(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
     let below = |key: &str| {
         if path.is_empty() {
             key.to_owned()

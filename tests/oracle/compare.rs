@@ -5,36 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use crate::{
+    account::{Account, Agreement},
     api::{self, Record},
     config::Flat,
     context::{Ours, look_up},
     facts::{self, Facts},
-    figures,
+    figures, outputs,
     recordings::{MOMENTS, State},
     table::{Compare, Place, Rule, Table, Verdict},
 };
-
-/// What was compared, and what was wrong.
-#[derive(Debug, Default)]
-pub(crate) struct Account {
-    /// Number of comparisons by kind.
-    pub(crate) compared: BTreeMap<String, u32>,
-    pub(crate) wrong: Vec<String>,
-}
-
-impl Account {
-    pub(crate) fn count(&mut self, kind: &str) {
-        *self.compared.entry(kind.to_owned()).or_default() += 1;
-    }
-
-    /// Counts a comparison and keeps what is wrong with it.
-    pub(crate) fn check(&mut self, kind: &str, right: bool, wrong: impl FnOnce() -> String) {
-        self.count(kind);
-        if !right {
-            self.wrong.push(format!("[{kind}] {}", wrong()));
-        }
-    }
-}
 
 /// A node's facts at both moments.
 pub(crate) struct NodeFacts<'a> {
@@ -76,10 +55,15 @@ pub(crate) fn compare(
     table: &Table,
     account: &mut Account,
 ) -> Result<()> {
-    let answers = [
+    let mut answers = [
         api::records(&state.oracle(MOMENTS[0]))?,
         api::records(&state.oracle(MOMENTS[1]))?,
     ];
+    for (moment, answers) in answers.iter_mut().enumerate() {
+        for node in &state.nodes {
+            answers.extend(outputs::records(node, moment)?);
+        }
+    }
     let by_identity = [0, 1].map(|moment: usize| {
         let records = answers[moment].iter();
         records
@@ -92,7 +76,8 @@ pub(crate) fn compare(
             let has_tree = record
                 .node
                 .as_deref()
-                .is_none_or(|node| state.node(node).is_some());
+                .is_none_or(|node| state.node(node).is_some())
+                || record.told_by.is_some();
             for viewer in viewers(record, nodes) {
                 let sides = [moment, 1 - moment].map(|moment| Ours {
                     node: viewer.node,
@@ -118,11 +103,17 @@ pub(crate) fn compare(
     Ok(())
 }
 
-/// Who can be compared: about one node its own agent, else the others, by what
-/// it broadcasts; about the cluster, every member.
+/// Who can be compared: with a tool the agent beside it; about one node its own
+/// agent, else the others, by what it broadcasts; about the cluster, every member.
 fn viewers<'n, 's>(record: &Record, nodes: &'n [NodeFacts<'s>]) -> Vec<&'n NodeFacts<'s>> {
+    if let Some(teller) = record.told_by.as_deref() {
+        return nodes.iter().filter(|node| node.node == teller).collect();
+    }
     let is_local = record.shape.starts_with("/nodes/") && !record.is_guest_config()
-        || record.shape == "/cluster/metrics/export#node";
+        || matches!(
+            record.shape.as_str(),
+            "/cluster/metrics/export#node" | "/cluster/tasks"
+        );
     let own: Vec<_> = nodes
         .iter()
         .filter(|node| is_local && Some(node.node) == record.node.as_deref())
@@ -167,7 +158,9 @@ impl Comparison<'_> {
                     "no row for {} {name} = {theirs} ({})",
                     self.record.shape, self.record.file
                 )),
-                Verdict::Compare(row, _) if name != *field => account.count(&row.kind),
+                Verdict::Compare(row, _) if name != *field => {
+                    account.check(&row.kind, true, String::new);
+                }
                 Verdict::Compare(row, path) => {
                     let values =
                         [0, 1].map(|side: usize| self.figure(&contexts[side], field, &path));
@@ -176,8 +169,9 @@ impl Comparison<'_> {
                         .as_deref()
                         .and_then(|path| look_up(&contexts[0], path));
                     let other = self.other.and_then(|record| record.fields.get(field));
-                    let right = agrees(row, &values, [Some(theirs), other], scale.as_deref());
-                    account.check(&row.kind, right, || {
+                    let agreement =
+                        agreement(row, &values, [Some(theirs), other], scale.as_deref());
+                    account.check(&row.kind, agreement, || {
                         format!(
                             "{} {} {} seen from {} {}: the API says {theirs:?} (then {other:?}), ours is {:?} (then {:?}) as {path}",
                             self.place.state,
@@ -192,6 +186,7 @@ impl Comparison<'_> {
                 }
             }
         }
+        self.silent(&contexts[0], account);
         if let Some((flat, pending)) = config {
             self.nothing_more(&flat, &pending, account);
         }
@@ -215,6 +210,24 @@ impl Comparison<'_> {
         }
     }
 
+    /// What the API does not say, ours must not have either.
+    fn silent(&self, context: &serde_json::Map<String, serde_json::Value>, account: &mut Account) {
+        for (row, field, path) in self.table.complete(self.record, self.place) {
+            let ours = look_up(context, path).unwrap_or_default();
+            let is_default =
+                ["", "0"].contains(&ours.as_str()) || row.silent.as_deref() == Some(ours.as_str());
+            account.check(&row.kind, is_default, || {
+                format!(
+                    "{} {} {} seen from {} {field}: the API has none, ours is {ours:?} as {path}",
+                    self.place.state,
+                    MOMENTS[self.moment],
+                    self.record.identity(),
+                    self.sides[0].node,
+                )
+            });
+        }
+    }
+
     /// What we carry of a configuration and the API does not have.
     fn nothing_more(&self, flat: &Flat, pending: &[String], account: &mut Account) {
         for (key, ours) in flat {
@@ -235,26 +248,30 @@ fn is_pending(flat: &Flat, pending: &[String], field: &str, theirs: &str) -> boo
     pending.iter().any(|name| name == key) && flat.get(field).map(String::as_str) != Some(theirs)
 }
 
-/// Whether ours and the API's value agree by the rule of the row.
-fn agrees(
+/// How ours and the API's value agree by the rule of the row.
+fn agreement(
     row: &Compare,
     ours: &[Option<String>; 2],
     theirs: [Option<&String>; 2],
     of: Option<&str>,
-) -> bool {
+) -> Agreement {
     let ([Some(our_text), _], [Some(their_text), _]) = (ours, theirs) else {
-        return false;
+        return Agreement::Wrong;
     };
     let number = |text: &str| text.parse::<f64>().ok();
-    match row.rule {
-        Rule::Exact => match (number(our_text), number(their_text)) {
-            (Some(ours), Some(theirs)) => (ours - theirs).abs() < 1e-9,
-            _ => our_text == their_text,
-        },
-        Rule::Set => words(our_text) == words(their_text),
+    let equal = match (number(our_text), number(their_text)) {
+        (Some(ours), Some(theirs)) => (ours - theirs).abs() < 1e-9,
+        _ => our_text == their_text,
+    };
+    let near = match row.rule {
+        Rule::Exact => false,
+        Rule::Set => return (words(our_text) == words(their_text)).into(),
+        Rule::Shortened => our_text
+            .split_once(" ... ")
+            .is_some_and(|(begin, end)| their_text.starts_with(begin) && their_text.ends_with(end)),
         Rule::Between => {
             let (Some(our), Some(their)) = (number(our_text), number(their_text)) else {
-                return false;
+                return Agreement::Wrong;
             };
             let scale = of.and_then(number).unwrap_or(their).abs();
             let near = (our - their).abs() <= (row.ratio * scale).max(row.absolute);
@@ -264,6 +281,11 @@ fn agrees(
             near || lies_between(our, their, theirs[1].and_then(|text| number(text)))
                 || lies_between(their, our, ours[1].as_deref().and_then(number))
         }
+    };
+    match (equal, near) {
+        (true, _) => Agreement::Equal,
+        (false, true) => Agreement::Near,
+        (false, false) => Agreement::Wrong,
     }
 }
 

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    access,
     api::{Record, leaf},
     config::{self, Flat, items, text},
+    guest, ha, network, storage, system, task,
 };
 
 /// One tree as its agent sees it, and the node it is of.
@@ -58,10 +60,14 @@ impl Ours<'_> {
         if let Some(vmid) = record.vmid {
             self.guest(&mut context, vmid, own);
         }
-        if let Some(storage) = &record.storage {
-            self.storage(&mut context, storage, node, own);
-        }
         self.links(&mut context, record);
+        access::add(self, record, &mut context);
+        guest::add(self, record, &mut context);
+        ha::add(self, record, &mut context);
+        network::add(self, record, &mut context);
+        storage::add(self, record, &mut context);
+        system::add(self, record, &mut context);
+        task::add(self, record, &mut context);
         context
     }
 
@@ -72,7 +78,7 @@ impl Ours<'_> {
         Some((config::of_ours(guest), config::pending_keys(guest)))
     }
 
-    fn value(&self, name: &str) -> &Value {
+    pub(crate) fn value(&self, name: &str) -> &Value {
         self.values.get(name).unwrap_or(&Value::Null)
     }
 
@@ -141,7 +147,21 @@ impl Ours<'_> {
         );
         if own {
             let status = find(self.value("pve_status"), "guests", "vmid", &id).cloned();
-            insert(context, "guest", status);
+            insert(
+                context,
+                "guest",
+                status.map(|mut status| {
+                    let bytes = status.get("memory_maximum_bytes").and_then(Value::as_u64);
+                    let pid = status.get("pid").cloned().unwrap_or(json!(0));
+                    set(
+                        &mut status,
+                        "memory_mebibytes",
+                        bytes.map(|bytes| json!(bytes >> 20)),
+                    );
+                    set(&mut status, "pid_or_zero", Some(pid));
+                    status
+                }),
+            );
             let runtime = find(self.value("guest_runtimes"), "guests", "vmid", &id);
             insert(context, "runtime", runtime.map(with_percent));
             let rate = self
@@ -151,65 +171,6 @@ impl Ours<'_> {
                 .map(|ratio| json!({ "cpu_ratio": ratio }));
             insert(context, "rate_guest", rate);
         }
-    }
-
-    fn storage(&self, context: &mut Map<String, Value>, name: &str, node: &str, own: bool) {
-        let Some(entry) = find(self.value("storage_config"), "storages", "name", name) else {
-            return;
-        };
-        let nodes: Vec<String> = items(entry, "nodes").map(leaf).collect();
-        let enabled = entry.get("disabled") != Some(&Value::Bool(true))
-            && (nodes.is_empty() || nodes.iter().any(|n| n == node));
-        let figures = if own {
-            find(self.value("pve_status"), "storages", "name", name)
-        } else {
-            None
-        };
-        let broadcast = items(self.value("cluster_broadcast"), "storages")
-            .find(|storage| text(storage, "node") == node && text(storage, "name") == name);
-        let known = figures.or(broadcast);
-        let number = |field: &str| {
-            known
-                .and_then(|known| known.get(field))
-                .and_then(Value::as_f64)
-                .unwrap_or(0.0)
-        };
-        let active = figures.map_or(broadcast.is_some(), |figures| {
-            figures.get("active") == Some(&Value::Bool(true))
-        });
-        context.insert("storage_state".to_owned(), json!({
-            "enabled": figures.map_or(enabled, |figures| figures.get("enabled") == Some(&Value::Bool(true))),
-            "active": active,
-            "total_or_zero": number("total_bytes"),
-            "used_or_zero": number("used_bytes"),
-            "available_or_zero": number("available_bytes"),
-            "used_ratio": number("used_bytes") / number("total_bytes"),
-        }));
-        insert(
-            context,
-            "broadcast_storage",
-            broadcast.map(|broadcast| {
-                let mut broadcast = broadcast.clone();
-                set(&mut broadcast, "status", Some(json!("available")));
-                broadcast
-            }),
-        );
-        let mut entry = entry.clone();
-        let retention = entry.get("retention").map(retention);
-        let target = text(&entry, "target");
-        let (group, pool) = target.split_once('/').unwrap_or((&target, &target));
-        let (group, pool) = (json!(group), json!(pool));
-        set(
-            &mut entry,
-            "retention",
-            retention.map(|text| json!({ "text": text })),
-        );
-        set(
-            &mut entry,
-            "target_parts",
-            Some(json!({ "vgname": group, "thinpool": pool })),
-        );
-        context.insert("storage_entry".to_owned(), entry);
     }
 
     /// Interface and snapshot that the record is about.
@@ -282,17 +243,22 @@ fn words(value: &Value) -> String {
     }
 }
 
-fn find<'a>(value: &'a Value, list: &str, field: &str, wanted: &str) -> Option<&'a Value> {
+pub(crate) fn find<'a>(
+    value: &'a Value,
+    list: &str,
+    field: &str,
+    wanted: &str,
+) -> Option<&'a Value> {
     items(value, list).find(|item| text(item, field) == wanted)
 }
 
-fn insert(context: &mut Map<String, Value>, key: &str, value: Option<Value>) {
+pub(crate) fn insert(context: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     if let Some(value) = value {
         context.insert(key.to_owned(), value);
     }
 }
 
-fn set(object: &mut Value, key: &str, value: Option<Value>) {
+pub(crate) fn set(object: &mut Value, key: &str, value: Option<Value>) {
     if let (Some(object), Some(value)) = (object.as_object_mut(), value) {
         object.insert(key.to_owned(), value);
     }
@@ -359,18 +325,4 @@ fn with_percent(runtime: &Value) -> Value {
         }
     }
     runtime
-}
-
-/// `prune-backups` as it is written in storage.cfg, keys in PVE's order.
-fn retention(retention: &Value) -> String {
-    if retention.get("keep_all") == Some(&Value::Bool(true)) {
-        return "keep-all=1".to_owned();
-    }
-    let kept = ["last", "hourly", "daily", "weekly", "monthly", "yearly"]
-        .into_iter()
-        .filter_map(|unit| {
-            let count = retention.get(format!("keep_{unit}"))?.as_u64()?;
-            (count > 0).then(|| format!("keep-{unit}={count}"))
-        });
-    kept.collect::<Vec<_>>().join(",")
 }

@@ -16,7 +16,7 @@ use pvelens_proto::{
 };
 use serde_json::{Map, Value};
 
-use crate::recordings::Tree;
+use crate::{peers::Peers, recordings::Tree};
 
 /// Samples of every collector on one tree.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(crate) fn collect(tree: &Tree) -> Result<Facts> {
     let now = (tree.meta.start * 1000.0) as i64;
     let clock = Clock::Fixed(Arc::new(AtomicI64::new(now)));
     let host = Host::open(&tree.root)?.with_clock(clock);
+    // As long as collectors run.
+    let _peers = Peers::listen(&tree.root)?;
     let samples: Vec<Sample> = COLLECTORS
         .iter()
         .map(|collector| collect_once(collector, &host))

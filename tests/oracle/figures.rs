@@ -7,7 +7,8 @@ use anyhow::Result;
 use serde_json::{Map, Value};
 
 use crate::{
-    compare::{Account, NodeFacts},
+    account::Account,
+    compare::NodeFacts,
     config::{items, text},
     context::Rates,
     facts::Facts,
@@ -28,8 +29,8 @@ pub(crate) fn compare(
         for ((tree, facts), moment) in node.trees.iter().zip(&facts.moments).zip(MOMENTS) {
             for (name, figure) in read(tree)? {
                 let ours = ours(&facts.values, &name);
-                let right = ours.is_some_and(|ours| tolerance.agrees(ours, figure.value));
-                account.check(&tolerance.kind, right, || {
+                let agreement = tolerance.agreement(ours, Some(figure.value));
+                account.check(&tolerance.kind, agreement, || {
                     format!(
                         "{} {} {moment} {name}: {} says {}, ours is {ours:?}",
                         state.name, node.name, figure.file, figure.value
@@ -43,8 +44,8 @@ pub(crate) fn compare(
             let is_ratio = name.ends_with("_ratio") || name.ends_with("_cores");
             let tolerance = table.independent(if is_ratio { "ratio" } else { "rate" })?;
             let ours = ours.get(name).copied();
-            let right = ours.is_some_and(|ours| tolerance.agrees(ours, *theirs));
-            account.check(&tolerance.kind, right, || {
+            let agreement = tolerance.agreement(ours, Some(*theirs));
+            account.check(&tolerance.kind, agreement, || {
                 format!(
                     "{} {} {name}: the files say {theirs}, the samples {ours:?}",
                     state.name, node.name

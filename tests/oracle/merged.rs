@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use pvelens::view::{Guest, GuestStatus, Node, NodeStatus, Storage, StorageStatus, View};
 
 use crate::{
+    account::Account,
     api::{self, Record},
-    compare::{Account, NodeFacts},
+    compare::NodeFacts,
     feed::feed,
     figures::rates_of_files,
     recordings::{MOMENTS, State},
@@ -63,9 +64,8 @@ impl Merged<'_> {
     ) -> Result<()> {
         let tolerance = self.table.independent(name)?;
         let state = &self.state.name;
-        let right =
-            matches!((ours, theirs), (Some(ours), Some(theirs)) if tolerance.agrees(ours, theirs));
-        self.account.check(&tolerance.kind, right, || {
+        let agreement = tolerance.agreement(ours, theirs);
+        self.account.check(&tolerance.kind, agreement, || {
             format!("{state} view, {what}: expected {theirs:?}, ours is {ours:?}")
         });
         Ok(())

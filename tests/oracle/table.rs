@@ -5,10 +5,23 @@ use std::{cell::Cell, collections::BTreeMap};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::api::Record;
+use crate::{account::Agreement, api::Record};
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One part for each class of facts; the first tells how to read them.
+const TABLES: &[(&str, &str)] = &[
+    ("tolerances", include_str!("tolerances.toml")),
+    ("access", include_str!("tolerances/access.toml")),
+    ("agent", include_str!("tolerances/agent.toml")),
+    ("ha", include_str!("tolerances/ha.toml")),
+    ("monitor", include_str!("tolerances/monitor.toml")),
+    ("network", include_str!("tolerances/network.toml")),
+    ("storage", include_str!("tolerances/storage.toml")),
+    ("system", include_str!("tolerances/system.toml")),
+    ("task", include_str!("tolerances/task.toml")),
+];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Table {
     compare: Vec<Compare>,
     pub(crate) excluded: Vec<Exclusion>,
@@ -39,6 +52,10 @@ pub(crate) struct Compare {
     #[serde(default)]
     same: Vec<String>,
     prefix: Option<String>,
+    /// Where the API says nothing, ours is empty, 0 or off, or this.
+    #[serde(default)]
+    complete: bool,
+    pub(crate) silent: Option<String>,
     #[serde(skip)]
     used: Cell<u32>,
 }
@@ -49,6 +66,7 @@ pub(crate) enum Rule {
     Exact,
     Set,
     Between,
+    Shortened,
 }
 
 /// Values that are not compared, and why.
@@ -60,6 +78,7 @@ pub(crate) struct Exclusion {
     state: Option<String>,
     node: Option<String>,
     value: Option<String>,
+    key: Option<String>,
     #[serde(default)]
     node_without_tree: bool,
     pub(crate) reason: String,
@@ -98,7 +117,15 @@ pub(crate) struct Place<'a> {
 
 impl Table {
     pub(crate) fn load() -> Result<Self> {
-        toml::from_str(include_str!("tolerances.toml")).context("tolerances.toml")
+        let mut table = Self::default();
+        for (name, text) in TABLES {
+            let part: Self = toml::from_str(text).context(*name)?;
+            table.compare.extend(part.compare);
+            table.excluded.extend(part.excluded);
+            table.not_carried.extend(part.not_carried);
+            table.independent.extend(part.independent);
+        }
+        Ok(table)
     }
 
     /// Finds the row for one value of a record.
@@ -125,6 +152,24 @@ impl Table {
             return Verdict::NotCarried;
         }
         Verdict::Unknown
+    }
+
+    /// Values that a record could have and has not, of rows that are complete.
+    pub(crate) fn complete<'t>(
+        &'t self,
+        record: &'t Record,
+        place: Place<'t>,
+    ) -> impl Iterator<Item = (&'t Compare, &'t str, &'t str)> {
+        let rows = self.compare.iter().filter(|row| row.complete);
+        rows.filter(|row| row.is_about(record))
+            .flat_map(move |row| {
+                let fields = row.fields.iter();
+                let absent = fields.filter(move |(name, _)| {
+                    let excluded = |row: &Exclusion| row.covers(record, name, "", place);
+                    !record.fields.contains_key(*name) && !self.excluded.iter().any(excluded)
+                });
+                absent.map(move |(name, path)| (row, name.as_str(), path.as_str()))
+            })
     }
 
     pub(crate) fn independent(&self, name: &str) -> Result<&Independent> {
@@ -169,10 +214,14 @@ impl Table {
 }
 
 impl Compare {
+    fn is_about(&self, record: &Record) -> bool {
+        let mut records = self.record.iter().chain(&self.records);
+        records.any(|shape| *shape == record.shape)
+    }
+
     /// The path of ours, if this row is about the value.
     fn ours(&self, record: &Record, field: &str) -> Option<String> {
-        let mut records = self.record.iter().chain(&self.records);
-        if !records.any(|shape| *shape == record.shape) {
+        if !self.is_about(record) {
             return None;
         }
         if let Some((_, ours)) = self.fields.iter().find(|(glob, _)| matches(glob, field)) {
@@ -200,14 +249,28 @@ impl Exclusion {
                 .is_none_or(|state| state == place.state)
             && node_fits
             && self.value.as_deref().is_none_or(|wanted| wanted == value)
+            && self
+                .key
+                .as_deref()
+                .is_none_or(|wanted| wanted == record.key)
             && !(self.node_without_tree && place.has_tree)
     }
 }
 
 impl Independent {
-    /// Whether two figures agree.
-    pub(crate) fn agrees(&self, ours: f64, theirs: f64) -> bool {
-        (ours - theirs).abs() <= (self.ratio * theirs.abs()).max(self.absolute)
+    /// How two figures agree; what is not known does not.
+    pub(crate) fn agreement(&self, ours: Option<f64>, theirs: Option<f64>) -> Agreement {
+        let (Some(ours), Some(theirs)) = (ours, theirs) else {
+            return Agreement::Wrong;
+        };
+        let distance = (ours - theirs).abs();
+        if distance < 1e-9 {
+            Agreement::Equal
+        } else if distance <= (self.ratio * theirs.abs()).max(self.absolute) {
+            Agreement::Near
+        } else {
+            Agreement::Wrong
+        }
     }
 }
 
@@ -239,7 +302,7 @@ fn component_matches(glob: &str, part: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Independent, matches};
+    use super::{Agreement, Independent, matches};
 
     #[test]
     fn a_star_stands_for_text_within_one_component() {
@@ -262,9 +325,12 @@ mod tests {
             absolute: 1.0,
             reason: String::new(),
         };
-        assert!(tolerance.agrees(1020.0, 1000.0));
-        assert!(!tolerance.agrees(1021.0, 1000.0));
-        assert!(tolerance.agrees(1.0, 0.0));
-        assert!(!tolerance.agrees(f64::NAN, 0.0));
+        let agreement = |ours, theirs| tolerance.agreement(Some(ours), Some(theirs));
+        assert_eq!(agreement(1020.0, 1000.0), Agreement::Near);
+        assert_eq!(agreement(1021.0, 1000.0), Agreement::Wrong);
+        assert_eq!(agreement(1.0, 0.0), Agreement::Near);
+        assert_eq!(agreement(7.0, 7.0), Agreement::Equal);
+        assert_eq!(agreement(f64::NAN, 0.0), Agreement::Wrong);
+        assert_eq!(tolerance.agreement(None, Some(0.0)), Agreement::Wrong);
     }
 }
