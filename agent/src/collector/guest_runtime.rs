@@ -376,10 +376,7 @@ mod tests {
 
     #[test]
     fn a_thread_ran_and_waited() {
-        assert_eq!(
-            parse_schedstat("1500000000 250000000 7\n"),
-            Ok((1.5, 0.25))
-        );
+        assert_eq!(parse_schedstat("1500000000 250000000 7\n"), Ok((1.5, 0.25)));
         assert!(parse_schedstat("1500000000\n").is_err());
     }
 

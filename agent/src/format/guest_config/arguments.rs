@@ -3,11 +3,48 @@
 
 /// Options of QEMU that are named (`qemu@qemu-options.hx`); others are `other`.
 const OPTIONS: &[&str] = &[
-    "M", "acpitable", "append", "audiodev", "blockdev", "boot", "cdrom", "chardev", "cpu",
-    "device", "display", "drive", "fsdev", "fw_cfg", "gdb", "global", "incoming", "initrd",
-    "kernel", "machine", "mem-path", "mon", "monitor", "net", "netdev", "nic", "object",
-    "overcommit", "qmp", "readconfig", "rtc", "s", "sandbox", "serial", "set", "smbios", "spice",
-    "trace", "usb", "vga", "virtfs", "vnc",
+    "M",
+    "acpitable",
+    "append",
+    "audiodev",
+    "blockdev",
+    "boot",
+    "cdrom",
+    "chardev",
+    "cpu",
+    "device",
+    "display",
+    "drive",
+    "fsdev",
+    "fw_cfg",
+    "gdb",
+    "global",
+    "incoming",
+    "initrd",
+    "kernel",
+    "machine",
+    "mem-path",
+    "mon",
+    "monitor",
+    "net",
+    "netdev",
+    "nic",
+    "object",
+    "overcommit",
+    "qmp",
+    "readconfig",
+    "rtc",
+    "s",
+    "sandbox",
+    "serial",
+    "set",
+    "smbios",
+    "spice",
+    "trace",
+    "usb",
+    "vga",
+    "virtfs",
+    "vnc",
 ];
 const OTHER: &str = "other";
 const HOST_FORWARD: &str = "hostfwd";
@@ -18,11 +55,13 @@ pub(super) fn kinds(text: &str) -> Vec<String> {
         text.split_whitespace()
             .map(|word| word.trim_matches(['"', '\'']))
     };
-    let options = words().filter_map(|word| word.strip_prefix('-')).map(|word| {
-        let name = word.strip_prefix('-').unwrap_or(word);
-        let known = OPTIONS.iter().find(|option| **option == name);
-        known.copied().unwrap_or(OTHER)
-    });
+    let options = words()
+        .filter_map(|word| word.strip_prefix('-'))
+        .map(|word| {
+            let name = word.strip_prefix('-').unwrap_or(word);
+            let known = OPTIONS.iter().find(|option| **option == name);
+            known.copied().unwrap_or(OTHER)
+        });
     let forward = words()
         .any(|word| word.split(',').any(|part| part.starts_with("hostfwd=")))
         .then_some(HOST_FORWARD);
@@ -44,10 +83,7 @@ mod tests {
     #[test]
     fn options_are_named_and_their_values_are_not() {
         let text = "-netdev user,id=n,hostfwd=tcp::2222-:22 --device 'e1000,netdev=n' -vnc :7,password=canary -canary -device x";
-        assert_eq!(
-            kinds(text),
-            ["device", "hostfwd", "netdev", "other", "vnc"]
-        );
+        assert_eq!(kinds(text), ["device", "hostfwd", "netdev", "other", "vnc"]);
         assert_eq!(kinds("canary"), ["other"]);
         assert_eq!(kinds(" "), [""; 0]);
     }

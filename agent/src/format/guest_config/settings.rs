@@ -180,12 +180,16 @@ fn list_item(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &s
         "serial" => settings
             .host_devices
             .push(device::passed(HostDeviceKind::Serial, key, value)),
-        "parallel" => settings
-            .host_devices
-            .push(device::passed(HostDeviceKind::Parallel, key, value)),
-        "virtiofs" => settings
-            .host_devices
-            .push(device::passed(HostDeviceKind::Virtiofs, key, value)),
+        "parallel" => {
+            settings
+                .host_devices
+                .push(device::passed(HostDeviceKind::Parallel, key, value))
+        }
+        "virtiofs" => {
+            settings
+                .host_devices
+                .push(device::passed(HostDeviceKind::Virtiofs, key, value))
+        }
         _ => return false,
     }
     true

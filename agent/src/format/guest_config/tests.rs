@@ -22,10 +22,7 @@ fn a_vm_keeps_its_settings_and_loses_its_secrets() {
     assert_eq!(settings.agent_enabled, Some(true));
     assert_eq!(settings.created_at.unwrap().seconds, 1_700_000_000);
     assert!(settings.has_description && settings.has_raw_arguments);
-    assert_eq!(
-        settings.dropped_keys,
-        ["args", "cipassword", "sshkeys"]
-    );
+    assert_eq!(settings.dropped_keys, ["args", "cipassword", "sshkeys"]);
     assert_eq!(settings.nics[0].mac_address, "BC:24:11:00:00:65");
     assert_eq!(settings.nics[0].vlan_tag, Some(7));
     assert_eq!(settings.host_devices[0].host, "0000:01:00.0");
@@ -113,7 +110,10 @@ fn settings_that_decide_about_moving_and_starting_are_carried() {
     assert_eq!(settings.hook_script_volume, "snippets/hook.pl");
     assert_eq!(settings.host_devices[0].mediated_type, "nvidia-63");
     assert_eq!(
-        (settings.display_type.as_str(), settings.display_clipboard.as_str()),
+        (
+            settings.display_type.as_str(),
+            settings.display_clipboard.as_str()
+        ),
         ("virtio", "vnc")
     );
     let [nic] = settings.nics.as_slice() else {
@@ -128,13 +128,19 @@ fn settings_that_decide_about_moving_and_starting_are_carried() {
     let [efi, disk, tpm] = settings.volumes.as_slice() else {
         panic!("{:?}", settings.volumes);
     };
-    assert_eq!((efi.efi_type.as_str(), efi.efi_certificate.as_str()), ("4m", "2011"));
+    assert_eq!(
+        (efi.efi_type.as_str(), efi.efi_certificate.as_str()),
+        ("4m", "2011")
+    );
     assert_eq!(efi.has_enrolled_keys, Some(true));
     assert_eq!(tpm.tpm_version, "v2.0");
     assert_eq!(disk.aio, "native");
     assert!(disk.discards_writes);
     assert_eq!(
-        (disk.write_error_policy.as_str(), disk.read_error_policy.as_str()),
+        (
+            disk.write_error_policy.as_str(),
+            disk.read_error_policy.as_str()
+        ),
         ("report", "stop")
     );
     let limits = disk.limits.unwrap();
@@ -142,8 +148,13 @@ fn settings_that_decide_about_moving_and_starting_are_carried() {
     // 0 is none.
     assert_eq!(limits.megabytes_per_second, None);
     assert!(!format!("{settings:?}").contains("canary"));
-    let older = parse(GuestKind::Qemu, 1, "n", "boot: cdn\n").settings.unwrap();
-    assert_eq!((older.boot_letters.as_str(), older.boot_order.len()), ("cdn", 0));
+    let older = parse(GuestKind::Qemu, 1, "n", "boot: cdn\n")
+        .settings
+        .unwrap();
+    assert_eq!(
+        (older.boot_letters.as_str(), older.boot_order.len()),
+        ("cdn", 0)
+    );
     let container = "net0: name=eth0,bridge=vmbr0,ip=192.0.2.8/24,ip6=canary\n";
     let container = parse(GuestKind::Lxc, 2, "n", container).settings.unwrap();
     assert_eq!(container.nics[0].ipv4_address, "192.0.2.8/24");
