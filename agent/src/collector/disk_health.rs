@@ -49,7 +49,6 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/sys/block/nvme*/queue/logical_block_size",
         "/sys/block/nvme*/queue/physical_block_size",
         "/sys/class/scsi_host/*/proc_name",
-        "/sys/class/nvme/*/address",
     ],
     probes: &["smart"],
     collect,
@@ -119,13 +118,7 @@ fn described(reading: &mut Reading<'_>, name: String) -> DiskHealthEntry {
         ..DiskHealthEntry::default()
     };
     if is_scsi {
-        add_host(reading, &directory, &mut disk);
-    } else if let Some(controller) = nvme_controller(&disk.name) {
-        let address = reading.read_word(&format!("/sys/class/nvme/{controller}/address"));
-        // Over a network it is that of a server.
-        disk.controller = address
-            .filter(|address| is_pci(address))
-            .unwrap_or_default();
+        disk.host_driver = host_driver(reading, &directory);
     }
     let is_virtual = |text: &str| VIRTUAL.iter().any(|begin| text.starts_with(begin));
     if is_virtual(&disk.vendor) || is_virtual(&disk.model) {
@@ -134,39 +127,16 @@ fn described(reading: &mut Reading<'_>, name: String) -> DiskHealthEntry {
     disk
 }
 
-/// The driver and the controller of the SCSI host that the disk is behind: the address
-/// of a disk begins with the number of its host.
-fn add_host(reading: &mut Reading<'_>, directory: &str, disk: &mut DiskHealthEntry) {
+/// The driver of the SCSI host that the disk is behind: the address of a disk begins
+/// with the number of its host.
+fn host_driver(reading: &mut Reading<'_>, directory: &str) -> String {
     let addresses = reading.list(&format!("{directory}/device/scsi_disk"));
     let host = addresses.ok().and_then(|addresses| {
         let (host, _) = addresses.first()?.split_once(':')?;
         host.parse::<u32>().ok()
     });
-    let Some(host) = host.map(|host| format!("/sys/class/scsi_host/host{host}")) else {
-        return;
-    };
-    let driver = reading.read_word(&format!("{host}/proc_name"));
-    disk.host_driver = driver.unwrap_or_default();
-    // `../../devices/pci0000:00/0000:00:1f.2/ata1/host0/scsi_host/host0`
-    let path = reading.link_target(&host).unwrap_or_default();
-    let controller = path.split('/').rfind(|part| is_pci(part));
-    disk.controller = controller.unwrap_or_default().to_owned();
-}
-
-/// `nvme0` of `nvme0n1`.
-fn nvme_controller(name: &str) -> Option<String> {
-    let (number, _) = name.strip_prefix("nvme")?.split_once('n')?;
-    Some(format!("nvme{number}"))
-}
-
-/// `0000:00:1f.2`.
-fn is_pci(text: &str) -> bool {
-    text.len() == 12
-        && text.bytes().enumerate().all(|(place, byte)| match place {
-            4 | 7 => byte == b':',
-            10 => byte == b'.',
-            _ => byte.is_ascii_hexdigit(),
-        })
+    host.and_then(|host| reading.read_word(&format!("/sys/class/scsi_host/host{host}/proc_name")))
+        .unwrap_or_default()
 }
 
 fn ask(
@@ -242,7 +212,6 @@ mod tests {
             ("sys/block/sda/device/vendor", "QEMU    \n"),
             ("sys/block/sda/device/model", "QEMU HARDDISK   \n"),
             ("sys/block/vda/size", "1\n"),
-            ("sys/class/nvme/nvme0/address", "0000:01:00.0\n"),
             (".pvelens/probe/disk/smart.sda.auto", "not a reply"),
         ]);
         assert_eq!(kinds, []);
@@ -253,7 +222,6 @@ mod tests {
                 .all(|disk| disk.state() == State::Virtual)
         );
         assert_eq!((health.disks.len(), health.smartctl_missing), (3, false));
-        assert_eq!(health.disks[0].controller, "0000:01:00.0");
     }
 
     #[test]
@@ -269,14 +237,7 @@ mod tests {
                 "sys/block/sda/device/scsi_disk/2:0:1:0/protection_mode",
                 "none\n",
             ),
-            (
-                "sys/class/scsi_host/host2@",
-                "../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0/host2/scsi_host/host2",
-            ),
-            (
-                "sys/devices/pci0000:00/0000:00:1c.0/0000:03:00.0/host2/scsi_host/host2/proc_name",
-                "megaraid_sas\n",
-            ),
+            ("sys/class/scsi_host/host2/proc_name", "megaraid_sas\n"),
             (".pvelens/probe/disk/smart.sda.auto", &missing),
             ("sys/block/sdb/size", "1\n"),
         ]);
@@ -290,8 +251,6 @@ mod tests {
         );
         assert_eq!(health.disks[0].physical_sector_bytes, Some(4096));
         assert_eq!(health.disks[0].host_driver, "megaraid_sas");
-        assert_eq!(health.disks[0].controller, "0000:03:00.0");
-        assert_eq!(health.disks[1].controller, "");
     }
 
     #[test]
