@@ -108,8 +108,11 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
 /// What udev found on the block device, a line `E:ID_FS_UUID=…` (`systemd@src/udev`,
 /// `udev_device_update_db`). Its database is in memory.
 fn uuid(reading: &mut Reading<'_>, device: &str) -> String {
-    let text = reading.read_optional(&format!("/run/udev/data/b{device}"), UDEV_LIMIT);
-    let text = text.unwrap_or_default();
+    let path = format!("/run/udev/data/b{device}");
+    let Some(text) = reading.read_optional(&path, UDEV_LIMIT) else {
+        return String::new();
+    };
+    reading.keep(whole_lines(&text).map_err(|error| error.at(&path)));
     let mut lines = text.lines();
     let uuid = lines.find_map(|line| line.strip_prefix("E:ID_FS_UUID="));
     uuid.and_then(plain::name).unwrap_or_default().to_owned()
