@@ -7,10 +7,17 @@ use pvelens_proto::agent::v1::{CollectionClass, CpuFeatures, CpuVulnerability, N
 use super::{CollectError, Collector, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading, SLOW};
 use crate::format::{FormatError, whole_lines};
 
+mod microcode;
+
 const CPUINFO: &str = "/proc/cpuinfo";
 const VULNERABILITIES: &str = "/sys/devices/system/cpu/vulnerabilities";
 const NODES: &str = "/sys/devices/system/node";
 const FREQUENCY: &str = "/sys/devices/system/cpu/cpu0/cpufreq";
+const INTEL: &str = "/usr/lib/firmware/intel-ucode";
+const AMD: &str = "/usr/lib/firmware/amd-ucode";
+const PLATFORM: &str = "/sys/devices/system/cpu/cpu0/microcode/processor_flags";
+/// The largest of Intel has some 600 KiB.
+const MICROCODE_LIMIT: u64 = 4 << 20;
 /// A line of the kernel lists some ten mitigations.
 const STATUS_LIMIT: u64 = 4096;
 const VULNERABILITY_LIMIT: usize = 128;
@@ -33,6 +40,9 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/sys/devices/system/cpu/online",
         "/sys/devices/system/node/node*/meminfo",
         "/sys/devices/system/node/node*/cpulist",
+        PLATFORM,
+        "/usr/lib/firmware/intel-ucode/*",
+        "/usr/lib/firmware/amd-ucode/*",
     ],
     probes: &[],
     collect,
@@ -52,11 +62,45 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         online_cpus: reading.read_word("/sys/devices/system/cpu/online"),
         ..CpuFeatures::default()
     };
-    let cpuinfo = reading
-        .read(CPUINFO, KERNEL_FILE_LIMIT)
-        .and_then(|text| parse_cpuinfo(&text, &mut features).map_err(|error| error.at(CPUINFO)));
-    reading.keep(cpuinfo);
+    let cpuinfo = reading.read(CPUINFO, KERNEL_FILE_LIMIT).and_then(|text| {
+        parse_cpuinfo(&text, &mut features).map_err(|error| error.at(CPUINFO))?;
+        Ok(text.contains("AuthenticAMD"))
+    });
+    if let Some(is_amd) = reading.keep(cpuinfo) {
+        features.packaged_microcode = packaged(reading, &features, is_amd);
+    }
     Ok(Payload::CpuFeatures(features))
+}
+
+/// The microcode that a package holds for the processor.
+fn packaged(reading: &mut Reading<'_>, features: &CpuFeatures, is_amd: bool) -> Option<String> {
+    let processor = microcode::Processor {
+        family: features.family?,
+        model: features.model?,
+        stepping: features.stepping?,
+    };
+    let path = if is_amd {
+        format!("{AMD}/{}", processor.amd_file())
+    } else {
+        format!("{INTEL}/{}", processor.intel_file())
+    };
+    let bytes = match reading.read_bytes(&path, MICROCODE_LIMIT) {
+        // No package, or none for this processor.
+        Err(error) if error.is_not_found() => return None,
+        bytes => reading.keep(bytes)?,
+    };
+    let newest = if is_amd {
+        microcode::amd(&bytes, processor)
+    } else {
+        let platform = reading.read_word(PLATFORM);
+        let platform = platform.and_then(|word| {
+            let digits = word.strip_prefix("0x")?;
+            u32::from_str_radix(digits, 16).ok()
+        });
+        microcode::intel(&bytes, processor, platform)
+    };
+    let newest = reading.keep(newest.map_err(|error| error.at(&path)))?;
+    newest.map(|revision| format!("{revision:#x}"))
 }
 
 /// Names below a directory that may be absent, sorted.
