@@ -62,45 +62,49 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         online_cpus: reading.read_word("/sys/devices/system/cpu/online"),
         ..CpuFeatures::default()
     };
-    let cpuinfo = reading.read(CPUINFO, KERNEL_FILE_LIMIT).and_then(|text| {
-        parse_cpuinfo(&text, &mut features).map_err(|error| error.at(CPUINFO))?;
-        Ok(text.contains("AuthenticAMD"))
-    });
-    if let Some(is_amd) = reading.keep(cpuinfo) {
-        features.packaged_microcode = packaged(reading, &features, is_amd);
-    }
+    let cpuinfo = reading
+        .read(CPUINFO, KERNEL_FILE_LIMIT)
+        .and_then(|text| parse_cpuinfo(&text, &mut features).map_err(|error| error.at(CPUINFO)));
+    reading.keep(cpuinfo);
+    features.packaged_microcode = packaged(reading, &features);
     Ok(Payload::CpuFeatures(features))
 }
 
-/// The microcode that a package holds for the processor.
-fn packaged(reading: &mut Reading<'_>, features: &CpuFeatures, is_amd: bool) -> Option<String> {
+/// The microcode that a package holds for the processor; both makers have one, and a
+/// file for processors of the other does not name this one.
+fn packaged(reading: &mut Reading<'_>, features: &CpuFeatures) -> Option<String> {
     let processor = microcode::Processor {
         family: features.family?,
         model: features.model?,
         stepping: features.stepping?,
     };
-    let path = if is_amd {
-        format!("{AMD}/{}", processor.amd_file())
-    } else {
-        format!("{INTEL}/{}", processor.intel_file())
-    };
+    let platform = reading.read_word(PLATFORM).and_then(|word| {
+        let digits = word.strip_prefix("0x")?;
+        u32::from_str_radix(digits, 16).ok()
+    });
+    let intel = newest(reading, INTEL, &processor.intel_file(), |bytes| {
+        microcode::intel(bytes, processor, platform)
+    });
+    let amd = newest(reading, AMD, &processor.amd_file(), |bytes| {
+        microcode::amd(bytes, processor)
+    });
+    let revision = intel.or(amd)?;
+    Some(format!("{revision:#x}"))
+}
+
+fn newest(
+    reading: &mut Reading<'_>,
+    directory: &str,
+    file: &str,
+    parse: impl FnOnce(&[u8]) -> Result<Option<u32>, FormatError>,
+) -> Option<u32> {
+    let path = format!("{directory}/{file}");
     let bytes = match reading.read_bytes(&path, MICROCODE_LIMIT) {
         // No package, or none for this processor.
         Err(error) if error.is_not_found() => return None,
         bytes => reading.keep(bytes)?,
     };
-    let newest = if is_amd {
-        microcode::amd(&bytes, processor)
-    } else {
-        let platform = reading.read_word(PLATFORM);
-        let platform = platform.and_then(|word| {
-            let digits = word.strip_prefix("0x")?;
-            u32::from_str_radix(digits, 16).ok()
-        });
-        microcode::intel(&bytes, processor, platform)
-    };
-    let newest = reading.keep(newest.map_err(|error| error.at(&path)))?;
-    newest.map(|revision| format!("{revision:#x}"))
+    reading.keep(parse(&bytes).map_err(|error| error.at(&path)))?
 }
 
 /// Names below a directory that may be absent, sorted.
