@@ -167,7 +167,7 @@ fn snapshot_volume(kind: GuestKind, key: &str, value: &str) -> Option<GuestSnaps
     } else {
         volume::parse(kind, key, value)?
     };
-    (!volume.storage.is_empty()).then(|| GuestSnapshotVolume {
+    (!volume.storage.is_empty()).then_some(GuestSnapshotVolume {
         key: volume.key,
         storage: volume.storage,
         volume: volume.volume,

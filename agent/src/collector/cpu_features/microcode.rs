@@ -178,13 +178,17 @@ mod tests {
         words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
+    fn length<T>(list: &[T]) -> u32 {
+        u32::try_from(list.len()).unwrap()
+    }
+
     fn update(revision: u32, signature: u32, flags: u32, others: &[(u32, u32)]) -> Vec<u8> {
         let mut extra = Vec::new();
         if !others.is_empty() {
-            extra = vec![others.len() as u32, 0, 0, 0, 0];
+            extra = vec![length(others), 0, 0, 0, 0];
             extra.extend(others.iter().flat_map(|(one, flags)| [*one, *flags, 0]));
         }
-        let total = 48 + 4 + extra.len() as u32 * 4;
+        let total = 48 + 4 + length(&extra) * 4;
         let header = [1, revision, 0, signature, 0, 1, flags, 4, total, 0, 0, 0];
         words(&[&header[..], &[7], &extra].concat())
     }

@@ -64,12 +64,12 @@ fn timer(name: &str) -> Option<ZfsScrubSchedule> {
 
 /// The last assignment of a shell variable, without quotes.
 fn setting<'a>(text: &'a str, key: &str) -> &'a str {
-    let values = text.lines().filter_map(|line| {
+    let mut values = text.lines().filter_map(|line| {
         let value = line.trim().strip_prefix(key)?.strip_prefix('=')?;
         let value = value.split_once(" #").map_or(value, |(value, _)| value);
         Some(value.trim().trim_matches(['"', '\'']))
     });
-    values.last().unwrap_or_default()
+    values.next_back().unwrap_or_default()
 }
 
 #[cfg(test)]
