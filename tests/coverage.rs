@@ -20,14 +20,6 @@ const COMPOSED: &[(&str, &str)] = &[
         "filesystems.filesystems.uuid",
         "udev does not run in a container",
     ),
-    (
-        "guest_configs.guests.settings.cpu_physical_bits",
-        "its guests are those of the simulated node",
-    ),
-    (
-        "guest_configs.guests.settings.display_clipboard",
-        "its guests are those of the simulated node",
-    ),
     ("hardware_errors.", "it has no EDAC, pstore or SCSI disks"),
     (
         "kernels.flags.",
