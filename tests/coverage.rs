@@ -16,14 +16,21 @@ const COMPOSED: &[(&str, &str)] = &[
     ),
     ("bonds.", "the kernel of the test systems has no bonding"),
     ("disk_health.disks.", "its disks are virtual"),
+    (
+        "filesystems.filesystems.uuid",
+        "udev does not run in a container",
+    ),
     ("hardware_errors.", "it has no EDAC, pstore or SCSI disks"),
     (
         "kernels.flags.",
         "the command line of the machine is not recorded",
     ),
+    ("host_files.fstab.", "a container mounts nothing by it"),
+    ("listeners.", "it has no address, and nothing that listens"),
     ("lvm.", "it has no device-mapper"),
     ("memory.arc.", "it has no ZFS"),
     ("network.interfaces.", "a container has no bridge"),
+    ("network_mounts.", "it mounts nothing of others"),
     (
         "packages.held",
         "its packages are those of the simulated node",

@@ -95,6 +95,8 @@ const NAMES_ONLY: &[&str] = &[
     "/etc/udev/rules.d/70-persistent-net.rules",
     "/sys/kernel/iommu_groups/*",
     "/boot/vmlinuz-*",
+    "/etc/systemd/system/*.mount",
+    "/etc/systemd/system/timers.target.wants/zfs-scrub-*",
     "/var/lib/dkms/*/*/*/**",
 ];
 /// Of these the kernel is asked when they were changed; they are not opened.
@@ -108,11 +110,14 @@ const BY_HAND: &[&str] = &[
     "/etc/aliases",
     "/etc/apt/apt.conf",
     "/etc/apt/apt.conf.d/*",
+    "/etc/apt/preferences",
+    "/etc/apt/preferences.d/*",
     "/etc/apt/sources.list",
     "/etc/apt/sources.list.d/*",
     "/etc/chrony/chrony.conf",
     "/etc/chrony/conf.d/*.conf",
     "/etc/chrony/sources.d/*.sources",
+    "/etc/cron.d/zfsutils-linux",
     "/etc/default/grub",
     "/etc/default/grub.d/*.cfg",
     "/etc/default/pve-ha-manager",
@@ -140,6 +145,7 @@ const BY_HAND: &[&str] = &[
     "/etc/systemd/timesyncd.conf",
     "/etc/systemd/timesyncd.conf.d/*.conf",
     "/etc/vzdump.conf",
+    "/etc/zfs/zed.d/zed.rc",
 ];
 
 fn is_one_of(patterns: &[&str], path: &str) -> bool {

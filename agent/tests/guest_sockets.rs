@@ -27,6 +27,14 @@ use tempfile::TempDir;
 
 const GREETING: &str = "{\"QMP\":{\"version\":{\"qemu\":{\"major\":10,\"minor\":1,\"micro\":2},\"package\":\"p\"},\"capabilities\":[]}}\n";
 
+/// What an agent is asked that does not say what it can do.
+const ALL: [&str; 4] = [
+    "guest-ping",
+    "guest-info",
+    "guest-get-osinfo",
+    "guest-get-fsinfo",
+];
+
 #[test]
 fn a_real_guest_agent_answers() {
     let vms = Vms::new();
@@ -105,6 +113,9 @@ fn a_recorded_monitor_gives_its_facts() {
     assert_eq!(disk.name, "scsi0");
     assert_eq!(disk.io_status(), GuestIoStatus::Ok);
     assert_eq!(disk.virtual_size_bytes, Some(2 << 30));
+    assert_eq!(disk.allocated_bytes, Some(10_887_168));
+    // A linked clone: its image is on one other.
+    assert_eq!(disk.backing_depth, Some(1));
     assert_eq!(disk.failed_writes_total, Some(0));
     assert!(disk.reads_total > Some(1000) && disk.read_seconds_total > Some(1.0));
     assert!(disk.flushes_total > Some(0) && disk.highest_offset_bytes > Some(0));
@@ -182,12 +193,41 @@ fn recorded_agents_give_their_facts_one_command_per_connection() {
         assert_eq!(root.total_privileged_bytes, Some(2_040_373_248));
         assert!(root.used_bytes > Some(200_000_000));
     }
-    for heard in heard {
+    let expected: [&[&str]; 2] = [
+        &ALL,
+        &[
+            "guest-ping",
+            "guest-info",
+            "guest-get-osinfo",
+            "guest-network-get-interfaces",
+            "guest-get-fsinfo",
+            "guest-get-load",
+        ],
+    ];
+    for (heard, expected) in heard.into_iter().zip(expected) {
         let heard = heard.lock().unwrap();
-        let expected = ["guest-ping", "guest-get-osinfo", "guest-get-fsinfo"]
-            .map(|command| vec!["guest-sync-delimited".to_owned(), command.to_owned()]);
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|command| vec!["guest-sync-delimited".to_owned(), (*command).to_owned()])
+            .collect();
         assert_eq!(*heard, expected);
     }
+    // What not every agent has is asked of the one that says that it can.
+    let agents = vms.agents();
+    assert_eq!(agents[0].refused_commands, ["guest-info"]);
+    assert_eq!((agents[0].load, agents[0].addresses.len()), (None, 0));
+    let newer = &agents[1];
+    assert_eq!(newer.version, "10.0.13");
+    assert_eq!(newer.load.unwrap().average_1_minute, Some(0.0));
+    let address = &newer.addresses[0];
+    assert_eq!(
+        (
+            address.interface.as_str(),
+            address.address.as_str(),
+            address.prefix_length
+        ),
+        ("ens18", "192.0.2.201", Some(24))
+    );
 }
 
 #[test]
@@ -203,10 +243,7 @@ fn an_agent_is_asked_rarely_for_what_changes_rarely() {
         let commands = heard.drain(..).map(|mut commands| commands.pop().unwrap());
         commands.collect::<Vec<_>>()
     };
-    assert_eq!(
-        asked(),
-        ["guest-ping", "guest-get-osinfo", "guest-get-fsinfo"]
-    );
+    assert_eq!(asked(), ALL);
     vms.pass(60);
     assert_eq!(asked(), ["guest-ping"]);
     let (agent, now) = (vms.agent(), vms.clock.load(Ordering::Acquire) / 1000);
@@ -219,16 +256,10 @@ fn an_agent_is_asked_rarely_for_what_changes_rarely() {
     vms.pass(240);
     assert_eq!(asked(), ["guest-ping", "guest-get-fsinfo"]);
     vms.pass(3300);
-    assert_eq!(
-        asked(),
-        ["guest-ping", "guest-get-osinfo", "guest-get-fsinfo"]
-    );
+    assert_eq!(asked(), ALL);
     // Another start may be another system.
     vms.start(101, 2);
-    assert_eq!(
-        asked(),
-        ["guest-ping", "guest-get-osinfo", "guest-get-fsinfo"]
-    );
+    assert_eq!(asked(), ALL);
 }
 
 #[test]
@@ -311,7 +342,7 @@ fn what_was_meant_for_others_is_skipped() {
     // It knows nothing else, and is not left alone for that.
     assert_eq!(
         agent.refused_commands,
-        ["guest-get-osinfo", "guest-get-fsinfo"]
+        ["guest-info", "guest-get-osinfo", "guest-get-fsinfo"]
     );
     assert_eq!(agent.consecutive_failures, 0);
 }
@@ -460,6 +491,7 @@ fn an_agent_that_gets_stuck_in_its_file_systems_was_alive() {
     vms.start(101, 1);
     let lines = vec![
         line("guest-ping", json!({})),
+        line("guest-info", json!({"version": "9.2.0"})),
         line("guest-get-osinfo", json!({"id": "debian"})),
         // An answer that is none.
         json!({"request": {"execute": "guest-get-fsinfo"}, "response": {"return": {}}}),

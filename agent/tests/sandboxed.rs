@@ -93,6 +93,8 @@ const NAMES_ONLY: &[&str] = &[
     "/etc/apt/trusted.gpg",
     "/etc/apt/trusted.gpg.d/*",
     "/boot/vmlinuz-*",
+    "/etc/systemd/system/*.mount",
+    "/etc/systemd/system/timers.target.wants/zfs-scrub-*",
     "/var/lib/dkms/*/*/*/**",
 ];
 /// Read only when the other one is not there.

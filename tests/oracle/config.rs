@@ -107,7 +107,8 @@ fn nic(flat: &mut Flat, is_container: bool, key: &str, value: &str) {
         match name {
             "hwaddr" | "macaddr" => put(flat, &format!("{key}.mac"), value),
             "name" if is_container => put(flat, &format!("{key}.model"), value),
-            "bridge" | "firewall" | "tag" | "rate" | "mtu" | "link_down" | "ip" | "type" => {
+            "bridge" | "firewall" | "tag" | "rate" | "mtu" | "link_down" | "ip" | "queues"
+            | "type" => {
                 put(flat, &format!("{key}.{name}"), value);
             }
             model => {
@@ -203,6 +204,7 @@ fn bytes(size: &str) -> String {
 pub(crate) fn of_ours(guest: &Value) -> Flat {
     let mut flat = Flat::new();
     let settings = guest.get("settings").unwrap_or(&Value::Null);
+    let is_container = text(guest, "kind") == "GUEST_KIND_LXC";
     for (field, key) in [
         ("name", "name"),
         ("start_on_boot", "onboot"),
@@ -220,6 +222,7 @@ pub(crate) fn of_ours(guest: &Value) -> Flat {
         ("balloon_bytes", "balloon"),
         ("swap_bytes", "swap"),
         ("agent_enabled", "agent.enabled"),
+        ("cpu_physical_bits", "cpu.phys-bits"),
         ("bios", "bios"),
         ("machine", "machine.type"),
         ("scsi_controller", "scsihw"),
@@ -242,6 +245,25 @@ pub(crate) fn of_ours(guest: &Value) -> Flat {
         if settings.get(field) == Some(&Value::Bool(true)) {
             put(&mut flat, key, value.to_owned());
         }
+    }
+    // Set, in another form than PVE's.
+    for (field, key) in [
+        ("boot_order", "boot"),
+        ("boot_letters", "boot"),
+        ("boot_disk", "bootdisk"),
+        ("cpu_affinity", "affinity"),
+        ("display_type", "vga"),
+        ("display_clipboard", "vga"),
+        ("hook_script_volume", "hookscript"),
+    ] {
+        let is_set = items(settings, field).next().is_some() || !text(settings, field).is_empty();
+        if is_set {
+            put(&mut flat, key, SET.to_owned());
+        }
+    }
+    let flags: Vec<String> = items(settings, "cpu_flags").map(leaf).collect();
+    if !flags.is_empty() {
+        put(&mut flat, "cpu.flags", flags.join(";"));
     }
     let tags: Vec<String> = items(settings, "tags").map(leaf).collect();
     if !tags.is_empty() {
@@ -274,6 +296,13 @@ pub(crate) fn of_ours(guest: &Value) -> Flat {
             ("read_only", "ro"),
             ("shared", "shared"),
             ("mount_point", "mp"),
+            ("aio", "aio"),
+            ("write_error_policy", "werror"),
+            ("read_error_policy", "rerror"),
+            ("efi_type", "efitype"),
+            ("has_enrolled_keys", "pre-enrolled-keys"),
+            ("efi_certificate", "ms-cert"),
+            ("tpm_version", "version"),
         ] {
             put_known(&mut flat, &format!("{key}.{name}"), volume.get(field));
         }
@@ -289,8 +318,21 @@ pub(crate) fn of_ours(guest: &Value) -> Flat {
             ("link_down", "link_down"),
             ("rate_megabytes_per_second", "rate"),
             ("mtu_bytes", "mtu"),
+            ("queues", "queues"),
+            ("ipv4_address", "ip"),
         ] {
-            put_known(&mut flat, &format!("{key}.{name}"), nic.get(field));
+            // Of a VM they are those of cloud-init.
+            let is_elsewhere = name == "ip" && !is_container;
+            if !is_elsewhere {
+                put_known(&mut flat, &format!("{key}.{name}"), nic.get(field));
+            }
+        }
+        let is_configured = ["ipv4_address", "ipv6_address"]
+            .iter()
+            .any(|field| !text(nic, field).is_empty());
+        if is_configured && !is_container {
+            let key = key.replace("net", "ipconfig");
+            put(&mut flat, &key, SET.to_owned());
         }
     }
     for device in items(settings, "host_devices") {

@@ -11,7 +11,10 @@ use super::{
     CONFIG, CollectError, Collector, FILE_DEADLINE, PMXCFS_FILE_LIMIT, Payload, Reading,
     section_file::{self, bound, short, short_or_empty},
 };
-use crate::format::{property_string::boolean, whole_lines};
+use crate::format::{
+    property_string::{boolean, size},
+    whole_lines,
+};
 
 const PATH: &str = "/etc/pve/ceph.conf";
 /// Lines out of format that are named.
@@ -87,6 +90,11 @@ fn parse(text: &str) -> CephConfig {
             .collect(),
         pool_default_size: number("osd_pool_default_size"),
         pool_default_minimum_size: number("osd_pool_default_min_size"),
+        osd_memory_target_bytes: [sections.get("osd"), Some(global)]
+            .into_iter()
+            .flatten()
+            .find_map(|values| values.get("osd_memory_target"))
+            .and_then(|value| size(value)),
         bind_ipv4: get("ms_bind_ipv4").and_then(boolean),
         bind_ipv6: get("ms_bind_ipv6").and_then(boolean),
         daemons: sections

@@ -4,7 +4,7 @@
 //! that key there is nothing to collect. Whatever answers late ends the run's
 //! questions: the next one would wait for the same daemon.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use pvelens_proto::agent::v1::{CephHealthCheck, CollectionClass, FailureKind};
 use serde_json::Value;
@@ -18,6 +18,7 @@ use crate::{
 
 mod osd;
 mod parse;
+mod pool;
 
 const CONF: &str = "/etc/pve/ceph.conf";
 
@@ -34,6 +35,8 @@ pub(super) const COLLECTOR: Collector = Collector {
         "df",
         "osd_df",
         "osd_tree",
+        "osd_dump",
+        "crush_rules",
         "health_detail",
         "versions",
     ],
@@ -86,6 +89,15 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     });
     questions.ask(CephRequest::OsdTree {}, |document| {
         osd::tree(document, &mut state.osds)
+    });
+    let mut rules = HashMap::new();
+    questions.ask(CephRequest::OsdDump {}, |document| {
+        rules = pool::settings(document, &mut state)?;
+        Ok(false)
+    });
+    questions.ask(CephRequest::CrushRules {}, |document| {
+        pool::rules(document, &rules, &mut state.pools)?;
+        Ok(false)
     });
     questions.ask(CephRequest::Versions {}, |document| {
         parse::versions(document, &mut state.versions)
@@ -249,7 +261,7 @@ mod tests {
             r#"{"health":{"status":"HEALTH_WARN","checks":{}},"mgrmap":{"available":false}}"#,
         );
         let node = sample(&COLLECTOR, &[NODE, CEPH, (STATUS, &status)]);
-        // df, osd tree and versions are not recorded.
-        assert_eq!(kinds(&node), [FailureKind::NotFound; 3]);
+        // df, osd tree, osd dump, crush rules and versions are not recorded.
+        assert_eq!(kinds(&node), [FailureKind::NotFound; 5]);
     }
 }

@@ -7,10 +7,17 @@ use pvelens_proto::agent::v1::{CollectionClass, CpuFeatures, CpuVulnerability, N
 use super::{CollectError, Collector, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading, SLOW};
 use crate::format::{FormatError, whole_lines};
 
+mod microcode;
+
 const CPUINFO: &str = "/proc/cpuinfo";
 const VULNERABILITIES: &str = "/sys/devices/system/cpu/vulnerabilities";
 const NODES: &str = "/sys/devices/system/node";
 const FREQUENCY: &str = "/sys/devices/system/cpu/cpu0/cpufreq";
+const INTEL: &str = "/usr/lib/firmware/intel-ucode";
+const AMD: &str = "/usr/lib/firmware/amd-ucode";
+const PLATFORM: &str = "/sys/devices/system/cpu/cpu0/microcode/processor_flags";
+/// The largest of Intel has some 600 KiB.
+const MICROCODE_LIMIT: u64 = 4 << 20;
 /// A line of the kernel lists some ten mitigations.
 const STATUS_LIMIT: u64 = 4096;
 const VULNERABILITY_LIMIT: usize = 128;
@@ -33,6 +40,9 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/sys/devices/system/cpu/online",
         "/sys/devices/system/node/node*/meminfo",
         "/sys/devices/system/node/node*/cpulist",
+        PLATFORM,
+        "/usr/lib/firmware/intel-ucode/*",
+        "/usr/lib/firmware/amd-ucode/*",
     ],
     probes: &[],
     collect,
@@ -56,7 +66,45 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         .read(CPUINFO, KERNEL_FILE_LIMIT)
         .and_then(|text| parse_cpuinfo(&text, &mut features).map_err(|error| error.at(CPUINFO)));
     reading.keep(cpuinfo);
+    features.packaged_microcode = packaged(reading, &features);
     Ok(Payload::CpuFeatures(features))
+}
+
+/// The microcode that a package holds for the processor; both makers have one, and a
+/// file for processors of the other does not name this one.
+fn packaged(reading: &mut Reading<'_>, features: &CpuFeatures) -> Option<String> {
+    let processor = microcode::Processor {
+        family: features.family?,
+        model: features.model?,
+        stepping: features.stepping?,
+    };
+    let platform = reading.read_word(PLATFORM).and_then(|word| {
+        let digits = word.strip_prefix("0x")?;
+        u32::from_str_radix(digits, 16).ok()
+    });
+    let intel = newest(reading, INTEL, &processor.intel_file(), |bytes| {
+        microcode::intel(bytes, processor, platform)
+    });
+    let amd = newest(reading, AMD, &processor.amd_file(), |bytes| {
+        microcode::amd(bytes, processor)
+    });
+    let revision = intel.or(amd)?;
+    Some(format!("{revision:#x}"))
+}
+
+fn newest(
+    reading: &mut Reading<'_>,
+    directory: &str,
+    file: &str,
+    parse: impl FnOnce(&[u8]) -> Result<Option<u32>, FormatError>,
+) -> Option<u32> {
+    let path = format!("{directory}/{file}");
+    let bytes = match reading.read_bytes(&path, MICROCODE_LIMIT) {
+        // No package, or none for this processor.
+        Err(error) if error.is_not_found() => return None,
+        bytes => reading.keep(bytes)?,
+    };
+    reading.keep(parse(&bytes).map_err(|error| error.at(&path)))?
 }
 
 /// Names below a directory that may be absent, sorted.

@@ -11,7 +11,7 @@ use pvelens_proto::agent::v1::{CollectionClass, Filesystem, FilesystemState, Fil
 
 use super::{CollectError, Collector, FAST, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading};
 use crate::{
-    format::{FormatError, whole_lines},
+    format::{FormatError, plain, whole_lines},
     host::SourceError,
 };
 
@@ -19,6 +19,9 @@ const MOUNTINFO: &str = "/proc/1/mountinfo";
 /// Only for trees that were recorded without `/proc/1`.
 const MOUNTS: &str = "/proc/mounts";
 const MOUNT_LIMIT: usize = 5_000;
+/// Block devices whose file system is told by its UUID.
+const UUID_LIMIT: usize = 100;
+const UDEV_LIMIT: u64 = 256 << 10;
 
 /// Types with a disk of this node behind them.
 const LOCAL: &[&str] = &[
@@ -49,7 +52,12 @@ pub(super) const COLLECTOR: Collector = Collector {
     class: CollectionClass::Fast,
     interval: FAST,
     deadline: FILE_DEADLINE,
-    paths: &[MOUNTINFO, MOUNTS, "/.pvelens/statvfs.json"],
+    paths: &[
+        MOUNTINFO,
+        MOUNTS,
+        "/.pvelens/statvfs.json",
+        "/run/udev/data/b*",
+    ],
     probes: &[],
     collect,
 };
@@ -64,7 +72,18 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         Err(error) => return Err(error.into()),
     };
     filesystems.sort_by(|a, b| a.mount_point.cmp(&b.mount_point));
+    let mut known = HashMap::new();
     for filesystem in &mut filesystems {
+        // Datasets of ZFS and the like have no block device.
+        if !filesystem.device.is_empty()
+            && !filesystem.device.starts_with("0:")
+            && known.len() < UUID_LIMIT
+        {
+            let uuid = known
+                .entry(filesystem.device.clone())
+                .or_insert_with_key(|device| uuid(reading, device));
+            filesystem.uuid.clone_from(uuid);
+        }
         if filesystem.state() != FilesystemState::Measured {
             continue;
         }
@@ -84,6 +103,19 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         }
     }
     Ok(Payload::Filesystems(Filesystems { filesystems }))
+}
+
+/// What udev found on the block device, a line `E:ID_FS_UUID=…` (`systemd@src/udev`,
+/// `udev_device_update_db`). Its database is in memory.
+fn uuid(reading: &mut Reading<'_>, device: &str) -> String {
+    let path = format!("/run/udev/data/b{device}");
+    let Some(text) = reading.read_optional(&path, UDEV_LIMIT) else {
+        return String::new();
+    };
+    reading.keep(whole_lines(&text).map_err(|error| error.at(&path)));
+    let mut lines = text.lines();
+    let uuid = lines.find_map(|line| line.strip_prefix("E:ID_FS_UUID="));
+    uuid.and_then(plain::name).unwrap_or_default().to_owned()
 }
 
 /// `36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
@@ -247,6 +279,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::collector::tests::sample;
 
     const TABLE: &str = "\
         25 1 252:1 / / rw,relatime shared:1 - ext4 /dev/mapper/pve-root rw,errors=remount-ro\n\
@@ -270,6 +303,35 @@ mod tests {
                 ("/etc/pve", FilesystemState::NotTouched, false),
                 ("/mnt/pve/my nfs", FilesystemState::NotTouched, false),
                 ("/data", FilesystemState::Measured, true),
+            ]
+        );
+    }
+
+    #[test]
+    fn udev_tells_the_uuid_of_a_block_device() {
+        let files = [
+            ("proc/1/mountinfo", TABLE),
+            (
+                "run/udev/data/b252:1",
+                "S:mapper/pve-root\nE:ID_FS_TYPE=ext4\nE:ID_FS_UUID=7b1c-22\n",
+            ),
+            ("run/udev/data/b0:51", "E:ID_FS_UUID=no\n"),
+        ];
+        let Some(Payload::Filesystems(found)) = sample(&COLLECTOR, &files).payload else {
+            panic!();
+        };
+        let uuids: Vec<_> = found
+            .filesystems
+            .iter()
+            .map(|one| (one.mount_point.as_str(), one.uuid.as_str()))
+            .collect();
+        assert_eq!(
+            uuids,
+            [
+                ("/", "7b1c-22"),
+                ("/data", ""),
+                ("/etc/pve", ""),
+                ("/mnt/pve/my nfs", "")
             ]
         );
     }

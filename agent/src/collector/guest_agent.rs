@@ -1,5 +1,5 @@
 //! Whether the guest agents of the VMs that run here answer, what systems they run
-//! on, and how full their file systems are.
+//! on, their addresses and load, and how full their file systems are.
 //!
 //! One command per connection, and the next only after a ping was answered. An agent
 //! that does not answer is left alone for a while, and what changes rarely is not
@@ -39,7 +39,7 @@ const TROUBLE_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 
 pub(super) const COLLECTOR: Collector = Collector {
     name: "guest_agent",
-    summary: "liveness, operating system and file systems, as guest agents say",
+    summary: "liveness, operating system, addresses, load and file systems, as guest agents say",
     class: CollectionClass::State,
     interval: Duration::from_secs(60),
     // A conversation that began at the end of the time, and those after it.
@@ -172,9 +172,7 @@ fn ask(host: &Host, mut known: Known, now: Timestamp) -> (Known, Option<Trouble>
 fn ask_more(host: &Host, known: &mut Known, now: Timestamp) -> Result<(), Trouble> {
     if known.next_os.is_over(now) {
         known.next_os = Due::after(now, TROUBLE_PAUSE);
-        if let Some(answer) = converse::<answers::OsInfo>(host, known, Command::OsInfo)? {
-            known.agent.operating_system = Some(answer.into_fact(stamp(now)));
-        }
+        ask_what_it_is(host, known, now)?;
         known.next_os = Due::after(now, OS_PAUSE);
     }
     if known.next_filesystems.is_over(now) {
@@ -182,7 +180,31 @@ fn ask_more(host: &Host, known: &mut Known, now: Timestamp) -> Result<(), Troubl
         if let Some(answer) = converse::<answers::FsInfo>(host, known, Command::FsInfo)? {
             known.agent.filesystems = Some(answers::filesystems(answer, stamp(now)));
         }
+        if known.has_load
+            && let Some(answer) = converse::<answers::Load>(host, known, Command::Load)?
+        {
+            known.agent.load = Some(answer.into_fact(stamp(now)));
+        }
         known.next_filesystems = Due::after(now, FILESYSTEMS_PAUSE);
+    }
+    Ok(())
+}
+
+/// Its version and what it can do, its system and its addresses. Commands that not
+/// every agent has are sent to those alone that say so.
+fn ask_what_it_is(host: &Host, known: &mut Known, now: Timestamp) -> Result<(), Trouble> {
+    if let Some(info) = converse::<answers::Info>(host, known, Command::Info)? {
+        known.agent.version = info.version();
+        known.has_load = info.has(Command::Load);
+        known.has_interfaces = info.has(Command::Interfaces);
+    }
+    if let Some(answer) = converse::<answers::OsInfo>(host, known, Command::OsInfo)? {
+        known.agent.operating_system = Some(answer.into_fact(stamp(now)));
+    }
+    if known.has_interfaces
+        && let Some(answer) = converse::<answers::Interfaces>(host, known, Command::Interfaces)?
+    {
+        (known.agent.addresses, known.agent.addresses_truncated) = answers::addresses(answer);
     }
     Ok(())
 }

@@ -8,7 +8,9 @@
 //! Guests come and go while this reads: a file that vanished is a figure that
 //! is absent, never a failure.
 
-use pvelens_proto::agent::v1::{CollectionClass, GuestKind, GuestRuntime, GuestRuntimes};
+use pvelens_proto::agent::v1::{
+    CollectionClass, GuestDeviceIo, GuestKind, GuestRuntime, GuestRuntimes,
+};
 
 use super::{
     CollectError, Collector, FAST, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading, cpu,
@@ -21,6 +23,8 @@ use crate::{
 
 const VMS: &str = "/sys/fs/cgroup/qemu.slice";
 const CONTAINERS: &str = "/sys/fs/cgroup/lxc";
+/// Block devices of one guest that are carried one by one.
+const DEVICE_LIMIT: usize = 16;
 
 pub(super) const COLLECTOR: Collector = Collector {
     name: "guest_runtime",
@@ -105,7 +109,9 @@ fn accounted(reading: &mut Reading<'_>, directory: &str, vmid: u32) -> GuestRunt
         "memory.stat",
         &mut guest,
         |text, guest| {
-            guest.memory_file_bytes = Some(KeyValues::parse(text)?.required("file")?);
+            let values = KeyValues::parse(text)?;
+            guest.memory_file_bytes = Some(values.required("file")?);
+            guest.memory_inactive_file_bytes = values.optional("inactive_file")?;
             Ok(())
         },
     );
@@ -115,7 +121,9 @@ fn accounted(reading: &mut Reading<'_>, directory: &str, vmid: u32) -> GuestRunt
         "memory.events",
         &mut guest,
         |text, guest| {
-            guest.oom_kills_total = Some(KeyValues::parse(text)?.required("oom_kill")?);
+            let values = KeyValues::parse(text)?;
+            guest.oom_kills_total = Some(values.required("oom_kill")?);
+            guest.memory_limit_hits_total = values.optional("max")?;
             Ok(())
         },
     );
@@ -157,39 +165,64 @@ fn parse_cpu(text: &str, guest: &mut GuestRuntime) -> Result<(), FormatError> {
     guest.cpu_system_seconds_total = Some(micros(values.required("system_usec")?));
     guest.cpu_throttled_seconds_total = values.optional("throttled_usec")?.map(micros);
     guest.cpu_throttled_periods_total = values.optional("nr_throttled")?;
+    guest.cpu_periods_total = values.optional("nr_periods")?;
     Ok(())
 }
 
 /// Lines `MAJ:MIN rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`, one per
-/// device, summed. Empty before the first request.
+/// device. Empty before the first request.
 fn parse_io(text: &str, guest: &mut GuestRuntime) -> Result<(), FormatError> {
-    let mut sums = [0_u64; 4];
     if !text.is_empty() {
         whole_lines(text)?;
     }
-    for word in text.split_ascii_whitespace() {
+    let mut sum = GuestDeviceIo::default();
+    for line in text.lines() {
+        let (device, io) = parse_device_io(line)?;
+        sum.read_bytes_total = sum.read_bytes_total.saturating_add(io.read_bytes_total);
+        sum.written_bytes_total = sum
+            .written_bytes_total
+            .saturating_add(io.written_bytes_total);
+        sum.reads_total = sum.reads_total.saturating_add(io.reads_total);
+        sum.writes_total = sum.writes_total.saturating_add(io.writes_total);
+        // A device without counters has its number and nothing else.
+        if let Some((major, minor)) = device
+            && io != GuestDeviceIo::default()
+            && guest.devices.len() < DEVICE_LIMIT
+        {
+            guest.devices.push(GuestDeviceIo { major, minor, ..io });
+        }
+    }
+    guest.read_bytes_total = Some(sum.read_bytes_total);
+    guest.written_bytes_total = Some(sum.written_bytes_total);
+    guest.reads_total = Some(sum.reads_total);
+    guest.writes_total = Some(sum.writes_total);
+    Ok(())
+}
+
+/// The numbers of the device, and what went to and from it.
+fn parse_device_io(line: &str) -> Result<(Option<(u32, u32)>, GuestDeviceIo), FormatError> {
+    let mut io = GuestDeviceIo::default();
+    let mut device = None;
+    for word in line.split_ascii_whitespace() {
         let Some((key, value)) = word.split_once('=') else {
+            device = word
+                .split_once(':')
+                .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
             continue;
         };
-        let slot = match key {
-            "rbytes" => 0,
-            "wbytes" => 1,
-            "rios" => 2,
-            "wios" => 3,
+        let counter = match key {
+            "rbytes" => &mut io.read_bytes_total,
+            "wbytes" => &mut io.written_bytes_total,
+            "rios" => &mut io.reads_total,
+            "wios" => &mut io.writes_total,
             _ => continue,
         };
         let value: u64 = value
             .parse()
             .map_err(|_| FormatError::malformed("a counter is not a number"))?;
-        // `slot` is one of the four above.
-        sums[slot] = sums[slot].saturating_add(value);
+        *counter = counter.saturating_add(value);
     }
-    let [read, written, reads, writes] = sums.map(Some);
-    guest.read_bytes_total = read;
-    guest.written_bytes_total = written;
-    guest.reads_total = reads;
-    guest.writes_total = writes;
-    Ok(())
+    Ok((device, io))
 }
 
 /// Adds CPU time, memory and start of the QEMU process, and the time its vCPU
@@ -217,6 +250,7 @@ fn add_process(reading: &mut Reading<'_>, guest: &mut GuestRuntime) {
 /// or `CPU 0/TCG` under emulation.
 fn add_run_delay(reading: &mut Reading<'_>, pid: u64, guest: &mut GuestRuntime) {
     let tasks = format!("/proc/{pid}/task");
+    let mut cpu_seconds = 0.0;
     let mut delay_seconds = 0.0;
     let mut threads = 0_u32;
     for tid in reading.list(&tasks).unwrap_or_default() {
@@ -226,8 +260,9 @@ fn add_run_delay(reading: &mut Reading<'_>, pid: u64, guest: &mut GuestRuntime) 
             .is_some_and(|comm| comm.starts_with("CPU "));
         let path = format!("{directory}/schedstat");
         if is_vcpu && let Some(text) = reading.read_optional(&path, 256) {
-            let delay = parse_run_delay(&text).map_err(|error| error.at(&path));
-            if let Some(delay) = reading.keep(delay) {
+            let times = parse_schedstat(&text).map_err(|error| error.at(&path));
+            if let Some((cpu, delay)) = reading.keep(times) {
+                cpu_seconds += cpu;
                 delay_seconds += delay;
                 threads = threads.saturating_add(1);
             }
@@ -235,6 +270,7 @@ fn add_run_delay(reading: &mut Reading<'_>, pid: u64, guest: &mut GuestRuntime) 
     }
     if threads > 0 {
         guest.vcpu_threads = Some(threads);
+        guest.vcpu_cpu_seconds_total = Some(cpu_seconds);
         guest.vcpu_run_delay_seconds_total = Some(delay_seconds);
     }
 }
@@ -270,13 +306,16 @@ pub(super) fn parse_process(text: &str) -> Result<Process, FormatError> {
     })
 }
 
-/// `on_cpu_ns run_delay_ns timeslices` (kernel `Documentation/scheduler/sched-stats.rst`).
-fn parse_run_delay(text: &str) -> Result<f64, FormatError> {
-    whole_lines(text)?
-        .split_ascii_whitespace()
-        .nth(1)
-        .and_then(|word| word.parse().ok())
-        .map(|nanos: u64| precise(nanos) / 1e9)
+/// `on_cpu_ns run_delay_ns timeslices` (kernel `Documentation/scheduler/sched-stats.rst`):
+/// the first two, in seconds.
+fn parse_schedstat(text: &str) -> Result<(f64, f64), FormatError> {
+    let mut words = whole_lines(text)?.split_ascii_whitespace();
+    let mut seconds = || {
+        let nanos: u64 = words.next()?.parse().ok()?;
+        Some(precise(nanos) / 1e9)
+    };
+    seconds()
+        .zip(seconds())
         .ok_or_else(|| FormatError::malformed("no run delay"))
 }
 
@@ -313,9 +352,32 @@ mod tests {
         parse_io("8:0 rbytes=1 wbytes=2 rios=3 wios=4\n8:16 rbytes=10 wbytes=20 rios=30 wios=40 dbytes=9\n", &mut guest).unwrap();
         assert_eq!(guest.read_bytes_total, Some(11));
         assert_eq!(guest.writes_total, Some(44));
+        let devices: Vec<_> = guest
+            .devices
+            .iter()
+            .map(|device| (device.major, device.minor, device.read_bytes_total))
+            .collect();
+        assert_eq!(devices, [(8, 0, 1), (8, 16, 10)]);
         parse_io("", &mut guest).unwrap();
         assert_eq!(guest.read_bytes_total, Some(0));
         assert!(parse_io("8:0 rbytes=1", &mut guest).is_err());
+    }
+
+    #[test]
+    fn many_devices_are_summed_and_not_all_named() {
+        let mut guest = GuestRuntime::default();
+        let lines: String = (0..40)
+            .map(|minor| format!("8:{minor} rbytes=1 wbytes=0 rios=1 wios=0\n"))
+            .collect();
+        parse_io(&format!("{lines}7:0 \n"), &mut guest).unwrap();
+        assert_eq!(guest.read_bytes_total, Some(40));
+        assert_eq!(guest.devices.len(), DEVICE_LIMIT);
+    }
+
+    #[test]
+    fn a_thread_ran_and_waited() {
+        assert_eq!(parse_schedstat("1500000000 250000000 7\n"), Ok((1.5, 0.25)));
+        assert!(parse_schedstat("1500000000\n").is_err());
     }
 
     #[test]
@@ -337,7 +399,7 @@ mod tests {
         fn any_text_parses_or_fails(text in "([0-9]{0,20} \\([a-z )]{0,9}\\)( [0-9-]{1,21}){0,25}\n?|[a-z_]{1,9}[ =][0-9]{0,21}\n?|\\PC{0,20}\n?){0,4}") {
             let mut guest = GuestRuntime::default();
             drop(parse_process(&text));
-            drop(parse_run_delay(&text));
+            drop(parse_schedstat(&text));
             drop(parse_io(&text, &mut guest));
             drop(parse_cpu(&text, &mut guest));
         }

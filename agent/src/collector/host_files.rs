@@ -36,6 +36,7 @@ const INTERFACES: &str = "/etc/network/interfaces";
 const INTERFACES_NEW: &str = "/etc/network/interfaces.new";
 const INTERFACES_D: &str = "/etc/network/interfaces.d";
 const FSTAB: &str = "/etc/fstab";
+const UNITS: &str = "/etc/systemd/system";
 const PASSWD: &str = "/etc/passwd";
 const SUDOERS: &str = "/etc/sudoers";
 const SUDOERS_D: &str = "/etc/sudoers.d";
@@ -57,6 +58,8 @@ pub(super) const COLLECTOR: Collector = Collector {
         INTERFACES_NEW,
         "/etc/network/interfaces.d/*",
         FSTAB,
+        // Their names.
+        "/etc/systemd/system/*.mount",
         PASSWD,
         SUDOERS,
         "/etc/sudoers.d/*",
@@ -98,6 +101,9 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         has_root_alias: aliases.map(|text| mail::has_root_alias(&text)),
         ..HostFiles::default()
     };
+    let units = reading.list_optional(UNITS);
+    found.mount_units = units.iter().filter_map(|name| mounts::unit(name)).collect();
+    found.mount_units.sort_unstable();
     network(reading, &mut found);
     if let Some(text) = reading.read_optional(PASSWD, FILE_LIMIT) {
         let accounts = accounts::parse(&text).map_err(|error| error.at(PASSWD));
@@ -205,6 +211,7 @@ fn bound(found: &mut HostFiles) {
         cut(&mut stanza.bond_slaves, 64, truncated);
     }
     cut(&mut found.fstab, LIST_LIMIT, truncated);
+    cut(&mut found.mount_units, LIST_LIMIT, truncated);
     cut(&mut found.other_root_accounts, 32, truncated);
     cut(&mut found.time_sources, 64, truncated);
     cut(&mut found.remote_syslog, 32, truncated);

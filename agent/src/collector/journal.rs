@@ -35,15 +35,20 @@ const SOURCES: &[(&str, Source)] = &[
     ("pvedaemon", Source::Login),
     ("pveproxy", Source::Login),
     ("pve-cluster", Source::Pmxcfs),
+    ("pvescheduler", Source::Scheduler),
+    ("qmeventd", Source::Qmeventd),
+    ("pve-firewall", Source::Firewall),
+    ("proxmox-firewall", Source::Firewall),
+    ("ssh", Source::Ssh),
 ];
 
 pub(super) const COLLECTOR: Collector = Collector {
     name: "journal_events",
-    summary: "errors of hardware, kernel, corosync and Proxmox VE in the journal",
+    summary: "errors of hardware, kernel, corosync, sshd and Proxmox VE in the journal",
     class: CollectionClass::State,
     interval: Duration::from_secs(300),
-    // Nine questions, 20 s each at worst.
-    deadline: Duration::from_secs(200),
+    // Fourteen questions, 20 s each at worst.
+    deadline: Duration::from_secs(290),
     paths: &[],
     probes: &["journal"],
     collect,

@@ -94,6 +94,8 @@ fn parse_arc(text: &str) -> Result<ZfsArc, FormatError> {
         size_bytes: value("size")?,
         min_bytes: value("c_min")?,
         max_bytes: value("c_max")?,
+        hits_total: value("hits").ok(),
+        misses_total: value("misses").ok(),
     })
 }
 

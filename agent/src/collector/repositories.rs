@@ -1,6 +1,6 @@
 //! Where packages come from, and how far that is trusted.
 //!
-//! From apt's sources in both formats (sources.list(5)). Of a URI scheme, host and
+//! From apt's sources in both formats (sources.list(5)) and its preferences. Of a URI scheme, host and
 //! path are carried, and no path either when it holds credentials.
 
 use pvelens_proto::agent::v1::{CollectionClass, FailureKind, Repositories, Repository};
@@ -11,6 +11,7 @@ use crate::{format::plain::name, host::SourceError};
 mod conf;
 mod deb822;
 mod one_line;
+mod preferences;
 mod uri;
 
 const SOURCES: &str = "/etc/apt/sources.list";
@@ -18,12 +19,15 @@ const PARTS: &str = "/etc/apt/sources.list.d";
 const CONF: &str = "/etc/apt/apt.conf";
 const CONF_PARTS: &str = "/etc/apt/apt.conf.d";
 const APT: &str = "/etc/apt";
+const PREFERENCES: &str = "/etc/apt/preferences";
+const PREFERENCES_PARTS: &str = "/etc/apt/preferences.d";
 const KEYRING: &str = "trusted.gpg";
 const KEYS: &str = "/etc/apt/trusted.gpg.d";
 const LIMIT: u64 = 1 << 20;
 const FILE_LIMIT: usize = 100;
 const REPOSITORY_LIMIT: usize = 500;
 const KEY_LIMIT: usize = 50;
+const PIN_LIMIT: usize = 200;
 /// Words of one field.
 const WORD_LIMIT: usize = 50;
 
@@ -39,6 +43,8 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/etc/apt/sources.list.d/*.sources",
         CONF,
         "/etc/apt/apt.conf.d/*",
+        PREFERENCES,
+        "/etc/apt/preferences.d/*",
         "/etc/apt/trusted.gpg",
         "/etc/apt/trusted.gpg.d/*",
     ],
@@ -80,6 +86,18 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
             conf::parse(&text, &mut found);
         }
     }
+    if let Some(text) = reading.read_optional(PREFERENCES, LIMIT) {
+        found.pins.extend(preferences::parse(PREFERENCES, &text));
+    }
+    for name in files(reading, PREFERENCES_PARTS, &mut found.truncated) {
+        let is_taken = !name.contains('.') || name.ends_with(".pref");
+        let path = format!("{PREFERENCES_PARTS}/{name}");
+        if is_taken && let Some(text) = reading.read_optional(&path, LIMIT) {
+            found.pins.extend(preferences::parse(&path, &text));
+        }
+    }
+    found.truncated |= found.pins.len() > PIN_LIMIT;
+    found.pins.truncate(PIN_LIMIT);
     found.has_global_keyring = reading
         .list_optional(APT)
         .iter()

@@ -7,7 +7,10 @@ use pvelens_proto::agent::v1::{CollectionClass, SshdConfig, SshdSetting};
 use super::{CollectError, Collector, Payload, Reading, SLOW};
 use crate::{
     format::{FormatError, whole_lines},
-    probe::{Request, request::ClusterRequest},
+    probe::{
+        Request,
+        request::{ClusterRequest, HostName, UserName},
+    },
 };
 
 /// Settings that checks ask for; no other is kept.
@@ -33,15 +36,18 @@ const SETTINGS: &[&str] = &[
 ];
 const SETTING_LIMIT: usize = 100;
 const VALUE_LIMIT: usize = 2000;
+/// Name and address, of a network for documentation (RFC 3849).
+const STRANGER: (&str, &str) = ("stranger", "2001:db8::1");
 
 pub(super) const COLLECTOR: Collector = Collector {
     name: "sshd",
     summary: "settings of sshd in effect that matter to security",
     class: CollectionClass::Slow,
     interval: SLOW,
-    deadline: Duration::from_secs(25),
+    // Twice the time of the entries, and some.
+    deadline: Duration::from_secs(40),
     paths: &[],
-    probes: &["sshd_config"],
+    probes: &["sshd_config", "sshd_config_for"],
     collect,
 };
 
@@ -52,8 +58,28 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         }
         result => result?,
     };
-    let config = parse(answer.success()?).map_err(|error| error.at(&answer.source))?;
+    let mut config = parse(answer.success()?).map_err(|error| error.at(&answer.source))?;
+    let root = stranger().map(|request| {
+        let answer = reading.ask(&request)?;
+        parse(answer.success()?).map_err(|error| error.at(&answer.source))
+    });
+    if let Some(Some(root)) = root.map(|root| reading.keep(root)) {
+        config.root_settings = root.settings;
+        config
+            .root_settings
+            .retain(|setting| !config.settings.contains(setting));
+    }
     Ok(Payload::SshdConfig(config))
+}
+
+/// `root` from an address for documentation, so that no block for a network that is
+/// in use applies.
+fn stranger() -> Option<Request> {
+    Some(Request::Cluster(ClusterRequest::SshdConfigFor {
+        user: UserName::try_from("root".to_owned()).ok()?,
+        host: HostName::try_from(STRANGER.0.to_owned()).ok()?,
+        address: STRANGER.1.parse().ok()?,
+    }))
 }
 
 fn parse(text: &str) -> Result<SshdConfig, FormatError> {
@@ -87,8 +113,10 @@ fn parse(text: &str) -> Result<SshdConfig, FormatError> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use pvelens_proto::agent::v1::FailureKind;
 
     use super::*;
+    use crate::collector::tests::{kinds, sample};
 
     #[test]
     fn only_listed_settings_are_kept_and_users_are_counted() {
@@ -98,6 +126,37 @@ mod tests {
         assert!(!format!("{config:?}").contains("canary"));
         assert!(parse("no such file\n").is_err());
         assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn what_match_blocks_change_for_root_is_told() {
+        let reply = |text: &str| {
+            format!(
+                "{{\"outcome\":{{\"kind\":\"exited\",\"exit_status\":0}},\"program\":[],\"stdout_bytes\":{},\"stdout_truncated\":false,\"stderr\":\"\",\"stderr_truncated\":false,\"duration_milliseconds\":9}}\n{text}",
+                text.len()
+            )
+        };
+        let plain = reply("port 22\npermitrootlogin yes\n");
+        let root = reply("port 22\npermitrootlogin no\n");
+        let base = ".pvelens/probe/cluster/sshd_config";
+        let asked = ".pvelens/probe/cluster/sshd_config_for.root.stranger.2001:db8::1";
+        let node = sample(&COLLECTOR, &[(base, &plain), (asked, &root)]);
+        assert_eq!(kinds(&node), []);
+        let Some(Payload::SshdConfig(config)) = node.payload else {
+            panic!("{:?}", node.payload);
+        };
+        assert_eq!(config.settings.len(), 2);
+        let [changed] = config.root_settings.as_slice() else {
+            panic!("{:?}", config.root_settings);
+        };
+        assert_eq!(
+            (changed.name.as_str(), changed.value.as_str()),
+            ("permitrootlogin", "no")
+        );
+        // Without the second answer the first one stands, and the gap is named.
+        let node = sample(&COLLECTOR, &[(base, &plain)]);
+        assert_eq!(kinds(&node), [FailureKind::NotFound]);
+        assert!(node.payload.is_some());
     }
 
     proptest! {

@@ -4,12 +4,15 @@
 //! `pve-storage@src/PVE/Storage/*Plugin.pm`. Passwords are not in this file; all
 //! the same only the keys that are named here are carried.
 
-use pvelens_proto::agent::v1::{BackupRetention, CollectionClass, StorageConfig, StorageEntry};
+use pvelens_proto::agent::v1::{
+    BackupRetention, CollectionClass, StorageConfig, StorageContentDirectory, StorageEntry,
+};
 
 use super::{
     CONFIG, CollectError, Collector, FILE_DEADLINE, PMXCFS_FILE_LIMIT, Payload, Reading, pmxcfs,
 };
 use crate::format::{
+    plain,
     property_string::{Properties, boolean, list},
     section_config::{self, Section},
     whole_lines,
@@ -22,14 +25,17 @@ const MALFORMED_LIMIT: usize = 50;
 /// Keys whose meaning is in a field of [`StorageEntry`].
 const CARRIED: &[&str] = &[
     "content",
+    "content-dirs",
     "datastore",
     "disable",
     "export",
     "fs-name",
     "is_mountpoint",
+    "krbd",
     "monhost",
     "namespace",
     "nodes",
+    "options",
     "path",
     "pool",
     "portal",
@@ -37,11 +43,50 @@ const CARRIED: &[&str] = &[
     "server",
     "share",
     "shared",
+    "smbversion",
     "subdir",
     "target",
     "thinpool",
+    "username",
     "vgname",
 ];
+
+/// Options of network mounts that are carried (`nfs(5)`, `mount.cifs(8)`); others may
+/// hold names and passwords.
+const MOUNT_OPTIONS: &[&str] = &[
+    "actimeo",
+    "async",
+    "cache",
+    "hard",
+    "intr",
+    "lookupcache",
+    "mfsymlinks",
+    "nconnect",
+    "nfsvers",
+    "noac",
+    "nobrl",
+    "nolock",
+    "noserverino",
+    "port",
+    "proto",
+    "retrans",
+    "ro",
+    "rsize",
+    "seal",
+    "sec",
+    "sign",
+    "soft",
+    "softerr",
+    "sync",
+    "tcp",
+    "timeo",
+    "udp",
+    "vers",
+    "wsize",
+    "xprtsec",
+];
+/// Kinds of content, options of one mount.
+const LIST_LIMIT: usize = 50;
 
 /// Types whose content every node reaches, whatever `shared` says.
 const ALWAYS_SHARED: &[&str] = &[
@@ -134,7 +179,41 @@ fn entry(section: &Section<'_>) -> StorageEntry {
         target: target(section),
         retention: section.get("prune-backups").map(retention),
         dropped_keys: dropped_keys(section),
+        krbd: section.get("krbd").and_then(boolean),
+        smb_version: plain::name(section.get("smbversion").unwrap_or_default())
+            .unwrap_or_default()
+            .to_owned(),
+        mount_options: mount_options(section.get("options").unwrap_or_default()),
+        has_user: section.get("username").is_some(),
+        content_directories: content_directories(section.get("content-dirs").unwrap_or_default()),
     }
+}
+
+fn mount_options(text: &str) -> Vec<String> {
+    let is_listed = |option: &&str| {
+        let name = option.split('=').next().unwrap_or_default();
+        MOUNT_OPTIONS.contains(&name) && option.len() <= 50
+    };
+    let options = text.split([',', ' ']).map(str::trim).filter(is_listed);
+    options
+        .filter(|option| !option.chars().any(char::is_control))
+        .take(LIST_LIMIT)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// `backup=other/backups,iso=iso`.
+fn content_directories(text: &str) -> Vec<StorageContentDirectory> {
+    Properties::new(text, "")
+        .iter()
+        .filter_map(|(content, directory)| {
+            Some(StorageContentDirectory {
+                content: plain::name(content)?.to_owned(),
+                directory: plain::name(directory)?.to_owned(),
+            })
+        })
+        .take(LIST_LIMIT)
+        .collect()
 }
 
 /// What holds the data on the server or node: the parts that name it, joined
@@ -255,7 +334,8 @@ mod tests {
             )
         );
         assert_eq!(nfs.retention.unwrap().keep_daily, 7);
-        assert_eq!(nfs.dropped_keys, ["options"]);
+        assert_eq!(nfs.mount_options, ["vers=4"]);
+        assert_eq!(nfs.dropped_keys, [""; 0]);
         let pbs = named(&config, "p");
         assert!(pbs.disabled && pbs.shared);
         assert_eq!(pbs.target, "main/team");
@@ -263,6 +343,24 @@ mod tests {
         let tank = named(&config, "tank");
         assert_eq!(tank.required_mount_point, "/tank");
         assert!(tank.content.is_empty() && !tank.shared);
+        assert!(!format!("{config:?}").contains("canary"));
+    }
+
+    #[test]
+    fn of_options_only_listed_ones_are_carried() {
+        let config = parse(
+            "cifs: c\n\tpath /mnt/pve/c\n\tusername canary\n\tsmbversion 2.1\n\toptions vers=2.1,password=canary,seal\n\n\
+            rbd: r\n\tpool p\n\tkrbd 1\n\n\
+            dir: d\n\tpath /d\n\tcontent-dirs backup=dump,vztmpl=dump\n",
+        );
+        let cifs = named(&config, "c");
+        assert_eq!(cifs.mount_options, ["vers=2.1", "seal"]);
+        assert!(cifs.has_user);
+        assert_eq!(cifs.smb_version, "2.1");
+        assert_eq!(named(&config, "r").krbd, Some(true));
+        let directories = &named(&config, "d").content_directories;
+        assert_eq!(directories.len(), 2);
+        assert_eq!(directories[1].directory, "dump");
         assert!(!format!("{config:?}").contains("canary"));
     }
 

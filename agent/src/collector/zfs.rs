@@ -24,6 +24,7 @@ use crate::{
 mod json;
 mod property;
 mod scan_line;
+mod schedule;
 mod table;
 mod tree;
 
@@ -55,6 +56,9 @@ pub(super) const COLLECTOR: Collector = Collector {
         ARC_MAX,
         ARC_MIN,
         MODPROBE,
+        schedule::CRON,
+        schedule::TIMER,
+        schedule::ZED,
     ],
     probes: &["zpool_list", "zpool_status", "zfs_list"],
     collect,
@@ -76,6 +80,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
             .and_then(|text| property::option(&text, "zfs_arc_max")),
         ..ZfsPools::default()
     };
+    schedule::collect(reading, &mut found);
     let mut is_state_unknown = false;
     // Beside the pools there are files, which have no state. The best known of them
     // is another collector's.

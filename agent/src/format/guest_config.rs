@@ -11,10 +11,12 @@
 //! is ignored here too, and its number is kept.
 
 use pvelens_proto::{
-    agent::v1::{GuestConfig, GuestKind, GuestPending, GuestSnapshot},
+    agent::v1::{GuestConfig, GuestKind, GuestPending, GuestSnapshot, GuestSnapshotVolume},
     timestamp_from_millis,
 };
 
+mod arguments;
+mod device;
 mod settings;
 mod volume;
 
@@ -86,8 +88,10 @@ pub fn parse(kind: GuestKind, vmid: u32, node: &str, text: &str) -> GuestConfig 
     for section in sections {
         if section.name.eq_ignore_ascii_case("pending") || section.name == "pve:pending" {
             config.pending = Some(pending(&section));
+        } else if section.name == "special:cloudinit" {
+            config.stale_cloud_init_keys = stale(&current, &section);
         } else if !section.name.contains(':') && config.snapshots.len() < SNAPSHOT_LIMIT {
-            config.snapshots.push(snapshot(&section));
+            config.snapshots.push(snapshot(kind, &section));
         }
     }
     config
@@ -102,13 +106,16 @@ fn setting(kind: GuestKind, line: &str) -> Option<(&str, &str)> {
     };
     let (key, rest) = line.split_at_checked(separator)?;
     let key = key.trim_end();
-    let is_key = key.starts_with("lxc.")
-        || key.starts_with(|c: char| c.is_ascii_lowercase())
-            && key
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+    let is_key = key.starts_with("lxc.") || is_key(key);
     // The separator is one byte, so this is a boundary.
     is_key.then(|| (key, rest.get(1..).unwrap_or_default().trim()))
+}
+
+fn is_key(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_lowercase())
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
 fn pending(section: &Section<'_>) -> GuestPending {
@@ -129,7 +136,7 @@ fn pending(section: &Section<'_>) -> GuestPending {
     }
 }
 
-fn snapshot(section: &Section<'_>) -> GuestSnapshot {
+fn snapshot(kind: GuestKind, section: &Section<'_>) -> GuestSnapshot {
     GuestSnapshot {
         name: section.name.to_owned(),
         taken_at: section
@@ -139,7 +146,51 @@ fn snapshot(section: &Section<'_>) -> GuestSnapshot {
         parent: section.text("parent"),
         has_memory_state: section.get("vmstate").is_some(),
         unfinished_state: section.text("snapstate"),
+        machine: machine(section.get("machine").unwrap_or_default()),
+        running_machine: machine(section.get("runningmachine").unwrap_or_default()),
+        volumes: section
+            .values
+            .iter()
+            .filter_map(|(key, value)| snapshot_volume(kind, key, value))
+            .collect(),
     }
+}
+
+/// The type of a `machine`.
+fn machine(value: &str) -> String {
+    super::property_string::Properties::new(value, "type").text("type")
+}
+
+fn snapshot_volume(kind: GuestKind, key: &str, value: &str) -> Option<GuestSnapshotVolume> {
+    let volume = if key == "vmstate" {
+        volume::state(key, value)
+    } else {
+        volume::parse(kind, key, value)?
+    };
+    (!volume.storage.is_empty()).then_some(GuestSnapshotVolume {
+        key: volume.key,
+        storage: volume.storage,
+        volume: volume.volume,
+    })
+}
+
+/// Keys whose value the cloud-init drive does not have: the section keeps the values
+/// that changed since it was made, and names under `added` those that came later
+/// (`qemu-server@src/PVE/QemuServer.pm`, cloudinit_pending).
+fn stale(current: &Section<'_>, section: &Section<'_>) -> Vec<String> {
+    let added = super::property_string::list(section.get("added").unwrap_or_default());
+    let added = added
+        .into_iter()
+        .filter(|key| current.get(key).is_some() && is_key(key));
+    let changed = section
+        .values
+        .iter()
+        .filter(|(key, value)| *key != "added" && current.get(key) != Some(*value))
+        .map(|(key, _)| (*key).to_owned());
+    let mut keys: Vec<String> = changed.chain(added).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 #[cfg(test)]

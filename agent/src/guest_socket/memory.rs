@@ -48,6 +48,9 @@ pub(crate) struct Known {
     pub(crate) next: Due,
     pub(crate) next_os: Due,
     pub(crate) next_filesystems: Due,
+    /// What the agent said that it can do.
+    pub(crate) has_load: bool,
+    pub(crate) has_interfaces: bool,
 }
 
 /// When something may be done again; at once at first.

@@ -29,16 +29,22 @@ const DELIMITER: u8 = 0xff;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     Ping,
+    Info,
     OsInfo,
     FsInfo,
+    Load,
+    Interfaces,
 }
 
 impl Command {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ping => "guest-ping",
+            Self::Info => "guest-info",
             Self::OsInfo => "guest-get-osinfo",
             Self::FsInfo => "guest-get-fsinfo",
+            Self::Load => "guest-get-load",
+            Self::Interfaces => "guest-network-get-interfaces",
         }
     }
 }

@@ -198,7 +198,7 @@ pub const MENU: &[Entry] = &[
             Is("filesystem,volume"),
             Is("-o"),
             Is(
-                "name,type,used,available,referenced,usedbysnapshots,volsize,refreservation,compression,sync,dedup,encryption,keystatus,mounted",
+                "name,type,used,available,referenced,usedbysnapshots,volsize,refreservation,compression,sync,dedup,encryption,keystatus,mounted,volblocksize,creation,mountpoint",
             ),
         ],
         ..ZFS
@@ -517,6 +517,18 @@ pub const MENU: &[Entry] = &[
         name: "osd_tree",
         title: "OSDs by host, up or down",
         words: ceph!("osd", "tree"),
+        ..CEPH
+    },
+    Entry {
+        name: "osd_dump",
+        title: "settings of the OSDs and pools of Ceph",
+        words: ceph!("osd", "dump"),
+        ..CEPH
+    },
+    Entry {
+        name: "crush_rules",
+        title: "rules by which Ceph spreads copies",
+        words: ceph!("osd", "crush", "rule", "dump"),
         ..CEPH
     },
     Entry {

@@ -87,6 +87,8 @@ pub enum CephRequest {
     Df {},
     OsdDf {},
     OsdTree {},
+    OsdDump {},
+    CrushRules {},
     HealthDetail {},
     Versions {},
 }

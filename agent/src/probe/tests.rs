@@ -57,6 +57,8 @@ const EXAMPLES: &[(Kind, &str)] = &[
     (Kind::Ceph, r#"{"entry":"df"}"#),
     (Kind::Ceph, r#"{"entry":"osd_df"}"#),
     (Kind::Ceph, r#"{"entry":"osd_tree"}"#),
+    (Kind::Ceph, r#"{"entry":"osd_dump"}"#),
+    (Kind::Ceph, r#"{"entry":"crush_rules"}"#),
     (Kind::Ceph, r#"{"entry":"health_detail"}"#),
     (Kind::Ceph, r#"{"entry":"versions"}"#),
 ];

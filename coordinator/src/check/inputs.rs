@@ -28,8 +28,9 @@ pub struct Inputs {
     /// Paths of facts that agents send.
     #[serde(default)]
     pub facts: Vec<String>,
-    /// What no agent sends, each with where it comes from instead or why it cannot be
-    /// had: `the coordinator's clock: …`, `not possible: …`.
+    /// What no agent sends, each after its source: `operator`, `coordinator`, `data
+    /// table` or `derived`; or with the reason why no node gives it, `not possible`,
+    /// or none does yet, `later`.
     #[serde(default)]
     pub elsewhere: Vec<String>,
 }
@@ -68,6 +69,28 @@ pub fn all() -> Result<BTreeMap<String, Inputs>, String> {
 mod tests {
     use super::*;
     use crate::check::CHECKS;
+
+    #[test]
+    fn what_no_agent_sends_has_a_source_or_a_reason() {
+        const SOURCES: &[&str] = &[
+            "coordinator",
+            "data table",
+            "derived",
+            "later",
+            "not collected",
+            "not possible",
+            "operator",
+        ];
+        for (id, inputs) in all().unwrap() {
+            for line in &inputs.elsewhere {
+                let (source, reason) = line.split_once(": ").unwrap_or_default();
+                assert!(
+                    SOURCES.contains(&source) && !reason.is_empty(),
+                    "{id}: {line}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn every_row_is_one_and_every_check_has_one() {

@@ -309,6 +309,7 @@ fn series_hold_what_checks_judge_and_nothing_twice() {
             size_bytes: 35,
             min_bytes: 5,
             max_bytes: 50,
+            ..wire::ZfsArc::default()
         }),
         ..wire::Memory::default()
     });

@@ -54,7 +54,12 @@ fn write_group(guest: &Guest, tree: &mut Tree) -> io::Result<()> {
     put("memory.current", &format!("{charged}\n"))?;
     put(
         "memory.stat",
-        &format!("anon {}\nfile {cache}\nkernel 1048576\n", charged - cache),
+        &format!(
+            "anon {}\nfile {cache}\nkernel 1048576\ninactive_file {}\nactive_file {}\n",
+            charged - cache,
+            cache - cache / 4,
+            cache / 4
+        ),
     )?;
     let limit = match guest.kind {
         Kind::Qemu => "max".to_owned(),

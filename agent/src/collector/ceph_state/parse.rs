@@ -172,6 +172,7 @@ fn pool(row: &Value) -> Option<CephPool> {
         // A part of 1, whatever its name says.
         used_ratio: decimal(space, "percent_used"),
         objects: number(space, "objects"),
+        ..CephPool::default()
     })
 }
 

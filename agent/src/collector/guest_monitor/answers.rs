@@ -152,7 +152,20 @@ pub(super) struct DeviceState {
 struct Medium {
     #[serde(default)]
     ro: bool,
+    #[serde(default)]
+    drv: String,
+    #[serde(default, deserialize_with = "natural")]
+    backing_file_depth: Option<u64>,
     image: Option<Image>,
+}
+
+impl Medium {
+    /// PVE 9 puts a filter before each image, which QEMU counts.
+    fn depth(&self) -> Option<u32> {
+        let filters = u64::from(self.drv == "throttle");
+        let depth = self.backing_file_depth?.saturating_sub(filters);
+        u32::try_from(depth).ok()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -160,6 +173,8 @@ struct Medium {
 struct Image {
     #[serde(default, deserialize_with = "natural")]
     virtual_size: Option<u64>,
+    #[serde(default, deserialize_with = "natural")]
+    actual_size: Option<u64>,
 }
 
 /// Adds to each device what `query-block` knows of it.
@@ -181,8 +196,10 @@ pub(super) fn add_states(devices: &mut [GuestBlockDevice], all: Devices<DeviceSt
         device.removable = state.removable;
         device.has_medium = state.inserted.is_some();
         device.read_only = state.inserted.as_ref().is_some_and(|medium| medium.ro);
+        device.backing_depth = state.inserted.as_ref().and_then(Medium::depth);
         let image = state.inserted.and_then(|medium| medium.image);
-        device.virtual_size_bytes = image.and_then(|image| image.virtual_size);
+        device.virtual_size_bytes = image.as_ref().and_then(|image| image.virtual_size);
+        device.allocated_bytes = image.and_then(|image| image.actual_size);
     }
 }
 
@@ -250,12 +267,16 @@ mod tests {
     fn a_full_storage_stops_a_device() {
         let stats = r#"[{"device":"","qdev":"scsi0","stats":{"wr_operations":2,"wr_total_time_ns":1500000000,"failed_wr_operations":1},"parent":{"stats":{}}},{"stats":{},"node-name":"x"}]"#;
         let mut all = devices(serde_json::from_str(stats).unwrap());
-        let states = r##"[{"device":"","qdev":"scsi0","removable":false,"locked":false,"type":"unknown","io-status":"nospace","inserted":{"file":"nbd://user:secret@x","ro":true,"image":{"virtual-size":42}}}]"##;
+        let states = r##"[{"device":"","qdev":"scsi0","removable":false,"locked":false,"type":"unknown","io-status":"nospace","inserted":{"file":"nbd://user:secret@x","ro":true,"drv":"throttle","backing_file_depth":2,"image":{"virtual-size":42,"actual-size":7}}}]"##;
         add_states(&mut all, serde_json::from_str(states).unwrap());
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].io_status(), GuestIoStatus::NoSpace);
         assert_eq!(all[0].write_seconds_total, Some(1.5));
         assert_eq!(all[0].virtual_size_bytes, Some(42));
+        assert_eq!(
+            (all[0].allocated_bytes, all[0].backing_depth),
+            (Some(7), Some(1))
+        );
         assert!(all[0].has_medium && all[0].read_only);
         assert!(!format!("{all:?}").contains("secret"));
     }

@@ -20,6 +20,29 @@ pub(super) fn parse(text: &str) -> Vec<FstabEntry> {
     text.lines().filter_map(entry).collect()
 }
 
+/// The mount point of a unit: `mnt-my\x2ddisk.mount` is of `/mnt/my-disk`
+/// (systemd-escape(1)).
+pub(super) fn unit(name: &str) -> Option<String> {
+    let name = name
+        .strip_suffix(".mount")
+        .filter(|name| !name.is_empty())?;
+    if name == "-" {
+        return Some("/".to_owned());
+    }
+    let mut bytes = vec![b'/'];
+    let mut rest = name.replace('-', "/");
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(before.as_bytes());
+        let digits = after.get(..2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        // The two digits are ASCII, so this is a boundary.
+        rest = after.get(2..)?.to_owned();
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    let path = String::from_utf8(bytes).ok()?;
+    Some(plain::short(&path, PATH_LIMIT))
+}
+
 fn entry(line: &str) -> Option<FstabEntry> {
     let mut words = line.split_whitespace();
     let source = words.next().filter(|word| !word.starts_with('#'))?;
@@ -215,6 +238,21 @@ mod tests {
         assert_eq!(disc.r#type, "");
         assert!(disc.read_only && !disc.automount);
         assert!(!format!("{entries:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_unit_is_named_for_its_mount_point() {
+        for (name, wanted) in [
+            ("mnt-my\\x2ddisk.mount", Some("/mnt/my-disk")),
+            ("-.mount", Some("/")),
+            ("srv-d\\xc3\\xa4ta.mount", Some("/srv/däta")),
+            ("srv-\\x.mount", None),
+            ("srv-\\xff.mount", None),
+            ("srv.service", None),
+            (".mount", None),
+        ] {
+            assert_eq!(unit(name).as_deref(), wanted, "{name}");
+        }
     }
 
     proptest! {

@@ -140,10 +140,16 @@ fn message(entry: &Value) -> Option<String> {
     }
 }
 
-/// `authentication failure; rhost=::ffff:192.0.2.5 user=root@pam msg=…`
+/// `authentication failure; rhost=::ffff:192.0.2.5 user=root@pam msg=…`, and of sshd
+/// `Failed password for invalid user x from 192.0.2.5 port 40022 ssh2`, in which the
+/// name comes from outside: the last address counts.
 fn address(message: &str) -> String {
-    let rest = message.split_once("rhost=").map(|(_, rest)| rest);
-    rest.and_then(|rest| rest.split_whitespace().next())
+    let rest = match message.strip_prefix("authentication failure; ") {
+        Some(rest) => rest.split_once("rhost="),
+        None => message.rsplit_once(" from "),
+    };
+    rest.map(|(_, rest)| rest)
+        .and_then(|rest| rest.split_whitespace().next())
         .and_then(|word| word.parse::<IpAddr>().ok())
         .map(|address| address.to_canonical().to_string())
         .unwrap_or_default()
@@ -187,6 +193,28 @@ mod tests {
         let groups = groups.finish();
         assert_eq!(groups[0].failed_logins[0].address, "192.0.2.5");
         assert!(!format!("{groups:?}").contains("canary"));
+    }
+
+    #[test]
+    fn of_failed_logins_over_ssh_the_last_address_counts() {
+        for (message, wanted) in [
+            (
+                "Failed password for root from 192.0.2.5 port 40022 ssh2",
+                "192.0.2.5",
+            ),
+            (
+                "Failed password for invalid user x from 9.9.9.9 from 2001:db8::5 port 1 ssh2",
+                "2001:db8::5",
+            ),
+            ("Invalid user canary from 192.0.2.6 port 5", "192.0.2.6"),
+            ("Invalid user canary", ""),
+            (
+                "Invalid user rhost=9.9.9.9 from 192.0.2.7 port 5",
+                "192.0.2.7",
+            ),
+        ] {
+            assert_eq!(address(message), wanted, "{message}");
+        }
     }
 
     proptest! {

@@ -11,6 +11,10 @@ pub(super) enum Source {
     Pvestatd,
     Login,
     Pmxcfs,
+    Scheduler,
+    Qmeventd,
+    Firewall,
+    Ssh,
 }
 
 /// A message is of a class when it begins so and contains all of these, in any
@@ -110,7 +114,21 @@ const PATTERNS: &[Pattern] = patterns! {
     Ha HaFencing "" ["watchdog active, but not"];
     Pvestatd PvestatdSlow "" ["status update time ("];
     Login AuthenticationFailure "authentication failure; " [];
+    // Backups that people start, and those of the schedule.
+    Login NotificationFailure "" ["could not notify via target"];
+    Scheduler NotificationFailure "" ["could not notify via target"];
     Pmxcfs PmxcfsCritical "" [" crit: "];
+    Qmeventd GuestCleanup "starting cleanup for " [];
+    Qmeventd GuestCleanup "finished cleanup for " [];
+    Firewall FirewallError "status update error: " [];
+    Firewall FirewallError "" ["errors in rule parameters"];
+    Firewall FirewallError "" ["error updating firewall rules"];
+    Firewall FirewallError "" ["no such security group"];
+    Firewall FirewallError "" ["no such alias"];
+    Firewall FirewallError "" ["no such ipset"];
+    Ssh AuthenticationFailure "failed password for " [];
+    Ssh AuthenticationFailure "failed keyboard-interactive" [];
+    Ssh AuthenticationFailure "invalid user " [];
 };
 
 /// The class of a message that has one.
@@ -266,6 +284,31 @@ mod tests {
                 Source::Pvestatd,
                 "status update time (12.345 seconds)",
                 C::PvestatdSlow,
+            ),
+            (
+                Source::Qmeventd,
+                "Starting cleanup for 101",
+                C::GuestCleanup,
+            ),
+            (
+                Source::Firewall,
+                "/etc/pve/firewall/cluster.fw (line 7) - errors in rule parameters: IN ACCEPT x",
+                C::FirewallError,
+            ),
+            (
+                Source::Firewall,
+                "status update error: iptables_restore_cmdlist: Try `x'",
+                C::FirewallError,
+            ),
+            (
+                Source::Scheduler,
+                "could not notify via target `mail-to-root`: could not notify via endpoint(s)",
+                C::NotificationFailure,
+            ),
+            (
+                Source::Ssh,
+                "Failed password for root from 192.0.2.99 port 40022 ssh2",
+                C::AuthenticationFailure,
             ),
             (
                 Source::Pmxcfs,

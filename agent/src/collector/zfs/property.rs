@@ -1,6 +1,9 @@
 //! The columns that are asked for, whatever their format, and small texts of ZFS.
 
-use pvelens_proto::agent::v1::{ZfsDataset, ZfsPool};
+use pvelens_proto::{
+    agent::v1::{ZfsDataset, ZfsPool},
+    timestamp_from_millis,
+};
 
 use crate::format::loose::decimal_text;
 
@@ -35,6 +38,9 @@ pub(super) const DATASET_COLUMNS: &[&str] = &[
     "encryption",
     "keystatus",
     "mounted",
+    "volblocksize",
+    "creation",
+    "mountpoint",
 ];
 
 /// Gives the text of a property; empty when there is none.
@@ -85,6 +91,13 @@ pub(super) fn dataset(get: Get<'_>) -> ZfsDataset {
         encryption: known("encryption"),
         key_status: known("keystatus"),
         mounted: flag(&get("mounted"), "yes", "no"),
+        volume_block_bytes: bytes("volblocksize"),
+        created_at: get("creation")
+            .parse::<i64>()
+            .ok()
+            .and_then(|seconds| seconds.checked_mul(1000))
+            .map(timestamp_from_millis),
+        mount_point: known("mountpoint"),
     }
 }
 

@@ -72,15 +72,21 @@ mod tests {
 
     #[test]
     fn a_volume_has_a_size_and_a_file_system_is_mounted() {
-        let text = "rpool\tfilesystem\t1\t2\t3\t4\t-\tnone\ton\tstandard\toff\toff\t-\tyes\n\
-            rpool/data/vm-101-disk-0\tvolume\t1\t2\t3\t4\t34359738368\t34900000000\tlz4\tdisabled\toff\taes-256-gcm\tunavailable\t-\n";
+        let text = "rpool\tfilesystem\t1\t2\t3\t4\t-\tnone\ton\tstandard\toff\toff\t-\tyes\t-\t1700000000\t/rpool\n\
+            rpool/data/vm-101-disk-0\tvolume\t1\t2\t3\t4\t34359738368\t34900000000\tlz4\tdisabled\toff\taes-256-gcm\tunavailable\t-\t16384\t1700000001\t-\n";
         let all = datasets(text).unwrap();
         assert_eq!((all[0].volume_bytes, all[0].mounted), (None, Some(true)));
         assert_eq!(
             (all[0].refreservation_bytes, all[0].key_status.as_str()),
             (None, "")
         );
+        assert_eq!(all[0].mount_point, "/rpool");
+        assert_eq!(all[0].created_at.unwrap().seconds, 1_700_000_000);
         assert!(all[1].is_volume);
+        assert_eq!(
+            (all[1].volume_block_bytes, all[1].mount_point.as_str()),
+            (Some(16_384), "")
+        );
         assert_eq!(
             (all[1].volume_bytes, all[1].mounted),
             (Some(34_359_738_368), None)

@@ -5,14 +5,20 @@
 //! `description` and raw `lxc.environment` lines are such keys.
 
 use pvelens_proto::{
-    agent::v1::{GuestKind, GuestNic, GuestSettings, HostDevice, HostDeviceKind, RawLxcLine},
+    agent::v1::{GuestKind, GuestSettings, HostDeviceKind, RawLxcLine},
     timestamp_from_millis,
 };
 
-use super::{Section, volume};
-use crate::format::property_string::{Properties, boolean, list};
+use super::{Section, arguments, device, machine, volume};
+use crate::format::{
+    plain,
+    property_string::{Properties, boolean, list},
+};
 
 const MEBIBYTE: u64 = 1 << 20;
+/// Flags of a processor, devices to boot from.
+const LIST_LIMIT: usize = 100;
+const AFFINITY_LIMIT: usize = 1000;
 /// Raw LXC settings that loosen the walls of a container.
 const CONFINEMENT: &[&str] = &[
     "lxc.apparmor.profile",
@@ -34,10 +40,23 @@ pub(super) fn carry(kind: GuestKind, section: &Section<'_>) -> GuestSettings {
         ..GuestSettings::default()
     };
     for (key, value) in &section.values {
+        // They belong to network devices, which may come later.
+        if kind == GuestKind::Qemu && key.starts_with("ipconfig") {
+            continue;
+        }
         let known =
             scalar(&mut settings, kind, key, value) || list_item(&mut settings, kind, key, value);
         if !known && *key != "description" {
             settings.dropped_keys.push((*key).to_owned());
+        }
+    }
+    if kind == GuestKind::Qemu {
+        for (key, value) in &section.values {
+            if let Some(number) = key.strip_prefix("ipconfig")
+                && !device::configure(&mut settings.nics, number, value)
+            {
+                settings.dropped_keys.push((*key).to_owned());
+            }
         }
     }
     settings.dropped_keys.sort_unstable();
@@ -68,6 +87,11 @@ fn scalar(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &str)
                     .unwrap_or(value),
             );
         }
+        (_, "hookscript") => {
+            let (storage, volume) = value.split_once(':').unwrap_or(("", value));
+            settings.hook_script_storage = word(Some(storage));
+            settings.hook_script_volume = word(Some(volume));
+        }
         (_, "startup") => settings.startup = value.to_owned(),
         (_, "parent") => settings.parent_snapshot = value.to_owned(),
         (GuestKind::Lxc, "swap") => settings.swap_bytes = mebibytes(value),
@@ -76,24 +100,41 @@ fn scalar(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &str)
         (GuestKind::Qemu, "sockets") => settings.sockets = value.parse().ok(),
         (GuestKind::Qemu, "vcpus") => settings.vcpus = value.parse().ok(),
         (GuestKind::Qemu, "cpu") => {
-            settings.cpu_type = Properties::new(value, "cputype").text("cputype")
+            let properties = Properties::new(value, "cputype");
+            settings.cpu_type = properties.text("cputype");
+            settings.cpu_flags = names(properties.get("flags").unwrap_or_default());
+            settings.cpu_physical_bits = word(properties.get("phys-bits"));
+        }
+        (GuestKind::Qemu, "affinity") => settings.cpu_affinity = cpus(value),
+        (GuestKind::Qemu, "boot") => {
+            let properties = Properties::new(value, "legacy");
+            settings.boot_order = names(properties.get("order").unwrap_or_default());
+            settings.boot_letters = word(properties.get("legacy"));
+        }
+        (GuestKind::Qemu, "bootdisk") => settings.boot_disk = word(Some(value)),
+        (GuestKind::Qemu, "vga") => {
+            let properties = Properties::new(value, "type");
+            settings.display_type = word(properties.get("type"));
+            settings.display_clipboard = word(properties.get("clipboard"));
         }
         (GuestKind::Qemu, "numa") => settings.numa = boolean(value),
         (GuestKind::Qemu, "balloon") => settings.balloon_bytes = mebibytes(value),
         (GuestKind::Qemu, "agent") => {
-            settings.agent_enabled = Some(
-                Properties::new(value, "enabled")
-                    .flag("enabled")
-                    .unwrap_or(false),
-            );
+            let properties = Properties::new(value, "enabled");
+            settings.agent_enabled = Some(properties.flag("enabled").unwrap_or(false));
+            // The name since PVE 9.2, and the only one before.
+            settings.agent_freezes_filesystems = properties
+                .flag("freeze-fs")
+                .or_else(|| properties.flag("freeze-fs-on-backup"));
         }
         (GuestKind::Qemu, "bios") => settings.bios = value.to_owned(),
-        (GuestKind::Qemu, "machine") => {
-            settings.machine = Properties::new(value, "type").text("type")
-        }
+        (GuestKind::Qemu, "machine") => settings.machine = machine(value),
         (GuestKind::Qemu, "scsihw") => settings.scsi_controller = value.to_owned(),
         (GuestKind::Qemu, "kvm") => settings.kvm_enabled = boolean(value),
-        (GuestKind::Qemu, "args") => settings.has_raw_arguments = true,
+        (GuestKind::Qemu, "args") => {
+            settings.has_raw_arguments = true;
+            settings.raw_argument_kinds = arguments::kinds(value);
+        }
         (GuestKind::Qemu, "watchdog") => settings.ha_watchdog = true,
         (GuestKind::Qemu, "smbios1") => {
             settings.smbios_uuid = Properties::new(value, "uuid").text("uuid")
@@ -107,7 +148,7 @@ fn scalar(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &str)
         }
         _ => return false,
     }
-    // The values of these two stay on the node all the same.
+    // Its value stays on the node all the same.
     key != "args"
 }
 
@@ -129,22 +170,26 @@ fn list_item(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &s
         return true;
     }
     match key.trim_end_matches(|c: char| c.is_ascii_digit()) {
-        "net" => settings.nics.push(nic(kind, key, value)),
+        "net" => settings.nics.push(device::nic(kind, key, value)),
         "hostpci" => settings
             .host_devices
-            .push(device(HostDeviceKind::Pci, key, value)),
+            .push(device::passed(HostDeviceKind::Pci, key, value)),
         "usb" => settings
             .host_devices
-            .push(device(HostDeviceKind::Usb, key, value)),
+            .push(device::passed(HostDeviceKind::Usb, key, value)),
         "serial" => settings
             .host_devices
-            .push(device(HostDeviceKind::Serial, key, value)),
-        "parallel" => settings
-            .host_devices
-            .push(device(HostDeviceKind::Parallel, key, value)),
-        "virtiofs" => settings
-            .host_devices
-            .push(device(HostDeviceKind::Virtiofs, key, value)),
+            .push(device::passed(HostDeviceKind::Serial, key, value)),
+        "parallel" => {
+            settings
+                .host_devices
+                .push(device::passed(HostDeviceKind::Parallel, key, value))
+        }
+        "virtiofs" => {
+            settings
+                .host_devices
+                .push(device::passed(HostDeviceKind::Virtiofs, key, value))
+        }
         _ => return false,
     }
     true
@@ -162,48 +207,24 @@ fn features(value: &str) -> Vec<String> {
         .collect()
 }
 
-fn nic(kind: GuestKind, key: &str, value: &str) -> GuestNic {
-    let properties = Properties::new(value, "model");
-    // A VM writes `virtio=BC:24:…`: the model is the name of the key.
-    let (model, mac_address) = match kind {
-        GuestKind::Lxc => (properties.text("name"), properties.text("hwaddr")),
-        _ => properties
-            .iter()
-            .find(|(_, value)| is_mac(value))
-            .filter(|(key, _)| *key != "macaddr")
-            .map_or_else(
-                || (properties.text("model"), properties.text("macaddr")),
-                |(model, mac)| (model.to_owned(), mac.to_owned()),
-            ),
-    };
-    GuestNic {
-        key: key.to_owned(),
-        model,
-        mac_address: mac_address.to_ascii_uppercase(),
-        bridge: properties.text("bridge"),
-        vlan_tag: properties.number("tag"),
-        firewall: properties.flag("firewall").unwrap_or(false),
-        link_down: properties.flag("link_down").unwrap_or(false),
-        rate_megabytes_per_second: properties.number("rate").filter(|r: &f64| r.is_finite()),
-        mtu_bytes: properties.number("mtu"),
-    }
+/// A short plain word, or nothing.
+fn word(text: Option<&str>) -> String {
+    text.and_then(plain::name).unwrap_or_default().to_owned()
 }
 
-fn is_mac(text: &str) -> bool {
-    let mut octets = 0;
-    text.split(':').all(|octet| {
-        octets += 1;
-        octet.len() == 2 && octet.bytes().all(|b| b.is_ascii_hexdigit())
-    }) && octets == 6
+/// The plain words of a list.
+fn names(text: &str) -> Vec<String> {
+    let words = text.split(';').filter_map(plain::name);
+    words.take(LIST_LIMIT).map(str::to_owned).collect()
 }
 
-fn device(kind: HostDeviceKind, key: &str, value: &str) -> HostDevice {
-    let properties = Properties::new(value, "host");
-    HostDevice {
-        key: key.to_owned(),
-        kind: kind.into(),
-        host: properties.text("host"),
-        mapping: properties.text("mapping"),
+/// Numbers and ranges of CPUs; nothing when it is not that.
+fn cpus(text: &str) -> String {
+    let is_list = |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b'-');
+    if text.len() <= AFFINITY_LIMIT && text.bytes().all(is_list) {
+        text.to_owned()
+    } else {
+        String::new()
     }
 }
 

@@ -22,10 +22,7 @@ fn a_vm_keeps_its_settings_and_loses_its_secrets() {
     assert_eq!(settings.agent_enabled, Some(true));
     assert_eq!(settings.created_at.unwrap().seconds, 1_700_000_000);
     assert!(settings.has_description && settings.has_raw_arguments);
-    assert_eq!(
-        settings.dropped_keys,
-        ["args", "boot", "cipassword", "sshkeys"]
-    );
+    assert_eq!(settings.dropped_keys, ["args", "cipassword", "sshkeys"]);
     assert_eq!(settings.nics[0].mac_address, "BC:24:11:00:00:65");
     assert_eq!(settings.nics[0].vlan_tag, Some(7));
     assert_eq!(settings.host_devices[0].host, "0000:01:00.0");
@@ -91,6 +88,112 @@ fn mount_points_of_a_container_are_backed_up_only_when_they_say_so() {
     assert_eq!(settings.other_raw_lxc_lines, 1);
     assert_eq!(settings.dropped_keys, ["lxc.environment"]);
     assert!(!format!("{settings:?}").contains("canary"));
+}
+
+#[test]
+fn settings_that_decide_about_moving_and_starting_are_carried() {
+    let text = "affinity: 0-3,8\nagent: 1,freeze-fs-on-backup=0\nargs: -vnc :1,password=canary\nboot: order=scsi0;net0\nbootdisk: scsi0\n\
+        cpu: x86-64-v3,flags=+aes;-svm,phys-bits=host\nefidisk0: tank:vm-1-disk-1,efitype=4m,ms-cert=2011,pre-enrolled-keys=1\n\
+        hookscript: local:snippets/hook.pl\nhostpci0: mapping=gpu,mdev=nvidia-63\nipconfig0: ip=192.0.2.7/24,gw=192.0.2.1,ip6=auto\nipconfig3: ip=dhcp\n\
+        net0: virtio=BC:24:11:00:00:65,bridge=vmbr0,queues=4,trunks=7;10-20\nscsi0: tank:vm-1-disk-0,aio=native,iops_wr=500,mbps=0,rerror=stop,snapshot=1,werror=report\n\
+        tpmstate0: tank:vm-1-disk-2,version=v2.0\nvga: virtio,clipboard=vnc\n";
+    let settings = parse(GuestKind::Qemu, 1, "n", text).settings.unwrap();
+    assert_eq!(settings.dropped_keys, ["args", "ipconfig3"]);
+    assert_eq!(settings.cpu_affinity, "0-3,8");
+    assert_eq!(settings.agent_freezes_filesystems, Some(false));
+    assert_eq!(settings.raw_argument_kinds, ["vnc"]);
+    assert_eq!(settings.boot_order, ["scsi0", "net0"]);
+    assert_eq!(settings.boot_disk, "scsi0");
+    assert_eq!(settings.cpu_flags, ["+aes", "-svm"]);
+    assert_eq!(settings.cpu_physical_bits, "host");
+    assert_eq!(settings.hook_script_storage, "local");
+    assert_eq!(settings.hook_script_volume, "snippets/hook.pl");
+    assert_eq!(settings.host_devices[0].mediated_type, "nvidia-63");
+    assert_eq!(
+        (
+            settings.display_type.as_str(),
+            settings.display_clipboard.as_str()
+        ),
+        ("virtio", "vnc")
+    );
+    let [nic] = settings.nics.as_slice() else {
+        panic!("{:?}", settings.nics);
+    };
+    assert_eq!(
+        (nic.ipv4_address.as_str(), nic.ipv6_address.as_str()),
+        ("192.0.2.7/24", "auto")
+    );
+    assert_eq!(nic.queues, Some(4));
+    assert_eq!(nic.trunk_vlans, ["7", "10-20"]);
+    let [efi, disk, tpm] = settings.volumes.as_slice() else {
+        panic!("{:?}", settings.volumes);
+    };
+    assert_eq!(
+        (efi.efi_type.as_str(), efi.efi_certificate.as_str()),
+        ("4m", "2011")
+    );
+    assert_eq!(efi.has_enrolled_keys, Some(true));
+    assert_eq!(tpm.tpm_version, "v2.0");
+    assert_eq!(disk.aio, "native");
+    assert!(disk.discards_writes);
+    assert_eq!(
+        (
+            disk.write_error_policy.as_str(),
+            disk.read_error_policy.as_str()
+        ),
+        ("report", "stop")
+    );
+    let limits = disk.limits.unwrap();
+    assert_eq!(limits.write_operations_per_second, Some(500));
+    // 0 is none.
+    assert_eq!(limits.megabytes_per_second, None);
+    assert!(!format!("{settings:?}").contains("canary"));
+    let older = parse(GuestKind::Qemu, 1, "n", "boot: cdn\n")
+        .settings
+        .unwrap();
+    assert_eq!(
+        (older.boot_letters.as_str(), older.boot_order.len()),
+        ("cdn", 0)
+    );
+    let container = "net0: name=eth0,bridge=vmbr0,ip=192.0.2.8/24,ip6=canary\n";
+    let container = parse(GuestKind::Lxc, 2, "n", container).settings.unwrap();
+    assert_eq!(container.nics[0].ipv4_address, "192.0.2.8/24");
+    assert_eq!(container.nics[0].ipv6_address, "");
+}
+
+#[test]
+fn snapshots_name_their_machine_and_what_they_need() {
+    let text = "name: x\n[s]\nmachine: pc-q35-9.0\nrunningmachine: pc-q35-9.0+pve0\nvmstate: tank:vm-1-state-s\n\
+        scsi0: tank:vm-1-disk-0,size=1G\nide2: none,media=cdrom\ncipassword: canary\n";
+    let config = parse(GuestKind::Qemu, 1, "n", text);
+    let [snapshot] = config.snapshots.as_slice() else {
+        panic!("{config:?}");
+    };
+    assert_eq!(snapshot.machine, "pc-q35-9.0");
+    assert_eq!(snapshot.running_machine, "pc-q35-9.0+pve0");
+    let volumes: Vec<_> = snapshot
+        .volumes
+        .iter()
+        .map(|volume| (volume.key.as_str(), volume.volume.as_str()))
+        .collect();
+    assert_eq!(
+        volumes,
+        [("vmstate", "vm-1-state-s"), ("scsi0", "vm-1-disk-0")]
+    );
+    assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn the_cloud_init_drive_lacks_what_changed_since_and_what_is_new() {
+    let text = "ciuser: new\ncipassword: $5$canary\nname: x\nsshkeys: canary\n\
+        [special:cloudinit]\nadded: sshkeys,gone\nciuser: old\ncipassword: $5$canary-before\nname: x\n";
+    let config = parse(GuestKind::Qemu, 1, "n", text);
+    assert_eq!(
+        config.stale_cloud_init_keys,
+        ["cipassword", "ciuser", "sshkeys"]
+    );
+    assert!(config.snapshots.is_empty());
+    assert!(!format!("{config:?}").contains("canary"));
 }
 
 proptest! {

@@ -1,8 +1,11 @@
 //! Disks, CD-ROMs, mount points and devices of a guest.
 
-use pvelens_proto::agent::v1::{GuestKind, GuestVolume, VolumeKind};
+use pvelens_proto::agent::v1::{GuestKind, GuestVolume, GuestVolumeLimits, VolumeKind};
 
-use crate::format::property_string::{Properties, size};
+use crate::format::{
+    plain,
+    property_string::{Properties, size},
+};
 
 /// Keys of VM drives; the number that follows is bounded by PVE, not here.
 const DRIVES: &[&str] = &["ide", "sata", "scsi", "virtio"];
@@ -17,8 +20,11 @@ pub(super) fn parse(kind: GuestKind, key: &str, value: &str) -> Option<GuestVolu
         }
         // An alias of ide2.
         (GuestKind::Qemu, "cdrom") => Some(drive(key, value)),
-        (GuestKind::Qemu, "efidisk") => Some(managed(VolumeKind::Efi, key, value)),
-        (GuestKind::Qemu, "tpmstate") => Some(managed(VolumeKind::Tpm, key, value)),
+        (GuestKind::Qemu, "efidisk") => Some(efi(key, value)),
+        (GuestKind::Qemu, "tpmstate") => Some(GuestVolume {
+            tpm_version: word(&Properties::new(value, "file"), "version"),
+            ..managed(VolumeKind::Tpm, key, value)
+        }),
         (_, "unused") if numbered => Some(managed(VolumeKind::Unused, key, value)),
         (GuestKind::Lxc, "rootfs") => Some(mount(VolumeKind::Rootfs, key, value)),
         (GuestKind::Lxc, "mp") if numbered => Some(mount(VolumeKind::MountPoint, key, value)),
@@ -45,8 +51,54 @@ fn drive(key: &str, value: &str) -> GuestVolume {
     GuestVolume {
         // Absent means yes, and removable media have nothing to back up.
         backup: kind == VolumeKind::Disk && properties.flag("backup").unwrap_or(true),
+        aio: word(&properties, "aio"),
+        write_error_policy: word(&properties, "werror"),
+        read_error_policy: word(&properties, "rerror"),
+        discards_writes: properties.flag("snapshot").unwrap_or(false),
+        limits: limits(&properties),
         ..managed(kind, key, value)
     }
+}
+
+/// Bursts (`_max`) are left out: they do not slow anything down for long.
+fn limits(properties: &Properties<'_>) -> Option<GuestVolumeLimits> {
+    // 0 is no limit.
+    let bytes = |key| {
+        properties
+            .number(key)
+            .filter(|rate: &f64| rate.is_finite() && *rate > 0.0)
+    };
+    let operations = |key| properties.number(key).filter(|rate: &u32| *rate > 0);
+    let limits = GuestVolumeLimits {
+        megabytes_per_second: bytes("mbps"),
+        read_megabytes_per_second: bytes("mbps_rd"),
+        write_megabytes_per_second: bytes("mbps_wr"),
+        operations_per_second: operations("iops"),
+        read_operations_per_second: operations("iops_rd"),
+        write_operations_per_second: operations("iops_wr"),
+    };
+    (limits != GuestVolumeLimits::default()).then_some(limits)
+}
+
+fn efi(key: &str, value: &str) -> GuestVolume {
+    let properties = Properties::new(value, "file");
+    GuestVolume {
+        efi_type: word(&properties, "efitype"),
+        has_enrolled_keys: properties.flag("pre-enrolled-keys"),
+        efi_certificate: word(&properties, "ms-cert"),
+        ..managed(VolumeKind::Efi, key, value)
+    }
+}
+
+/// The volume with the memory of a snapshot.
+pub(super) fn state(key: &str, value: &str) -> GuestVolume {
+    managed(VolumeKind::Disk, key, value)
+}
+
+/// A short plain word, or nothing.
+fn word(properties: &Properties<'_>, key: &str) -> String {
+    let word = properties.get(key).and_then(plain::name);
+    word.unwrap_or_default().to_owned()
 }
 
 /// A container mounts a storage volume, a directory or a device of the host.

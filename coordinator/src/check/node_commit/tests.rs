@@ -53,6 +53,7 @@ fn only_the_floor_of_the_zfs_cache_counts() {
         size_bytes: 30 * GIB,
         min_bytes: 2 * GIB,
         max_bytes: 32 * GIB,
+        ..wire::ZfsArc::default()
     };
     std::sync::Arc::make_mut(&mut memory.value).arc = Some(arc);
     assert_eq!(scene.judge(ID, NODE), "pass");
