@@ -23,6 +23,7 @@ use crate::{
 mod access_config;
 mod asked;
 mod backups;
+mod blocked_tasks;
 mod bonds;
 mod broadcast;
 mod ceph_config;
@@ -37,6 +38,7 @@ mod cpu_features;
 mod cpu_models;
 mod datacenter_config;
 mod disk;
+mod disk_connections;
 mod disk_health;
 mod filesystem;
 mod firewall_config;
@@ -67,6 +69,7 @@ mod memory;
 mod metric_server_config;
 mod multipath;
 mod network;
+mod network_links;
 mod network_mounts;
 mod node_config;
 mod notification_config;
@@ -85,6 +88,7 @@ mod running_vm;
 mod sdn_config;
 mod section_file;
 mod sensor;
+mod sensor_limits;
 mod sshd;
 mod storage_config;
 mod subscription;
@@ -120,6 +124,7 @@ pub const COLLECTORS: &[Collector] = &[
     ha_state::COLLECTOR,
     interface_state::COLLECTOR,
     bonds::COLLECTOR,
+    blocked_tasks::COLLECTOR,
     hardware_errors::COLLECTOR,
     cpu_features::COLLECTOR,
     members::COLLECTOR,
@@ -161,6 +166,9 @@ pub const COLLECTORS: &[Collector] = &[
     journal::COLLECTOR,
     host_identity::COLLECTOR,
     listeners::COLLECTOR,
+    network_links::COLLECTOR,
+    disk_connections::COLLECTOR,
+    sensor_limits::COLLECTOR,
     kernel_settings::COLLECTOR,
     host_files::COLLECTOR,
     pci_devices::COLLECTOR,

@@ -10,6 +10,7 @@ use super::{
     CONFIG, CollectError, Collector, FILE_DEADLINE, PMXCFS_FILE_LIMIT, Payload, Reading, pmxcfs,
 };
 use crate::format::{
+    plain::short,
     property_string::{Properties, boolean, list},
     section_config::{self, Section},
     whole_lines,
@@ -18,6 +19,8 @@ use crate::format::{
 const PATH: &str = "/etc/pve/storage.cfg";
 /// Lines out of format that are named.
 const MALFORMED_LIMIT: usize = 50;
+/// Characters of a user with realm and token.
+const USER_LIMIT: usize = 128;
 
 /// Keys whose meaning is in a field of [`StorageEntry`].
 const CARRIED: &[&str] = &[
@@ -42,6 +45,8 @@ const CARRIED: &[&str] = &[
     "thinpool",
     "vgname",
 ];
+/// As [`CARRIED`], of backup servers.
+const CARRIED_OF_PBS: &[&str] = &["encryption-key", "master-pubkey", "username"];
 
 /// Types whose content every node reaches, whatever `shared` says.
 const ALWAYS_SHARED: &[&str] = &[
@@ -92,15 +97,17 @@ fn parse(text: &str) -> StorageConfig {
         None => storages.push(implied_local()),
     }
     storages.sort_by(|a, b| a.name.cmp(&b.name));
-    StorageConfig {
+    let mut parsed = StorageConfig {
         storages,
-        sha256: pmxcfs::sha256(text),
+        sha256: String::new(),
         malformed_lines: config
             .malformed_lines
             .into_iter()
             .take(MALFORMED_LIMIT)
             .collect(),
-    }
+    };
+    parsed.sha256 = pmxcfs::digest(&parsed);
+    parsed
 }
 
 fn entry(section: &Section<'_>) -> StorageEntry {
@@ -134,6 +141,27 @@ fn entry(section: &Section<'_>) -> StorageEntry {
         target: target(section),
         retention: section.get("prune-backups").map(retention),
         dropped_keys: dropped_keys(section),
+        user_name: match section.kind {
+            "pbs" => short(&text("username"), USER_LIMIT),
+            _ => String::new(),
+        },
+        has_encryption_key: section.get("encryption-key").is_some(),
+        encryption_key_fingerprint: fingerprint(section),
+        has_master_key: section.get("master-pubkey").is_some(),
+    }
+}
+
+/// What PVE writes in place of the key, which is in `priv`
+/// (`pve-storage@src/PVE/Storage/PBSPlugin.pm`). Whatever is no fingerprint stays
+/// where it is.
+fn fingerprint(section: &Section<'_>) -> String {
+    let value = section.get("encryption-key").unwrap_or_default();
+    let is_octet = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let octets = value.split(':').count();
+    if (octets == 8 || octets == 32) && value.split(':').all(is_octet) {
+        value.to_ascii_lowercase()
+    } else {
+        String::new()
     }
 }
 
@@ -195,6 +223,7 @@ fn dropped_keys(section: &Section<'_>) -> Vec<String> {
         .properties
         .iter()
         .filter(|(key, _)| !CARRIED.contains(key))
+        .filter(|(key, _)| section.kind != "pbs" || !CARRIED_OF_PBS.contains(key))
         .map(|(key, _)| (*key).to_owned())
         .collect();
     keys.sort_unstable();
@@ -227,7 +256,7 @@ mod tests {
 
     const CFG: &str = "dir: local\n\tpath /var/lib/vz\n\tcontent iso,backup\n\tnodes a\n\n\
         nfs: n1\n\tpath /mnt/pve/n1\n\tserver 10.0.0.1\n\texport /e\n\toptions vers=4\n\tprune-backups keep-last=3,keep-daily=7\n\tnodes b,a\n\n\
-        pbs: p\n\tdatastore main\n\tnamespace team\n\tserver 10.0.0.2\n\tusername canary@pbs\n\tfingerprint 00:11\n\tcontent backup\n\tdisable\n\n\
+        pbs: p\n\tdatastore main\n\tnamespace team\n\tserver 10.0.0.2\n\tusername backup@pbs!pve\n\tfingerprint 00:11\n\tencryption-key 00:11:22:33:44:55:AA:bb\n\tmaster-pubkey 1\n\tcontent backup\n\tdisable\n\n\
         dir: tank\n\tpath /tank\n\tis_mountpoint /tank\n\tcontent none\n";
 
     fn named<'a>(config: &'a StorageConfig, name: &str) -> &'a StorageEntry {
@@ -260,10 +289,23 @@ mod tests {
         assert!(pbs.disabled && pbs.shared);
         assert_eq!(pbs.target, "main/team");
         assert_eq!(pbs.retention, None);
+        assert_eq!(pbs.user_name, "backup@pbs!pve");
+        assert!(pbs.has_encryption_key && pbs.has_master_key);
+        assert_eq!(pbs.encryption_key_fingerprint, "00:11:22:33:44:55:aa:bb");
+        assert_eq!(pbs.dropped_keys, ["fingerprint"]);
         let tank = named(&config, "tank");
         assert_eq!(tank.required_mount_point, "/tank");
         assert!(tank.content.is_empty() && !tank.shared);
+    }
+
+    #[test]
+    fn what_is_no_fingerprint_and_users_of_others_stay_there() {
+        let config = parse(
+            "pbs: p\n\tencryption-key 1\n\npbs: q\n\tencryption-key canary\n\ncifs: c\n\tusername canary\n",
+        );
         assert!(!format!("{config:?}").contains("canary"));
+        assert!(named(&config, "p").has_encryption_key && named(&config, "q").has_encryption_key);
+        assert_eq!(named(&config, "c").dropped_keys, ["username"]);
     }
 
     #[test]
