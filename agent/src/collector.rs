@@ -61,6 +61,7 @@ mod kernel_settings;
 mod kernels;
 mod listeners;
 mod load;
+mod local_media;
 mod lvm;
 mod mapping_config;
 mod md_arrays;
@@ -156,6 +157,7 @@ pub const COLLECTORS: &[Collector] = &[
     replication_state::COLLECTOR,
     job_state::COLLECTOR,
     backups::COLLECTOR,
+    local_media::COLLECTOR,
     rrd_history::COLLECTOR,
     corosync_state::COLLECTOR,
     network_mounts::COLLECTOR,

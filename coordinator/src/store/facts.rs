@@ -160,6 +160,7 @@ facts! {
     disk_connections: DiskConnections(wire::DiskConnections),
     blocked_tasks: BlockedTasks(wire::BlockedTasks),
     sensor_limits: SensorLimits(wire::SensorLimits),
+    local_media: LocalMedia(wire::LocalMedia),
 }
 
 /// What the payload is about; absent for an outcome.
@@ -238,6 +239,7 @@ pub(super) fn kind_of(payload: &Payload) -> Option<Kind> {
         Payload::DiskConnections(_) => Kind::DiskConnections,
         Payload::BlockedTasks(_) => Kind::BlockedTasks,
         Payload::SensorLimits(_) => Kind::SensorLimits,
+        Payload::LocalMedia(_) => Kind::LocalMedia,
     })
 }
 

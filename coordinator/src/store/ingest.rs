@@ -258,6 +258,7 @@ impl Agent {
             }
             Payload::BlockedTasks(value) => put(&mut facts.blocked_tasks, value.into(), stamp),
             Payload::SensorLimits(value) => put(&mut facts.sensor_limits, value.into(), stamp),
+            Payload::LocalMedia(value) => put(&mut facts.local_media, value.into(), stamp),
             // Outcomes; the caller has dealt with them.
             Payload::NoData(_) | Payload::Unchanged(_) => {}
         }

@@ -29,6 +29,15 @@ pub(super) fn line(payload: &Payload) -> Option<String> {
                 names => format!("{} waiting: {}", all.blocked, names.join(", ")),
             }
         }
+        Payload::LocalMedia(all) => {
+            let images = all.storages.iter().map(|one| one.iso_images.len());
+            let snippets = all.storages.iter().map(|one| one.snippets.len());
+            format!(
+                "{}, {}",
+                count(images.sum(), "ISO image"),
+                count(snippets.sum(), "snippet")
+            )
+        }
         Payload::SensorLimits(all) => count(all.limits.len(), "limit"),
         _ => return None,
     })

@@ -79,6 +79,7 @@ fn scalar(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &str)
             settings.cpu_type = Properties::new(value, "cputype").text("cputype")
         }
         (GuestKind::Qemu, "numa") => settings.numa = boolean(value),
+        (GuestKind::Qemu, "allow-ksm") => settings.allows_ksm = boolean(value),
         (GuestKind::Qemu, "balloon") => settings.balloon_bytes = mebibytes(value),
         (GuestKind::Qemu, "agent") => {
             settings.agent_enabled = Some(
