@@ -238,7 +238,8 @@ fn inflict(node: &Node, path: &str, fault: Fault) {
 }
 
 fn reads(collector: &Collector, path: &str) -> bool {
-    collector.paths.iter().any(|pattern| fits(pattern, path))
+    let reads_trees = !LIVE_ONLY.contains(&collector.name);
+    reads_trees && collector.paths.iter().any(|pattern| fits(pattern, path))
 }
 
 /// Whether the sample says of this path that it failed, and of a refused one

@@ -63,6 +63,7 @@ const WITHOUT_DATA: &[&str] = &[
     "multipath",
     "network_mounts",
     "sensor",
+    "sensor_limits",
     "zfs",
 ];
 /// Read only where the kernel has something to do with them, which that of the test

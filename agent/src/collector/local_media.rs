@@ -17,6 +17,7 @@ use crate::{
         plain::short,
         property_string::{boolean, list},
         section_config::{self, Section},
+        whole_lines,
     },
     host::SourceError,
 };
@@ -43,7 +44,13 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     let text = reading
         .read(STORAGE_CFG, PMXCFS_FILE_LIMIT)
         .map_err(|error| pmxcfs::unread(reading, error))?;
-    // Whoever reads the storages says what is wrong with their file.
+    // PVE always writes `local`, so an empty file is no configuration.
+    let whole = whole_lines(&text).map_err(|error| error.at(STORAGE_CFG));
+    if text.is_empty() {
+        whole?;
+    } else {
+        reading.keep(whole);
+    }
     let config = section_config::parse(&text);
     let mounts = LocalMounts::read(reading)?;
     let storages = config
