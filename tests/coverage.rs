@@ -25,6 +25,10 @@ const COMPOSED: &[(&str, &str)] = &[
         "its accounts are those of Debian",
     ),
     (
+        "interface_states.interfaces.",
+        "a container has no bridge",
+    ),
+    (
         "kernels.flags.",
         "the command line of the machine is not recorded",
     ),
@@ -35,7 +39,6 @@ const COMPOSED: &[(&str, &str)] = &[
     ),
     ("lvm.", "it has no device-mapper"),
     ("memory.arc.", "it has no ZFS"),
-    ("network.interfaces.", "a container has no bridge"),
     ("network_links.", "a container has no bridge, bond or VLAN"),
     ("network_mounts.", "it mounts nothing of others"),
     (
