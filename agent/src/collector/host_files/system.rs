@@ -19,10 +19,9 @@ pub(super) fn locale(reading: &mut Reading<'_>) -> Option<String> {
 
 /// `LANG="en_US.UTF-8"`.
 fn language(text: &str) -> Option<String> {
-    let values = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("LANG="));
-    let value = values.last()?.trim_matches(['"', '\'']);
+    let values = text.lines().rev();
+    let mut values = values.filter_map(|line| line.trim().strip_prefix("LANG="));
+    let value = values.next()?.trim_matches(['"', '\'']);
     plain::name(value).map(str::to_owned)
 }
 
