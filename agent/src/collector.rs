@@ -23,6 +23,7 @@ use crate::{
 mod access_config;
 mod asked;
 mod backups;
+mod blocked_tasks;
 mod bonds;
 mod broadcast;
 mod ceph_config;
@@ -37,6 +38,7 @@ mod cpu_features;
 mod cpu_models;
 mod datacenter_config;
 mod disk;
+mod disk_connections;
 mod disk_health;
 mod filesystem;
 mod firewall_config;
@@ -59,6 +61,7 @@ mod kernel_settings;
 mod kernels;
 mod listeners;
 mod load;
+mod local_media;
 mod lvm;
 mod mapping_config;
 mod md_arrays;
@@ -67,6 +70,7 @@ mod memory;
 mod metric_server_config;
 mod multipath;
 mod network;
+mod network_links;
 mod network_mounts;
 mod node_config;
 mod notification_config;
@@ -85,6 +89,7 @@ mod running_vm;
 mod sdn_config;
 mod section_file;
 mod sensor;
+mod sensor_limits;
 mod sshd;
 mod storage_config;
 mod subscription;
@@ -120,6 +125,7 @@ pub const COLLECTORS: &[Collector] = &[
     ha_state::COLLECTOR,
     interface_state::COLLECTOR,
     bonds::COLLECTOR,
+    blocked_tasks::COLLECTOR,
     hardware_errors::COLLECTOR,
     cpu_features::COLLECTOR,
     members::COLLECTOR,
@@ -151,6 +157,7 @@ pub const COLLECTORS: &[Collector] = &[
     replication_state::COLLECTOR,
     job_state::COLLECTOR,
     backups::COLLECTOR,
+    local_media::COLLECTOR,
     rrd_history::COLLECTOR,
     corosync_state::COLLECTOR,
     network_mounts::COLLECTOR,
@@ -161,6 +168,9 @@ pub const COLLECTORS: &[Collector] = &[
     journal::COLLECTOR,
     host_identity::COLLECTOR,
     listeners::COLLECTOR,
+    network_links::COLLECTOR,
+    disk_connections::COLLECTOR,
+    sensor_limits::COLLECTOR,
     kernel_settings::COLLECTOR,
     host_files::COLLECTOR,
     pci_devices::COLLECTOR,

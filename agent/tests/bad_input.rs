@@ -89,6 +89,10 @@ const MAY_BE_EMPTY: &[&str] = &[
 const NAMES_ONLY: &[&str] = &[
     "/run/watchdog-mux.active",
     "/sys/class/net/*/brif/*",
+    "/sys/class/net/*/lower_*",
+    "/sys/fs/cgroup/system.slice/*.service/cgroup.procs",
+    // The name that it links to; a copy in its place has none.
+    "/etc/localtime",
     "/sys/fs/pstore/*",
     "/etc/apt/trusted.gpg",
     "/etc/apt/trusted.gpg.d/*",
@@ -119,6 +123,7 @@ const BY_HAND: &[&str] = &[
     "/etc/chrony/sources.d/*.sources",
     "/etc/cron.d/zfsutils-linux",
     "/etc/default/grub",
+    "/etc/default/locale",
     "/etc/default/grub.d/*.cfg",
     "/etc/default/pve-ha-manager",
     "/etc/default/pveproxy",
@@ -140,8 +145,12 @@ const BY_HAND: &[&str] = &[
     "/etc/rsyslog.d/*.conf",
     "/etc/sudoers",
     "/etc/sudoers.d/*",
+    "/etc/systemd/journal-upload.conf",
+    "/etc/systemd/journal-upload.conf.d/*.conf",
     "/etc/systemd/journald.conf",
     "/etc/systemd/journald.conf.d/*.conf",
+    "/etc/systemd/system.conf",
+    "/etc/systemd/system.conf.d/*.conf",
     "/etc/systemd/timesyncd.conf",
     "/etc/systemd/timesyncd.conf.d/*.conf",
     "/etc/vzdump.conf",
@@ -193,6 +202,8 @@ fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
         }
         // Empty where IPv6 is switched off.
         Fault::Empty if path == "/proc/1/net/if_inet6" || path == "/proc/1/net/ipv6_route" => true,
+        // Empty without a profile.
+        Fault::Empty if path == "/sys/kernel/security/apparmor/profiles" => true,
         // Empty until the first request.
         Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
         // Empty when the last setting or job was taken out.
@@ -233,7 +244,8 @@ fn inflict(node: &Node, path: &str, fault: Fault) {
 }
 
 fn reads(collector: &Collector, path: &str) -> bool {
-    collector.paths.iter().any(|pattern| fits(pattern, path))
+    let reads_trees = !LIVE_ONLY.contains(&collector.name);
+    reads_trees && collector.paths.iter().any(|pattern| fits(pattern, path))
 }
 
 /// Whether the sample says of this path that it failed, and of a refused one

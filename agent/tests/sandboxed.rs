@@ -63,6 +63,7 @@ const WITHOUT_DATA: &[&str] = &[
     "multipath",
     "network_mounts",
     "sensor",
+    "sensor_limits",
     "zfs",
 ];
 /// Read only where the kernel has something to do with them, which that of the test
@@ -87,6 +88,9 @@ const SECRETS_OF_PROCESSES: &[&str] = &["io", "smaps_rollup", "root", "ns/net", 
 const NAMES_ONLY: &[&str] = &[
     "/run/watchdog-mux.active",
     "/sys/class/net/*/brif/*",
+    "/sys/class/net/*/lower_*",
+    "/sys/fs/cgroup/system.slice/*.service/cgroup.procs",
+    "/etc/localtime",
     "/sys/fs/pstore/*",
     "/etc/udev/rules.d/70-persistent-net.rules",
     "/sys/kernel/iommu_groups/*",
@@ -109,8 +113,13 @@ const OF_VMS: &[&str] = &[
     "/proc/*/task/*/schedstat",
 ];
 const VMS: &str = "/run/qemu-server/*.pid";
-/// The one that reads of processes that run a task; the small node has such a task.
-const OF_TASKS: (&str, &str) = ("tasks", "/proc/*/stat");
+/// Those that read of processes that run a task or wait in the kernel; the small node
+/// has such a process.
+const OF_PROCESSES: &[(&str, &str)] = &[
+    ("blocked_tasks", "/proc/*/comm"),
+    ("blocked_tasks", "/proc/*/stat"),
+    ("tasks", "/proc/*/stat"),
+];
 /// Tells the small node from the test systems.
 const SMALL: &str = "/proc/233/stat";
 
@@ -189,7 +198,7 @@ fn is_wanted(host: &Host, collector: &str, pattern: &str) -> bool {
         .iter()
         .any(|(fallback, first)| pattern == *fallback && host.exists(first));
     let lacks_vms = OF_VMS.contains(&pattern) && readable(host, VMS).is_empty();
-    let lacks_tasks = OF_TASKS == (collector, pattern) && !host.exists(SMALL);
+    let lacks_processes = OF_PROCESSES.contains(&(collector, pattern)) && !host.exists(SMALL);
     let lacks_reason = CONDITIONAL
         .iter()
         .any(|(conditional, sign)| pattern == *conditional && host.look(sign).is_empty());
@@ -197,7 +206,7 @@ fn is_wanted(host: &Host, collector: &str, pattern: &str) -> bool {
     let is_ours = pattern.starts_with("/.pvelens/");
     !(has_first_choice
         || lacks_vms
-        || lacks_tasks
+        || lacks_processes
         || lacks_reason
         || is_ours
         || NAMES_ONLY.contains(&pattern))

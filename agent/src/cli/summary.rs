@@ -6,6 +6,7 @@ use pvelens_proto::agent::v1::{
 
 mod cluster;
 mod config;
+mod connection;
 mod guest;
 mod hardware;
 mod host;
@@ -20,6 +21,7 @@ mod task;
 const MORE: &[fn(&Payload) -> Option<String>] = &[
     cluster::line,
     config::line,
+    connection::line,
     guest::line,
     hardware::line,
     host::line,

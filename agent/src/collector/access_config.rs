@@ -42,14 +42,12 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
 
 fn user_config(reading: &mut Reading<'_>, file: SettingsFile) -> Option<UserConfig> {
     // PVE always writes `root@pam`.
-    if file.text.is_empty() && !file.sha256.is_empty() {
+    if file.text.is_empty() && file.exists {
         reading.fail(FormatError::truncated("empty").at(USERS));
         return None;
     }
-    let mut config = UserConfig {
-        sha256: file.sha256,
-        ..user::parse(&file.text)
-    };
+    let mut config = user::parse(&file.text);
+    config.sha256 = file.digest(&config);
     pmxcfs::limit(reading, USERS, &mut config.users);
     pmxcfs::limit(reading, USERS, &mut config.tokens);
     pmxcfs::limit(reading, USERS, &mut config.groups);
@@ -60,10 +58,8 @@ fn user_config(reading: &mut Reading<'_>, file: SettingsFile) -> Option<UserConf
 }
 
 fn realm_config(reading: &mut Reading<'_>, file: SettingsFile) -> RealmConfig {
-    let mut config = RealmConfig {
-        sha256: file.sha256,
-        ..realm::parse(&file.text)
-    };
+    let mut config = realm::parse(&file.text);
+    config.sha256 = file.digest(&config);
     pmxcfs::limit(reading, REALMS, &mut config.realms);
     config
 }

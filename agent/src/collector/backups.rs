@@ -215,7 +215,7 @@ fn archives(
 }
 
 /// Looks at each directory on the way, once it is known to be local.
-fn is_safe(reading: &Reading<'_>, mounts: &LocalMounts, path: &str) -> bool {
+pub(super) fn is_safe(reading: &Reading<'_>, mounts: &LocalMounts, path: &str) -> bool {
     path.starts_with('/')
         && !path.split('/').any(|name| name == "." || name == "..")
         && mounts.holds(path)

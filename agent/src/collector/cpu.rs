@@ -65,6 +65,7 @@ fn parse(text: &str) -> Result<CpuTimes, FormatError> {
         context_switches_total: counters.required("ctxt")?,
         forks_total: counters.required("processes")?,
         boot_time: Some(timestamp_from_millis(boot_millis)),
+        blocked_tasks: counters.optional("procs_blocked")?,
     })
 }
 
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     const STAT: &str = "cpu  200 1 30 4000 50 6 7 8 9 10\ncpu0 100 0 0 0 0 0 0 0 0 0\n\
-        cpu1 100 1 30 4000 50 6 7 8 9 10\nintr 5 1 2\nctxt 77\nbtime 1795344354\nprocesses 42\n";
+        cpu1 100 1 30 4000 50 6 7 8 9 10\nintr 5 1 2\nctxt 77\nbtime 1795344354\nprocesses 42\nprocs_running 2\nprocs_blocked 3\n";
 
     #[test]
     fn modes_are_in_seconds() {
@@ -101,6 +102,7 @@ mod tests {
         assert!((cpu.guest_nice_seconds_total - 0.1).abs() < 1e-9);
         assert_eq!((cpu.online_cpus, cpu.forks_total), (2, 42));
         assert_eq!(cpu.boot_time.unwrap().seconds, 1_795_344_354);
+        assert_eq!(cpu.blocked_tasks, Some(3));
     }
 
     #[test]

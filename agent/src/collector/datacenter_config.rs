@@ -33,10 +33,8 @@ pub(super) const COLLECTOR: Collector = Collector {
 
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     let file = SettingsFile::read(reading, PATH)?;
-    let mut config = DatacenterConfig {
-        sha256: file.sha256,
-        ..parse(&file.text)
-    };
+    let mut config = parse(&file.text);
+    config.sha256 = file.digest(&config);
     pmxcfs::limit(reading, PATH, &mut config.registered_tags);
     pmxcfs::limit(reading, PATH, &mut config.user_allowed_tags);
     Ok(Payload::DatacenterConfig(config))
@@ -161,6 +159,21 @@ mod tests {
         assert_eq!(kinds(&unmounted), [FailureKind::NotFound]);
         let other = sample(&COLLECTOR, &[("etc/hostname", "x\n")]);
         assert!(matches!(other.payload, Some(Payload::NoData(_))));
+    }
+
+    #[test]
+    fn the_digest_tells_nothing_of_what_is_dropped() {
+        let digest = |text: &str| {
+            let node = sample(&COLLECTOR, &[("etc/pve/datacenter.cfg", text)]);
+            match node.payload {
+                Some(Payload::DatacenterConfig(config)) => config.sha256,
+                other => panic!("{other:?}"),
+            }
+        };
+        let one = digest("http_proxy: http://user:one@proxy:3128\nmac_prefix: BC:24:11\n");
+        let two = digest("mac_prefix: BC:24:11\nhttp_proxy: http://user:two@proxy:3128\n");
+        assert_eq!((one.len(), &one), (64, &two));
+        assert_ne!(one, digest("mac_prefix: BC:24:12\n"));
     }
 
     #[test]

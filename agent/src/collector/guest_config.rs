@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use pvelens_proto::agent::v1::{CollectionClass, GuestConfigs, GuestKind};
+use pvelens_proto::agent::v1::{CollectionClass, GuestConfig, GuestConfigs, GuestKind};
 
 use super::{CONFIG, CollectError, Collector, PMXCFS_FILE_LIMIT, Payload, Reading, pmxcfs};
 use crate::{
@@ -44,7 +44,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
             for (vmid, path) in files(reading, &directory) {
                 if let Some(text) = whole(reading, &path) {
                     let mut config = guest_config::parse(kind, vmid, &node, &text);
-                    config.sha256 = pmxcfs::sha256(&text);
+                    config.sha256 = digest(&config);
                     guests.push(config);
                 }
             }
@@ -52,6 +52,14 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     }
     guests.sort_by(|a, b| (a.vmid, &a.node).cmp(&(b.vmid, &b.node)));
     Ok(Payload::GuestConfigs(GuestConfigs { guests }))
+}
+
+/// The same on every node: a guest that moves is not changed.
+fn digest(config: &GuestConfig) -> String {
+    pmxcfs::digest(&GuestConfig {
+        node: String::new(),
+        ..config.clone()
+    })
 }
 
 /// VMIDs and paths of the configurations in one directory. PVE's temporary

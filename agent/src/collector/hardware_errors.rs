@@ -4,18 +4,21 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use pvelens_proto::agent::v1::{
-    CollectionClass, DiskErrors, Ext4Errors, HardwareErrors, MemoryController, MemoryModule,
-    PciErrors,
+    BtrfsErrors, CollectionClass, DiskErrors, Ext4Errors, HardwareErrors, MemoryController,
+    MemoryModule, PciErrors,
 };
 
 use super::{CollectError, Collector, Payload, Reading};
-use crate::format::{FormatError, whole_lines};
+use crate::format::{FormatError, KeyValues, plain::name, whole_lines};
 
 const EDAC: &str = "/sys/devices/system/edac/mc";
 const CPUS: &str = "/sys/devices/system/cpu";
 const PCI: &str = "/sys/bus/pci/devices";
 const DISKS: &str = "/sys/block";
 const EXT4: &str = "/sys/fs/ext4";
+const BTRFS: &str = "/sys/fs/btrfs";
+/// Five lines.
+const BTRFS_LIMIT: u64 = 4096;
 const PSTORE: &str = "/sys/fs/pstore";
 /// Of an `aer_dev_*` file, which has some twenty lines.
 const AER_LIMIT: u64 = 8192;
@@ -46,6 +49,7 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/sys/bus/pci/devices/*/aer_dev_fatal",
         "/sys/block/*/device/ioerr_cnt",
         "/sys/fs/ext4/*/errors_count",
+        "/sys/fs/btrfs/*/devinfo/*/error_stats",
         // Their names are counted; what a crash left in them is not read.
         "/sys/fs/pstore/*",
     ],
@@ -77,6 +81,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
             errors_total,
         }));
     }
+    btrfs(reading, &mut errors);
     if reading.exists(PSTORE) {
         let records = reading.list(PSTORE);
         errors.crash_records = reading
@@ -197,6 +202,45 @@ fn pci(reading: &mut Reading<'_>, errors: &mut HardwareErrors) {
     }
 }
 
+/// Beside file systems there is a directory `features`, without devices.
+fn btrfs(reading: &mut Reading<'_>, errors: &mut HardwareErrors) {
+    for filesystem in names(reading, BTRFS, &mut errors.truncated) {
+        let directory = format!("{BTRFS}/{filesystem}/devinfo");
+        if !reading.exists(&directory) {
+            continue;
+        }
+        for device in names(reading, &directory, &mut errors.truncated) {
+            let path = format!("{directory}/{device}/error_stats");
+            let (Some(text), Ok(device_id)) =
+                (reading.read_optional(&path, BTRFS_LIMIT), device.parse())
+            else {
+                continue;
+            };
+            let counted = parse_btrfs(&text).map_err(|error| error.at(&path));
+            errors
+                .btrfs
+                .extend(reading.keep(counted).map(|counted| BtrfsErrors {
+                    filesystem: name(&filesystem).unwrap_or_default().to_owned(),
+                    device_id,
+                    ..counted
+                }));
+        }
+    }
+}
+
+/// Lines `write_errs 0` (kernel `fs/btrfs/sysfs.c`).
+fn parse_btrfs(text: &str) -> Result<BtrfsErrors, FormatError> {
+    let counters = KeyValues::parse(text)?;
+    Ok(BtrfsErrors {
+        write_errors_total: counters.required("write_errs")?,
+        read_errors_total: counters.required("read_errs")?,
+        flush_errors_total: counters.required("flush_errs")?,
+        corruption_errors_total: counters.required("corruption_errs")?,
+        generation_errors_total: counters.required("generation_errs")?,
+        ..BtrfsErrors::default()
+    })
+}
+
 /// Lines `RxErr 0`, the last of which is the sum (kernel
 /// `Documentation/ABI/testing/sysfs-bus-pci-devices-aer_stats`).
 fn parse_aer(text: &str, sum: &str) -> Result<u64, FormatError> {
@@ -254,6 +298,26 @@ mod tests {
     }
 
     #[test]
+    fn devices_of_btrfs_keep_their_numbers() {
+        let stats =
+            "write_errs 1\nread_errs 2\nflush_errs 3\ncorruption_errs 4\ngeneration_errs 5\n";
+        let found = errors(&[
+            ("sys/fs/btrfs/features/acl", "0\n"),
+            ("sys/fs/btrfs/0c5f/devinfo/2/error_stats", stats),
+            ("sys/fs/btrfs/0c5f/devinfo/1/missing", "0\n"),
+        ]);
+        let [device] = found.btrfs.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert_eq!((device.filesystem.as_str(), device.device_id), ("0c5f", 2));
+        assert_eq!(
+            (device.write_errors_total, device.generation_errors_total),
+            (1, 5)
+        );
+        assert!(parse_btrfs("write_errs 1\n").is_err());
+    }
+
+    #[test]
     fn a_machine_that_reports_nothing_has_no_counters() {
         assert_eq!(
             errors(&[("sys/block/vda/size", "1\n")]),
@@ -276,6 +340,7 @@ mod tests {
         fn any_text_parses_or_fails(text in "(TOTAL_ERR_COR [0-9a-z]{0,21}\n?|0x[0-9a-f]{0,18}|\\PC{0,20}\n?){0,4}") {
             drop(parse_aer(&text, "TOTAL_ERR_COR"));
             drop(parse_hex(&text));
+            drop(parse_btrfs(&text));
         }
     }
 }

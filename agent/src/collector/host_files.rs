@@ -20,6 +20,7 @@ mod mounts;
 mod names;
 mod sudoers;
 mod syslog;
+mod system;
 mod time;
 
 /// Of one file; lists of blocked names in `/etc/hosts` are long.
@@ -65,6 +66,13 @@ pub(super) const COLLECTOR: Collector = Collector {
         "/etc/sudoers.d/*",
         journal::CONF,
         "/etc/systemd/journald.conf.d/*.conf",
+        "/etc/machine-id",
+        // Beside it the names in `/var/log/journal`, whose files are never opened.
+        system::SYSTEMD,
+        "/etc/systemd/system.conf.d/*.conf",
+        system::JOURNAL_UPLOAD,
+        "/etc/systemd/journal-upload.conf.d/*.conf",
+        system::LOCALE,
         time::TIMESYNCD,
         "/etc/systemd/timesyncd.conf.d/*.conf",
         time::CHRONY,
@@ -98,6 +106,9 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         remote_syslog: syslog::collect(reading),
         has_persistent_net_rules: reading.exists(NET_RULES),
         postfix: postfix.map(|text| mail::postfix(&text)),
+        locale: system::locale(reading),
+        systemd_watchdog: system::watchdog(reading),
+        journal_upload_host: system::journal_upload(reading),
         has_root_alias: aliases.map(|text| mail::has_root_alias(&text)),
         ..HostFiles::default()
     };
@@ -124,9 +135,12 @@ fn network(reading: &mut Reading<'_>, found: &mut HostFiles) {
     let beside = texts(reading, INTERFACES_D, |_| true);
     let parts = current.iter().chain(beside.iter().map(|(_, text)| text));
     found.interfaces = interfaces::parse(parts.map(String::as_str));
+    let sdn = beside.iter().find(|(name, _)| name == "sdn");
+    found.sdn_version = sdn.and_then(|(_, text)| interfaces::sdn_version(text));
     found.has_pending_interfaces = reading.exists(INTERFACES_NEW);
     if let Some(pending) = reading.read_optional(INTERFACES_NEW, FILE_LIMIT) {
         found.pending_interfaces_differ = current.map(|current| current != pending);
+        found.pending_interfaces_changed_at = reading.modified_at(INTERFACES_NEW);
     }
 }
 

@@ -50,10 +50,8 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
 }
 
 fn scheduled_jobs(reading: &mut Reading<'_>, file: SettingsFile) -> ScheduledJobs {
-    let mut jobs = ScheduledJobs {
-        sha256: file.sha256,
-        ..parse(&file.text)
-    };
+    let mut jobs = parse(&file.text);
+    jobs.sha256 = file.digest(&jobs);
     pmxcfs::limit(reading, JOBS, &mut jobs.backups);
     pmxcfs::limit(reading, JOBS, &mut jobs.realm_syncs);
     pmxcfs::limit(reading, JOBS, &mut jobs.other_types);
@@ -62,14 +60,12 @@ fn scheduled_jobs(reading: &mut Reading<'_>, file: SettingsFile) -> ScheduledJob
 
 fn cron_jobs(reading: &mut Reading<'_>, file: SettingsFile) -> Option<CronJobs> {
     // PVE always writes a head.
-    if file.text.is_empty() && !file.sha256.is_empty() {
+    if file.text.is_empty() && file.exists {
         reading.fail(crate::format::FormatError::truncated("empty").at(CRON));
         return None;
     }
-    let mut jobs = CronJobs {
-        sha256: file.sha256,
-        ..cron::parse(&file.text)
-    };
+    let mut jobs = cron::parse(&file.text);
+    jobs.sha256 = file.digest(&jobs);
     pmxcfs::limit(reading, CRON, &mut jobs.backups);
     Some(jobs)
 }
@@ -85,11 +81,13 @@ fn backup_defaults(reading: &mut Reading<'_>) -> Option<BackupDefaults> {
     // Several on one line, in quotes.
     let lines = options.exclude_paths.iter();
     options.exclude_paths = lines.flat_map(|line| cron::words(line)).collect();
-    Some(BackupDefaults {
+    let mut defaults = BackupDefaults {
         options: Some(options),
-        sha256: pmxcfs::sha256(&text),
+        sha256: String::new(),
         malformed_lines: pmxcfs::first_lines(settings.malformed_lines),
-    })
+    };
+    defaults.sha256 = pmxcfs::digest(&defaults);
+    Some(defaults)
 }
 
 /// Never fails: what does not fit is named by line number.

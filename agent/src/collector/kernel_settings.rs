@@ -1,7 +1,8 @@
 //! What the kernel is set to, its swap space and modules.
 //!
-//! Not read: `/proc/sys/net`, which is of the reader's network namespace, and the
-//! agent's is empty. What files say about it is carried instead.
+//! Of `/proc/sys/net` nearly all is of the reader's network namespace, and the
+//! agent's is empty. What files say about it is carried instead, and what the
+//! tables of process 1 show.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use pvelens_proto::agent::v1::{CollectionClass, KernelSamePages, KernelSettings,
 use super::{CollectError, Collector, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading};
 use crate::format::{FormatError, plain::short};
 
+mod apparmor;
 mod configured;
 mod table;
 
@@ -17,6 +19,10 @@ const SYSCTL: &str = "/proc/sys/";
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
 const OPEN_FILES: &str = "/proc/sys/fs/file-nr";
 const CONNECTIONS: &str = "/proc/1/net/stat/nf_conntrack";
+/// Not of the reader's namespace: the kernel has one limit, and shows it in all.
+const CONNECTIONS_LIMIT: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+const PROTOCOLS: &str = "/proc/1/net/snmp";
+const BACKLOG: &str = "/proc/1/net/softnet_stat";
 const SWAPS: &str = "/proc/swaps";
 const MODULES: &str = "/proc/modules";
 const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
@@ -73,9 +79,13 @@ pub(super) const COLLECTOR: Collector = Collector {
         CORE_PATTERN,
         OPEN_FILES,
         CONNECTIONS,
+        CONNECTIONS_LIMIT,
+        PROTOCOLS,
+        BACKLOG,
         SWAPS,
         MODULES,
         APPARMOR,
+        apparmor::PROFILES,
         NX_HUGE_PAGES,
         IGNORE_MSRS,
         "/sys/module/kvm_intel/parameters/nested",
@@ -109,11 +119,18 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         same_pages: same_pages(reading),
         allows_unsafe_interrupts: flag(reading, UNSAFE_INTERRUPTS),
         tracked_connections: parsed(reading, CONNECTIONS, table::connections),
+        tracked_connections_limit: reading.read_number(CONNECTIONS_LIMIT),
+        forwards_ipv4: parsed(reading, PROTOCOLS, table::forwarding),
+        apparmor: parsed(reading, apparmor::PROFILES, apparmor::parse),
         ..KernelSettings::default()
     };
     if let Some((open, limit)) = parsed(reading, OPEN_FILES, table::open_files) {
         settings.open_files = Some(open);
         settings.open_files_limit = Some(limit);
+    }
+    if let Some((drops, squeezes)) = parsed(reading, BACKLOG, table::backlog) {
+        settings.backlog_drops_total = Some(drops);
+        settings.backlog_squeezes_total = Some(squeezes);
     }
     if let Some(mut swaps) = parsed(reading, SWAPS, table::swaps) {
         settings.truncated |= swaps.len() > table::SWAP_LIMIT;

@@ -67,14 +67,17 @@ fn parse(text: &str) -> Result<Vec<NetworkInterface>, FormatError> {
             rx_packets,
             rx_errors,
             rx_drops,
+            rx_fifo,
+            rx_frame,
             _,
-            _,
-            _,
-            _,
+            rx_multicast,
             tx,
             tx_packets,
             tx_errors,
             tx_drops,
+            tx_fifo,
+            _,
+            tx_carrier,
             ..,
         ] = counters.as_slice()
         else {
@@ -95,6 +98,11 @@ fn parse(text: &str) -> Result<Vec<NetworkInterface>, FormatError> {
             transmitted_packets_total: *tx_packets,
             transmit_errors_total: *tx_errors,
             transmit_drops_total: *tx_drops,
+            receive_fifo_errors_total: *rx_fifo,
+            receive_frame_errors_total: *rx_frame,
+            received_multicast_packets_total: *rx_multicast,
+            transmit_fifo_errors_total: *tx_fifo,
+            transmit_carrier_errors_total: *tx_carrier,
             vmid: guest.map(|(vmid, _)| vmid),
             guest_nic_index: guest.map(|(_, index)| index),
         });
@@ -107,7 +115,7 @@ fn parse(text: &str) -> Result<Vec<NetworkInterface>, FormatError> {
 
 /// VMID and NIC index of `tap101i0`, `veth101i0`, `fwbr101i0`, `fwln101i0`,
 /// `fwpr101p0` (`pve-common@src/PVE/Network.pm`).
-fn guest_of(name: &str) -> Option<(u32, u32)> {
+pub(super) fn guest_of(name: &str) -> Option<(u32, u32)> {
     let rest = ["tap", "veth", "fwbr", "fwln", "fwpr"]
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix))?;
@@ -139,6 +147,11 @@ mod tests {
         assert_eq!(interfaces[0].received_bytes_total, 1);
         assert_eq!(interfaces[0].transmitted_bytes_total, 9);
         assert_eq!(interfaces[0].transmit_drops_total, 12);
+        assert_eq!(interfaces[0].receive_fifo_errors_total, 5);
+        assert_eq!(interfaces[0].receive_frame_errors_total, 6);
+        assert_eq!(interfaces[0].received_multicast_packets_total, 8);
+        assert_eq!(interfaces[0].transmit_fifo_errors_total, 13);
+        assert_eq!(interfaces[0].transmit_carrier_errors_total, 15);
     }
 
     #[test]

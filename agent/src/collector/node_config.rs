@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
-use pvelens_proto::agent::v1::{CollectionClass, NodeConfig, NodeConfigs, NodeSettings};
+use pvelens_proto::agent::v1::{
+    ClusterFilesSize, CollectionClass, NodeConfig, NodeConfigs, NodeSettings,
+};
 
 use super::{
     CONFIG, CollectError, Collector, Payload, Reading,
-    pmxcfs::{self, SettingsFile},
+    pmxcfs::{self, MOUNT_POINT, SettingsFile},
 };
 use crate::format::{
     property_string::{Properties, list},
@@ -27,7 +29,8 @@ pub(super) const COLLECTOR: Collector = Collector {
     interval: CONFIG,
     // One file of each node, each through FUSE.
     deadline: Duration::from_secs(10),
-    paths: &["/etc/pve/nodes/*/config"],
+    // The size of `/etc/pve` is asked of the kernel; that of a tree is in a file.
+    paths: &["/etc/pve/nodes/*/config", "/.pvelens/statvfs.json"],
     probes: &[],
     collect,
 };
@@ -43,17 +46,28 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         let settings = settings(reading, &format!("{NODES}/{node}/config"))?;
         nodes.push(NodeConfig { node, settings });
     }
-    Ok(Payload::NodeConfigs(NodeConfigs { nodes }))
+    let size = size(reading);
+    Ok(Payload::NodeConfigs(NodeConfigs { nodes, size }))
+}
+
+/// pmxcfs answers from memory, as it answered for the files just now.
+fn size(reading: &mut Reading<'_>) -> Option<ClusterFilesSize> {
+    let size = reading.statvfs(MOUNT_POINT);
+    let size = reading.keep(size)??;
+    Some(ClusterFilesSize {
+        used_bytes: size.total_bytes.saturating_sub(size.free_bytes),
+        total_bytes: size.total_bytes,
+        inodes_used: size.inodes_total.saturating_sub(size.inodes_free),
+        inodes_total: size.inodes_total,
+    })
 }
 
 fn settings(reading: &mut Reading<'_>, path: &str) -> Result<Option<NodeSettings>, CollectError> {
     let Some(file) = SettingsFile::read_one(reading, path)? else {
         return Ok(None);
     };
-    let mut settings = NodeSettings {
-        sha256: file.sha256,
-        ..parse(&file.text)
-    };
+    let mut settings = parse(&file.text);
+    settings.sha256 = file.digest(&settings);
     pmxcfs::limit(reading, path, &mut settings.acme_domains);
     Ok(Some(settings))
 }

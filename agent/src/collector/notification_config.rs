@@ -36,10 +36,8 @@ pub(super) const COLLECTOR: Collector = Collector {
 
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     let file = SettingsFile::read(reading, PATH)?;
-    let mut config = NotificationConfig {
-        sha256: file.sha256,
-        ..parse(&file.text)
-    };
+    let mut config = parse(&file.text);
+    config.sha256 = file.digest(&config);
     pmxcfs::limit(reading, PATH, &mut config.targets);
     pmxcfs::limit(reading, PATH, &mut config.matchers);
     pmxcfs::limit(reading, PATH, &mut config.legacy_sections);

@@ -1,5 +1,6 @@
 //! What the readers of `/etc/pve` have in common.
 
+use prost::Message;
 use pvelens_proto::agent::v1::FailureKind;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
@@ -10,7 +11,7 @@ use crate::{
     host::SourceError,
 };
 
-const MOUNT_POINT: &str = "/etc/pve";
+pub(super) const MOUNT_POINT: &str = "/etc/pve";
 /// Entries of one kind in one file; more than any cluster has.
 const LIST_LIMIT: usize = 10_000;
 /// Lines out of format that are named.
@@ -21,8 +22,8 @@ const MALFORMED_LIMIT: usize = 50;
 pub(super) struct SettingsFile {
     /// Empty when there is none.
     pub(super) text: String,
-    /// Empty when there is none.
-    pub(super) sha256: String,
+    /// Whether there is one.
+    pub(super) exists: bool,
 }
 
 impl SettingsFile {
@@ -41,8 +42,16 @@ impl SettingsFile {
             let whole = whole_lines(&text).map(drop);
             reading.keep(whole.map_err(|error| error.at(path)));
         }
-        let sha256 = sha256(&text);
-        Ok(Self { text, sha256 })
+        Ok(Self { text, exists: true })
+    }
+
+    /// The digest of what is carried of it; empty when there is no file.
+    pub(super) fn digest(&self, carried: &impl Message) -> String {
+        if self.exists {
+            digest(carried)
+        } else {
+            String::new()
+        }
     }
 
     /// As `read`, for one of several files: one that cannot be read is named, and
@@ -104,6 +113,13 @@ pub(super) fn json_error(error: &serde_json::Error) -> FormatError {
     }
 }
 
+/// Of a text without secrets.
 pub(super) fn sha256(text: &str) -> String {
     crate::hex(&Sha256::digest(text))
+}
+
+/// Of what is carried of a file, not of the file: from a digest over a password one
+/// could find it, by trying.
+pub(super) fn digest(carried: &impl Message) -> String {
+    crate::hex(&Sha256::digest(carried.encode_to_vec()))
 }

@@ -30,10 +30,8 @@ pub(super) const COLLECTOR: Collector = Collector {
 
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     let file = SettingsFile::read(reading, PATH)?;
-    let mut config = ReplicationConfig {
-        sha256: file.sha256,
-        ..parse(&file.text)
-    };
+    let mut config = parse(&file.text);
+    config.sha256 = file.digest(&config);
     pmxcfs::limit(reading, PATH, &mut config.jobs);
     Ok(Payload::ReplicationConfig(config))
 }

@@ -12,7 +12,7 @@ use super::{
     CONFIG, CollectError, Collector, FILE_DEADLINE, PMXCFS_FILE_LIMIT, Payload, Reading, pmxcfs,
 };
 use crate::format::{
-    plain,
+    plain::{self, short},
     property_string::{Properties, boolean, list},
     section_config::{self, Section},
     whole_lines,
@@ -21,6 +21,8 @@ use crate::format::{
 const PATH: &str = "/etc/pve/storage.cfg";
 /// Lines out of format that are named.
 const MALFORMED_LIMIT: usize = 50;
+/// Characters of a user with realm and token.
+const USER_LIMIT: usize = 128;
 
 /// Keys whose meaning is in a field of [`StorageEntry`].
 const CARRIED: &[&str] = &[
@@ -50,6 +52,8 @@ const CARRIED: &[&str] = &[
     "username",
     "vgname",
 ];
+/// As [`CARRIED`], of backup servers.
+const CARRIED_OF_PBS: &[&str] = &["encryption-key", "master-pubkey"];
 
 /// Options of network mounts that are carried (`nfs(5)`, `mount.cifs(8)`); others may
 /// hold names and passwords.
@@ -137,15 +141,17 @@ fn parse(text: &str) -> StorageConfig {
         None => storages.push(implied_local()),
     }
     storages.sort_by(|a, b| a.name.cmp(&b.name));
-    StorageConfig {
+    let mut parsed = StorageConfig {
         storages,
-        sha256: pmxcfs::sha256(text),
+        sha256: String::new(),
         malformed_lines: config
             .malformed_lines
             .into_iter()
             .take(MALFORMED_LIMIT)
             .collect(),
-    }
+    };
+    parsed.sha256 = pmxcfs::digest(&parsed);
+    parsed
 }
 
 fn entry(section: &Section<'_>) -> StorageEntry {
@@ -186,6 +192,27 @@ fn entry(section: &Section<'_>) -> StorageEntry {
         mount_options: mount_options(section.get("options").unwrap_or_default()),
         has_user: section.get("username").is_some(),
         content_directories: content_directories(section.get("content-dirs").unwrap_or_default()),
+        user_name: match section.kind {
+            "pbs" => short(&text("username"), USER_LIMIT),
+            _ => String::new(),
+        },
+        has_encryption_key: section.get("encryption-key").is_some(),
+        encryption_key_fingerprint: fingerprint(section),
+        has_master_key: section.get("master-pubkey").is_some(),
+    }
+}
+
+/// What PVE writes in place of the key, which is in `priv`
+/// (`pve-storage@src/PVE/Storage/PBSPlugin.pm`). Whatever is no fingerprint stays
+/// where it is.
+fn fingerprint(section: &Section<'_>) -> String {
+    let value = section.get("encryption-key").unwrap_or_default();
+    let is_octet = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let octets = value.split(':').count();
+    if (octets == 8 || octets == 32) && value.split(':').all(is_octet) {
+        value.to_ascii_lowercase()
+    } else {
+        String::new()
     }
 }
 
@@ -274,6 +301,7 @@ fn dropped_keys(section: &Section<'_>) -> Vec<String> {
         .properties
         .iter()
         .filter(|(key, _)| !CARRIED.contains(key))
+        .filter(|(key, _)| section.kind != "pbs" || !CARRIED_OF_PBS.contains(key))
         .map(|(key, _)| (*key).to_owned())
         .collect();
     keys.sort_unstable();
@@ -306,7 +334,7 @@ mod tests {
 
     const CFG: &str = "dir: local\n\tpath /var/lib/vz\n\tcontent iso,backup\n\tnodes a\n\n\
         nfs: n1\n\tpath /mnt/pve/n1\n\tserver 10.0.0.1\n\texport /e\n\toptions vers=4\n\tprune-backups keep-last=3,keep-daily=7\n\tnodes b,a\n\n\
-        pbs: p\n\tdatastore main\n\tnamespace team\n\tserver 10.0.0.2\n\tusername canary@pbs\n\tfingerprint 00:11\n\tcontent backup\n\tdisable\n\n\
+        pbs: p\n\tdatastore main\n\tnamespace team\n\tserver 10.0.0.2\n\tusername backup@pbs!pve\n\tfingerprint 00:11\n\tencryption-key 00:11:22:33:44:55:AA:bb\n\tmaster-pubkey 1\n\tcontent backup\n\tdisable\n\n\
         dir: tank\n\tpath /tank\n\tis_mountpoint /tank\n\tcontent none\n";
 
     fn named<'a>(config: &'a StorageConfig, name: &str) -> &'a StorageEntry {
@@ -340,10 +368,23 @@ mod tests {
         assert!(pbs.disabled && pbs.shared);
         assert_eq!(pbs.target, "main/team");
         assert_eq!(pbs.retention, None);
+        assert_eq!(pbs.user_name, "backup@pbs!pve");
+        assert!(pbs.has_encryption_key && pbs.has_master_key);
+        assert_eq!(pbs.encryption_key_fingerprint, "00:11:22:33:44:55:aa:bb");
+        assert_eq!(pbs.dropped_keys, ["fingerprint"]);
         let tank = named(&config, "tank");
         assert_eq!(tank.required_mount_point, "/tank");
         assert!(tank.content.is_empty() && !tank.shared);
+    }
+
+    #[test]
+    fn what_is_no_fingerprint_and_users_of_others_stay_there() {
+        let config = parse(
+            "pbs: p\n\tencryption-key 1\n\npbs: q\n\tencryption-key canary\n\ncifs: c\n\tusername canary\n",
+        );
         assert!(!format!("{config:?}").contains("canary"));
+        assert!(named(&config, "p").has_encryption_key && named(&config, "q").has_encryption_key);
+        assert!(named(&config, "c").has_user && named(&config, "c").user_name.is_empty());
     }
 
     #[test]

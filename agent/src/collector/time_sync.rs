@@ -3,17 +3,18 @@
 use std::{net::IpAddr, time::Duration};
 
 use pvelens_proto::{
-    agent::v1::{ChronyTracking, CollectionClass, TimeSync},
+    agent::v1::{ChronyTracking, CollectionClass, FailureKind, TimeSync},
     timestamp_from_millis,
 };
 
 use super::{CollectError, Collector, Payload, Reading};
 use crate::{
-    format::{FormatError, whole_lines},
+    format::{FormatError, plain::name, whole_lines},
     probe::{Request, request::SystemRequest},
 };
 
 const WORD_LIMIT: usize = 64;
+const LOCAL_TIME: &str = "/etc/localtime";
 
 pub(super) const COLLECTOR: Collector = Collector {
     name: "time_sync",
@@ -21,7 +22,7 @@ pub(super) const COLLECTOR: Collector = Collector {
     class: CollectionClass::State,
     interval: Duration::from_secs(60),
     deadline: Duration::from_secs(25),
-    paths: &[],
+    paths: &[LOCAL_TIME],
     probes: &["chrony", "time"],
     collect,
 };
@@ -38,6 +39,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
             return Ok(Payload::TimeSync(TimeSync {
                 is_synchronized: Some(tracking.leap_status != "Not synchronised"),
                 chrony: Some(tracking),
+                time_zone: time_zone(reading),
                 ..TimeSync::default()
             }));
         }
@@ -53,6 +55,18 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     };
     let time = shown(answer.success()?).map_err(|error| error.at(&answer.source))?;
     Ok(Payload::TimeSync(time))
+}
+
+/// The name behind the link to the zone's rules, as systemd finds it. A copy of the
+/// rules has none.
+fn time_zone(reading: &mut Reading<'_>) -> String {
+    let target = match reading.link_target(LOCAL_TIME) {
+        Err(error) if matches!(error.kind, FailureKind::NotFound | FailureKind::NotAFile) => None,
+        result => reading.keep(result),
+    };
+    let target = target.unwrap_or_default();
+    let zone = target.split_once("/zoneinfo/").map(|(_, zone)| zone);
+    zone.and_then(name).unwrap_or_default().to_owned()
 }
 
 /// `timedatectl show`.

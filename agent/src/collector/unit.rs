@@ -21,6 +21,8 @@ use crate::{
 const UNIT_LIMIT: usize = 100;
 /// A node where more have failed is known by the first ones.
 const FAILED_LIMIT: usize = 200;
+const RUNNING_LIMIT: usize = 500;
+const SERVICES: &str = "/sys/fs/cgroup/system.slice";
 /// systemd's own limit of a unit's name.
 const NAME_LIMIT: usize = 256;
 
@@ -30,7 +32,8 @@ pub(super) const COLLECTOR: Collector = Collector {
     class: CollectionClass::State,
     interval: STATE,
     deadline: Duration::from_secs(25),
-    paths: &[],
+    // Names only.
+    paths: &["/sys/fs/cgroup/system.slice/*.service/cgroup.procs"],
     probes: &["units", "failed_units"],
     collect,
 };
@@ -55,7 +58,20 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         found.failed_units = names;
         found.failed_units.truncate(FAILED_LIMIT);
     }
+    running(reading, &mut found);
     Ok(Payload::Units(found))
+}
+
+/// systemd removes the control group of a service when the last process ends.
+fn running(reading: &mut Reading<'_>, found: &mut Units) {
+    let names = reading.list_optional(SERVICES);
+    let mut services: Vec<String> = names
+        .into_iter()
+        .filter(|name| name.ends_with(".service") && name.len() <= NAME_LIMIT)
+        .collect();
+    found.is_running_truncated = services.len() > RUNNING_LIMIT;
+    services.truncate(RUNNING_LIMIT);
+    found.running_services = services;
 }
 
 /// Blocks of `key=value`, with an empty line between two.

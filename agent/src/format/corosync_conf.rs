@@ -3,12 +3,16 @@
 //! Only the keys that describe the membership are taken; there is no key
 //! material in this file, and nothing else is carried either.
 
-use pvelens_proto::agent::v1::{CorosyncConfig, CorosyncNode, QuorumDevice, RingAddress};
+use pvelens_proto::agent::v1::{
+    CorosyncConfig, CorosyncLink, CorosyncNode, QuorumDevice, RingAddress,
+};
 
 use super::{FormatError, property_string::boolean, whole_lines};
 
 /// Deepest nesting that corosync knows is three.
 const DEPTH_LIMIT: usize = 8;
+/// corosync knows eight links.
+const LINK_LIMIT: usize = 16;
 
 #[derive(Debug, Default)]
 struct Block<'a> {
@@ -51,7 +55,27 @@ pub fn parse(text: &str) -> Result<CorosyncConfig, FormatError> {
         wait_for_all: quorum.and_then(|quorum| boolean(quorum.get("wait_for_all")?)),
         quorum_device: quorum.and_then(|quorum| quorum.block("device")).map(device),
         sha256: String::new(),
+        links: totem
+            .blocks
+            .iter()
+            .filter(|block| block.name == "interface")
+            .take(LINK_LIMIT)
+            .map(link)
+            .collect(),
     })
+}
+
+/// Without a number it is link 0 (`corosync.conf(5)`).
+fn link(block: &Block<'_>) -> CorosyncLink {
+    CorosyncLink {
+        link_number: block
+            .get("linknumber")
+            .or_else(|| block.get("ringnumber"))
+            .and_then(|v| v.parse().ok())
+            .unwrap_or_default(),
+        priority: block.get("knet_link_priority").and_then(|v| v.parse().ok()),
+        transport: block.text("knet_transport"),
+    }
 }
 
 fn node(block: &Block<'_>) -> CorosyncNode {
@@ -153,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    const CONF: &str = "# c\ntotem {\n  cluster_name: lab\n  config_version: 3\n  secauth: on\n  interface {\n    linknumber: 0\n  }\n}\n\
+    const CONF: &str = "# c\ntotem {\n  cluster_name: lab\n  config_version: 3\n  secauth: on\n  interface {\n    linknumber: 0\n  }\n  interface {\n    linknumber: 1\n    knet_link_priority: 10\n    knet_transport: sctp\n  }\n}\n\
         nodelist {\n  node {\n    name: a\n    nodeid: 1\n    quorum_votes: 1\n    ring0_addr: 10.0.0.1\n    ring1_addr: fd00::1\n  }\n}\n\
         quorum {\n  provider: corosync_votequorum\n  two_node: 1\n  device {\n    model: net\n    votes: 1\n    net {\n      host: q1\n    }\n  }\n}\n";
 
@@ -167,6 +191,12 @@ mod tests {
         assert_eq!(config.nodes[0].addresses[1].address, "fd00::1");
         assert_eq!(config.two_node, Some(true));
         assert_eq!(config.quorum_device.unwrap().host, "q1");
+        let [plain, link] = config.links.as_slice() else {
+            panic!("{:?}", config.links);
+        };
+        assert_eq!((plain.link_number, plain.priority), (0, None));
+        assert_eq!((link.link_number, link.priority), (1, Some(10)));
+        assert_eq!(link.transport, "sctp");
     }
 
     #[test]

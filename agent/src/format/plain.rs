@@ -19,9 +19,51 @@ pub fn name(text: &str) -> Option<&str> {
     ((1..=200).contains(&text.len()) && text.bytes().all(is_plain)).then_some(text)
 }
 
+/// The last PCI function in a path of sysfs, as `0000:01:00.0`.
+#[must_use]
+pub fn pci_address(path: &str) -> Option<&str> {
+    path.rsplit('/').find(|part| is_pci_address(part))
+}
+
+/// Domain, bus, device and function; a domain behind some bridges has five digits
+/// and more.
+fn is_pci_address(text: &str) -> bool {
+    let is_hexadecimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut parts = text.split(':');
+    let (domain, bus) = (parts.next(), parts.next());
+    let place = parts.next().and_then(|rest| rest.split_once('.'));
+    let (Some(domain), Some(bus), Some((device, function)), None) =
+        (domain, bus, place, parts.next())
+    else {
+        return false;
+    };
+    (4..=8).contains(&domain.len())
+        && (bus.len(), device.len(), function.len()) == (2, 2, 1)
+        && [domain, bus, device, function]
+            .into_iter()
+            .all(is_hexadecimal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_function_next_to_the_device_is_found() {
+        let path = "../devices/pci0000:00/0000:00:1c.4/0000:03:00.1/net/eno1";
+        assert_eq!(pci_address(path), Some("0000:03:00.1"));
+        assert_eq!(pci_address("10000:e1:00.0"), Some("10000:e1:00.0"));
+        for path in [
+            "",
+            "pci0000:00",
+            "../virtio0",
+            "0000:03:00",
+            "a:b:c.d",
+            "0000:03:00.1:2",
+        ] {
+            assert_eq!(pci_address(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn text_is_cut_and_has_no_control_characters() {

@@ -156,6 +156,11 @@ facts! {
     hardware_errors: HardwareErrors(wire::HardwareErrors),
     host_files: HostFiles(wire::HostFiles),
     rrd_history: RrdHistory(wire::RrdHistory),
+    network_links: NetworkLinks(wire::NetworkLinks),
+    disk_connections: DiskConnections(wire::DiskConnections),
+    blocked_tasks: BlockedTasks(wire::BlockedTasks),
+    sensor_limits: SensorLimits(wire::SensorLimits),
+    local_media: LocalMedia(wire::LocalMedia),
 }
 
 /// What the payload is about; absent for an outcome.
@@ -230,6 +235,11 @@ pub(super) fn kind_of(payload: &Payload) -> Option<Kind> {
         Payload::HardwareErrors(_) => Kind::HardwareErrors,
         Payload::HostFiles(_) => Kind::HostFiles,
         Payload::RrdHistory(_) => Kind::RrdHistory,
+        Payload::NetworkLinks(_) => Kind::NetworkLinks,
+        Payload::DiskConnections(_) => Kind::DiskConnections,
+        Payload::BlockedTasks(_) => Kind::BlockedTasks,
+        Payload::SensorLimits(_) => Kind::SensorLimits,
+        Payload::LocalMedia(_) => Kind::LocalMedia,
     })
 }
 

@@ -252,6 +252,13 @@ impl Agent {
             Payload::HardwareErrors(value) => put(&mut facts.hardware_errors, value.into(), stamp),
             Payload::HostFiles(value) => put(&mut facts.host_files, value.into(), stamp),
             Payload::RrdHistory(value) => put(&mut facts.rrd_history, value.into(), stamp),
+            Payload::NetworkLinks(value) => put(&mut facts.network_links, value.into(), stamp),
+            Payload::DiskConnections(value) => {
+                put(&mut facts.disk_connections, value.into(), stamp)
+            }
+            Payload::BlockedTasks(value) => put(&mut facts.blocked_tasks, value.into(), stamp),
+            Payload::SensorLimits(value) => put(&mut facts.sensor_limits, value.into(), stamp),
+            Payload::LocalMedia(value) => put(&mut facts.local_media, value.into(), stamp),
             // Outcomes; the caller has dealt with them.
             Payload::NoData(_) | Payload::Unchanged(_) => {}
         }

@@ -98,6 +98,7 @@ pub(super) fn fill(disk: &mut DiskHealthEntry, document: &Value) {
         .or_else(|| ratio(document, "scsi_percentage_used_endurance_indicator"))
         .or_else(|| life_used(&disk.attributes, disk.rotation_per_minute));
     disk.last_self_test = self_test(document);
+    disk.self_test_runs = self_test_runs(document);
 }
 
 fn identify(disk: &mut DiskHealthEntry, document: &Value) {
@@ -231,6 +232,16 @@ fn scsi_health(document: &Value) -> Option<ScsiHealth> {
     (health != ScsiHealth::default()).then_some(health)
 }
 
+/// ATA has it in the upper four bits of its status, SCSI as the newest result, both
+/// as 15; NVMe says which test it is, 0 being none.
+fn self_test_runs(document: &Value) -> Option<bool> {
+    let at = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64);
+    let ata = at("/ata_smart_data/self_test/status/value").map(|status| status >> 4 == 15);
+    let nvme = || at("/nvme_self_test_log/current_self_test_operation/value").map(|test| test != 0);
+    let scsi = || at("/scsi_self_test_0/result/value").map(|result| result == 15);
+    ata.or_else(nvme).or_else(scsi)
+}
+
 /// The newest of the log; each protocol has its own names.
 fn self_test(document: &Value) -> Option<SelfTest> {
     let first = |pointers: &[&str]| pointers.iter().find_map(|each| document.pointer(each));
@@ -277,6 +288,37 @@ mod tests {
         let mut disk = DiskHealthEntry::default();
         fill(&mut disk, &document(text).unwrap());
         disk
+    }
+
+    #[test]
+    fn a_test_that_runs_is_told_by_each_protocol() {
+        for (text, runs) in [
+            (
+                r#"{"ata_smart_data":{"self_test":{"status":{"value":249}}}}"#,
+                Some(true),
+            ),
+            (
+                r#"{"ata_smart_data":{"self_test":{"status":{"value":0}}}}"#,
+                Some(false),
+            ),
+            (
+                r#"{"nvme_self_test_log":{"current_self_test_operation":{"value":1}}}"#,
+                Some(true),
+            ),
+            (
+                r#"{"nvme_self_test_log":{"current_self_test_operation":{"value":0}}}"#,
+                Some(false),
+            ),
+            (
+                r#"{"scsi_self_test_0":{"result":{"value":15}}}"#,
+                Some(true),
+            ),
+            (r#"{"scsi_self_test_0":{"result":{"value":"x"}}}"#, None),
+            ("{}", None),
+        ] {
+            let document = serde_json::from_str(text).unwrap();
+            assert_eq!(self_test_runs(&document), runs, "{text}");
+        }
     }
 
     #[test]

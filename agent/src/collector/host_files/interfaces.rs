@@ -38,7 +38,11 @@ pub(super) fn parse<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<InterfaceSt
                 _ if is_other_stanza(key) => is_open = false,
                 _ => {
                     if let Some(stanza) = stanzas.last_mut().filter(|_| is_open) {
-                        option(stanza, key, words);
+                        if is_hook(key) {
+                            hook(stanza, words);
+                        } else {
+                            option(stanza, key, words);
+                        }
                     }
                 }
             }
@@ -49,6 +53,13 @@ pub(super) fn parse<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<InterfaceSt
         stanza.hotplug = hotplug.contains(&stanza.name);
     }
     stanzas
+}
+
+/// `#version:7` in the first line of what Proxmox VE writes for its software-defined
+/// network (`pve-network@src/PVE/Network/SDN/Zones.pm`).
+pub(super) fn sdn_version(text: &str) -> Option<u64> {
+    let line = text.lines().next()?;
+    line.strip_prefix("#version:")?.trim().parse().ok()
 }
 
 /// `ifupdown2@ifupdown2/ifupdown/networkinterfaces.py`.
@@ -82,6 +93,25 @@ fn begin<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<InterfaceStanza
     })
 }
 
+/// What runs when an interface goes up or down. Its text may hold passwords and is
+/// only looked through.
+fn is_hook(key: &str) -> bool {
+    let phase = key
+        .strip_prefix("pre-")
+        .or_else(|| key.strip_prefix("post-"));
+    matches!(phase.unwrap_or(key), "up" | "down")
+}
+
+fn hook<'a>(stanza: &mut InterfaceStanza, words: impl Iterator<Item = &'a str>) {
+    stanza.hook_commands = stanza.hook_commands.saturating_add(1);
+    for word in words {
+        stanza.hooks_translate_addresses |= ["MASQUERADE", "SNAT", "DNAT", "masquerade"]
+            .iter()
+            .any(|target| word.contains(target));
+        stanza.hooks_forward |= word.contains("ip_forward") || word.contains(".forwarding");
+    }
+}
+
 fn option<'a>(stanza: &mut InterfaceStanza, key: &str, words: impl Iterator<Item = &'a str>) {
     let mut values = words
         .flat_map(|word| word.split(','))
@@ -103,6 +133,7 @@ fn option<'a>(stanza: &mut InterfaceStanza, key: &str, words: impl Iterator<Item
         "bond-slaves" | "slaves" => stanza.bond_slaves = values.collect(),
         "bond-mode" => stanza.bond_mode = values.next(),
         "bond-lacp-rate" => stanza.bond_lacp_rate = values.next(),
+        "bond-xmit-hash-policy" => stanza.bond_transmit_hash_policy = values.next(),
         "bond-primary" => stanza.bond_primary = values.next(),
         "mtu" => stanza.mtu_bytes = values.next().and_then(|word| word.parse().ok()),
         "vlan-raw-device" => stanza.vlan_raw_device = values.next(),
@@ -121,7 +152,7 @@ mod tests {
     #[test]
     fn a_bridge_over_a_bond_is_read() {
         let text = "auto lo\niface lo inet loopback\n\niface eno1 inet manual\n\tmtu 9000\n\n\
-            auto bond0\niface bond0 inet manual\n\tbond_slaves eno1 \\\n\teno2\n\tbond-mode 802.3ad\n\tbond_lacp_rate fast\n\n\
+            auto bond0\niface bond0 inet manual\n\tbond_slaves eno1 \\\n\teno2\n\tbond-mode 802.3ad\n\tbond_lacp_rate fast\n\tbond-xmit-hash-policy layer3+4\n\n\
             auto vmbr0\niface vmbr0 inet static\n\taddress 192.0.2.11/24\n\taddress 192.0.2.99/32\n\tgateway 192.0.2.1\n\
             \tbridge-ports bond0\n\tbridge-vlan-aware yes\n\tbridge-vids 2-100,200\n# canary\n\
             iface vmbr0 inet6 auto\nallow-hotplug usb0\niface usb0 inet dhcp\n";
@@ -132,6 +163,7 @@ mod tests {
         assert_eq!(bond.bond_slaves, ["eno1", "eno2"]);
         assert_eq!(bond.bond_mode.as_deref(), Some("802.3ad"));
         assert_eq!(bond.bond_lacp_rate.as_deref(), Some("fast"));
+        assert_eq!(bond.bond_transmit_hash_policy.as_deref(), Some("layer3+4"));
         assert_eq!(bridge.addresses, ["192.0.2.11/24", "192.0.2.99/32"]);
         assert_eq!(bridge.bridge_vids, ["2-100", "200"]);
         assert_eq!(bridge.bridge_vlan_aware, Some(true));
@@ -150,6 +182,30 @@ mod tests {
         };
         assert!(bridge.auto && bridge.bridge_ports.is_empty());
         assert_eq!((bridge.family.as_str(), bridge.mtu_bytes), ("", None));
+    }
+
+    #[test]
+    fn the_version_of_the_network_is_in_the_first_line() {
+        assert_eq!(sdn_version("#version:7\n\nauto v1\n"), Some(7));
+        assert_eq!(sdn_version("auto v1\n#version:7\n"), None);
+        assert_eq!(sdn_version("#version:x"), None);
+    }
+
+    #[test]
+    fn of_commands_only_their_purpose_is_kept() {
+        let text = "iface vmbr1 inet static\n\taddress 10.10.10.1/24\n\tbridge-ports none\n\
+            \tpost-up echo 1 > /proc/sys/net/ipv4/ip_forward\n\
+            \tpost-up iptables -t nat -A POSTROUTING -s canary -o vmbr0 -j MASQUERADE\n\
+            \tpost-down iptables -t nat -D POSTROUTING -s canary -o vmbr0 -j MASQUERADE\n\
+            iface vmbr2\n\tup /root/canary.sh\n";
+        let stanzas = parse([text].into_iter());
+        let [routed, other] = &stanzas[..] else {
+            panic!("{stanzas:?}");
+        };
+        assert_eq!((routed.hook_commands, other.hook_commands), (3, 1));
+        assert!(routed.hooks_translate_addresses && routed.hooks_forward);
+        assert!(!other.hooks_translate_addresses && !other.hooks_forward);
+        assert!(!format!("{stanzas:?}").contains("canary"));
     }
 
     #[test]

@@ -96,6 +96,43 @@ pub(super) fn connections(text: &str) -> Result<u64, FormatError> {
         .map_err(|_| FormatError::malformed("a value is not hexadecimal"))
 }
 
+/// Whether `Ip:` has forwarding on: 1 is yes, 2 no (`net/ipv4/proc.c`). A line of
+/// names and one of values.
+pub(super) fn forwarding(text: &str) -> Result<bool, FormatError> {
+    let mut lines = whole_lines(text)?
+        .lines()
+        .filter_map(|line| line.strip_prefix("Ip: "));
+    let cut = || FormatError::truncated("no two lines of IP");
+    let (names, values) = (lines.next().ok_or_else(cut)?, lines.next().ok_or_else(cut)?);
+    let mut pairs = names
+        .split_ascii_whitespace()
+        .zip(values.split_ascii_whitespace());
+    let value = pairs.find_map(|(name, value)| (name == "Forwarding").then_some(value));
+    match value {
+        Some("1") => Ok(true),
+        Some("2") => Ok(false),
+        _ => Err(FormatError::malformed("no word on forwarding")),
+    }
+}
+
+/// Drops and squeezes of all processors: one line for each, in hexadecimal, the
+/// second and third column (kernel `net/core/net-procfs.c`).
+pub(super) fn backlog(text: &str) -> Result<(u64, u64), FormatError> {
+    let mut totals = (0_u64, 0_u64);
+    for line in whole_lines(text)?.lines() {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let mut next = || {
+            let word = words.next();
+            let word = word.ok_or_else(|| FormatError::truncated("a line has too few columns"))?;
+            u64::from_str_radix(word, 16)
+                .map_err(|_| FormatError::malformed("a value is not hexadecimal"))
+        };
+        totals.0 = totals.0.saturating_add(next()?);
+        totals.1 = totals.1.saturating_add(next()?);
+    }
+    Ok(totals)
+}
+
 /// Open files, free ones (always 0), and their limit.
 pub(super) fn open_files(text: &str) -> Result<(u64, u64), FormatError> {
     let mut words = whole_lines(text)?.split_ascii_whitespace();
@@ -135,6 +172,22 @@ mod tests {
             (8_589_930_496, 1 << 20)
         );
         assert!(!swaps[0].is_on_zvol && swaps[1].is_on_zvol);
+    }
+
+    #[test]
+    fn forwarding_and_backlog_are_of_all_processors() {
+        let text = "Ip: Forwarding DefaultTTL\nIp: 1 64\nIcmp: InMsgs\nIcmp: 2\n";
+        assert_eq!(forwarding(text), Ok(true));
+        assert_eq!(forwarding(&text.replace("Ip: 1", "Ip: 2")), Ok(false));
+        assert!(forwarding("Ip: Forwarding\n").is_err());
+        assert!(forwarding(&text.replace("Ip: 1", "Ip: x")).is_err());
+        assert_eq!(
+            backlog("00000010 0000000a 1 0\n0 00000001 0f\n"),
+            Ok((11, 16))
+        );
+        assert!(backlog("0 1\n").is_err());
+        assert!(backlog("0 1 x\n").is_err());
+        assert!(backlog("0 1 2").is_err());
     }
 
     #[test]

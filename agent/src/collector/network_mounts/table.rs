@@ -2,7 +2,7 @@
 //!
 //! Options also hold names of users: only those named here are looked at.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use pvelens_proto::agent::v1::{NetworkMount, NetworkMountPatience};
 
@@ -112,6 +112,7 @@ fn mount(point: &str, kind: &str, source: &str, options: &[&str]) -> NetworkMoun
                 mount.request_timeout_seconds = tenths.map(|tenths| f64::from(tenths) / 10.0);
             }
             "retrans" => mount.retransmissions = value.parse().ok(),
+            "addr" => mount.server_address = address(value),
             // The monitors, where the source has none: `a:3300/b:3300`.
             "mon_addr" if mount.server.is_empty() => {
                 let hosts = value.split('/').map(|host| host.trim_start_matches("v2:"));
@@ -121,6 +122,13 @@ fn mount(point: &str, kind: &str, source: &str, options: &[&str]) -> NetworkMoun
         }
     }
     mount
+}
+
+/// An address as the kernel writes it; one of a link has its interface behind `%`.
+fn address(value: &str) -> String {
+    let address = value.split('%').next().unwrap_or_default();
+    let address: Option<IpAddr> = address.parse().ok();
+    address.map_or_else(String::new, |address| address.to_string())
 }
 
 /// A value of letters, digits and signs of versions.
@@ -191,8 +199,8 @@ mod tests {
     fn only_network_mounts_are_kept_and_the_last_on_a_point_counts() {
         let table = "25 1 252:1 / / rw - ext4 /dev/root rw\n\
              40 25 0:50 / /etc/pve rw - fuse /dev/fuse rw\n\
-             41 25 0:51 / /mnt/pve/my\\040nas rw,relatime shared:9 - nfs4 [2001:db8::1]:/x rw,vers=4.2,softerr,timeo=105,retrans=2,sec=krb5p,clientaddr=192.0.2.2\n\
-             42 25 0:52 / /mnt/pve/win ro - cifs //files.example/share rw,vers=3.1.1,sec=ntlmssp,username=canary,domain=canary,hard,seal\n\
+             41 25 0:51 / /mnt/pve/my\\040nas rw,relatime shared:9 - nfs4 [2001:db8::1]:/x rw,vers=4.2,softerr,timeo=105,retrans=2,sec=krb5p,clientaddr=192.0.2.2,addr=2001:db8::1\n\
+             42 25 0:52 / /mnt/pve/win ro - cifs //files.example/share rw,vers=3.1.1,sec=ntlmssp,username=canary,domain=canary,hard,seal,addr=192.0.2.7\n\
              43 25 0:53 / /mnt/pve/over rw - nfs 192.0.2.1:/x rw\n\
              44 25 8:1 / /mnt/pve/over rw - ext4 /dev/sda1 rw\n";
         let mounts = mountinfo(table).unwrap();
@@ -202,6 +210,9 @@ mod tests {
         };
         assert_eq!(nas.mount_point, "/mnt/pve/my nas");
         assert_eq!(nas.server, "2001:db8::1");
+        assert_eq!(nas.server_address, "2001:db8::1");
+        assert_eq!(win.server_address, "192.0.2.7");
+        assert_eq!(address("canary"), "");
         assert_eq!(nas.protocol_version, "4.2");
         assert_eq!(nas.security, "krb5p");
         assert_eq!(nas.patience(), NetworkMountPatience::SoftError);

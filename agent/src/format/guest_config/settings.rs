@@ -118,6 +118,7 @@ fn scalar(settings: &mut GuestSettings, kind: GuestKind, key: &str, value: &str)
             settings.display_clipboard = word(properties.get("clipboard"));
         }
         (GuestKind::Qemu, "numa") => settings.numa = boolean(value),
+        (GuestKind::Qemu, "allow-ksm") => settings.allows_ksm = boolean(value),
         (GuestKind::Qemu, "balloon") => settings.balloon_bytes = mebibytes(value),
         (GuestKind::Qemu, "agent") => {
             let properties = Properties::new(value, "enabled");
