@@ -31,7 +31,7 @@ fn the_edges_form_no_cycle_and_name_checks() {
         assert!(check::find(edge.effect).is_some(), "{}", edge.effect);
     }
     // Taking away checks that nothing explains must end with none.
-    let mut left: Vec<&Edge> = EDGES.iter().collect();
+    let mut left: Vec<&edge::Edge> = EDGES.iter().collect();
     while !left.is_empty() {
         let before = left.len();
         let effects: Vec<&str> = left.iter().map(|edge| edge.effect).collect();
