@@ -24,6 +24,7 @@ const COMPOSED: &[(&str, &str)] = &[
     ("lvm.", "it has no device-mapper"),
     ("memory.arc.", "it has no ZFS"),
     ("network.interfaces.", "a container has no bridge"),
+    ("network_mounts.", "it mounts nothing from another machine"),
     (
         "packages.held",
         "its packages are those of the simulated node",

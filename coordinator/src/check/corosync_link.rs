@@ -74,7 +74,11 @@ fn judge(
     let config = gate::config(input, cluster.corosync.as_ref())?;
     let members = Members::of(input, index, &config.value);
     if members.online.len() < 2 {
-        return Ok(vec![Outcome::NotApplicable("no other member is online")]);
+        return if members.is_complete {
+            Ok(vec![Outcome::NotApplicable("no other member is online")])
+        } else {
+            Err(Unknown::NotReported)
+        };
     }
     let heard = Heard::of(input, &members);
     let failures: Vec<Outcome> = heard
@@ -94,12 +98,14 @@ fn judge(
     }
 }
 
-/// The members of a cluster that are not offline.
+/// The members of a cluster that are known to be online.
 struct Members<'a> {
     /// By corosync's number.
     by_id: HashMap<u32, &'a wire::CorosyncNode>,
     nodes: HashMap<u32, NodeIndex>,
     online: BTreeMap<NodeIndex, &'a wire::CorosyncNode>,
+    /// Of every member it is known whether it is online.
+    is_complete: bool,
 }
 
 impl<'a> Members<'a> {
@@ -108,6 +114,7 @@ impl<'a> Members<'a> {
             by_id: HashMap::new(),
             nodes: HashMap::new(),
             online: BTreeMap::new(),
+            is_complete: true,
         };
         for node in &config.nodes {
             let Some(index) = input.view.find_node(cluster, &node.name) else {
@@ -116,8 +123,12 @@ impl<'a> Members<'a> {
             members.by_id.insert(node.node_id, node);
             members.nodes.insert(node.node_id, index);
             // The links of a member that is down are down with it.
-            if input.view.node(index).status != NodeStatus::Offline {
-                members.online.insert(index, node);
+            match input.view.node(index).status {
+                NodeStatus::Online => {
+                    members.online.insert(index, node);
+                }
+                NodeStatus::Offline => {}
+                NodeStatus::Unknown => members.is_complete = false,
             }
         }
         members

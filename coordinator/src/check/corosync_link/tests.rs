@@ -63,6 +63,9 @@ fn links_of_a_member_that_is_down_are_not_judged() {
     assert_eq!(judge(&scene), "pass");
     scene.node(1).status = NodeStatus::Offline;
     assert_eq!(judge(&scene), "not applicable");
+    // Nobody says whether it runs.
+    scene.node(1).status = NodeStatus::Unknown;
+    assert_eq!(judge(&scene), "unknown");
 }
 
 #[test]
