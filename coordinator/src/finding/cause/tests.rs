@@ -181,10 +181,10 @@ fn a_port_without_link_explains_the_links_of_its_own_node() {
     let mut scene = Scene::healthy();
     let state = edit(&mut scene.node(0).facts.corosync_state);
     state.peers[0].links[1].is_connected = false;
-    scene.network(2)[0].carrier = Some(false);
+    scene.interfaces(2)[0].carrier = Some(false);
     let all = findings(&scene);
     assert!(causes(&all, "cluster.corosync.link_down").is_empty());
-    scene.network(0)[0].carrier = Some(false);
+    scene.interfaces(0)[0].carrier = Some(false);
     let all = findings(&scene);
     let by = causes(&all, "cluster.corosync.link_down");
     assert_eq!(by, ["node.net.link_down"]);
