@@ -1,0 +1,1 @@
+//! The page holds its limits whatever it is given.
