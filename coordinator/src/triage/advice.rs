@@ -29,7 +29,7 @@ const LOOK_LIMIT: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Advice {
     pub(super) check: &'static str,
-    /// What it means for the guests; empty = as the check says.
+    /// What it means for the guests; may be empty.
     pub(super) impact: &'static str,
     /// What can have begun it.
     pub(super) begins: &'static [Kind],
@@ -43,7 +43,7 @@ pub(super) struct Advice {
 const ROWS: &[Advice] = &[
     Advice {
         check: PMXCFS,
-        impact: "Running guests go on. No guest can be started, stopped, migrated or configured here.",
+        impact: "Running guests go on; none can be started, moved or configured here.",
         begins: &[Pmxcfs, Service],
         do_not: &[
             "restart pve-cluster while HA runs guests here: the watchdog may reset the node",
@@ -58,7 +58,7 @@ const ROWS: &[Advice] = &[
     },
     Advice {
         check: QUORUM_LOST,
-        impact: "Running guests go on. Until it is back no guest can be started and nothing configured.",
+        impact: "Running guests go on; none can start, nothing can change.",
         begins: &[Membership, Link],
         do_not: &[
             "pvecm expected 1, unless the other nodes are surely off: two halves that write destroy data",
@@ -74,7 +74,7 @@ const ROWS: &[Advice] = &[
     },
     Advice {
         check: FENCING,
-        impact: "",
+        impact: "60 s after the lock was last renewed the watchdog resets the node.",
         begins: &[Membership, Pmxcfs],
         do_not: &[
             "restart watchdog-mux, pve-ha-lrm or pve-ha-crm: a lost watchdog resets the node at once",
@@ -156,7 +156,7 @@ const ROWS: &[Advice] = &[
     },
     Advice {
         check: "cluster.node.offline",
-        impact: "",
+        impact: "Its guests do not run, unless high availability starts them elsewhere.",
         begins: &[Membership, Link],
         do_not: &[
             "move its guests by hand (files in /etc/pve/nodes) before it is surely off: they may still run",
@@ -172,7 +172,7 @@ const ROWS: &[Advice] = &[
     },
     Advice {
         check: "ha.service.error",
-        impact: "",
+        impact: "It does not run, and nothing starts it.",
         begins: &[Ha],
         do_not: &[
             "set it to started before it is disabled and the reason is gone: HA stays in error",
@@ -181,42 +181,42 @@ const ROWS: &[Advice] = &[
     },
     Advice {
         check: "ha.watchdog",
-        impact: "",
+        impact: "A node that fails is not reset, so its guests are not started elsewhere safely.",
         begins: &[Service, Ha],
         do_not: &["restart watchdog-mux while HA guests run on the node"],
         look: &[],
     },
     Advice {
         check: "storage.pool.inactive",
-        impact: "",
+        impact: "Guests with disks there may stand still; none can start or be backed up.",
         begins: &[Storage, Link],
         do_not: &[],
         look: &[],
     },
     Advice {
         check: "storage.pool.inactive_on_some_nodes",
-        impact: "",
+        impact: "Guests with disks there may stand still on those nodes.",
         begins: &[Storage, Link],
         do_not: &[],
         look: &[],
     },
     Advice {
         check: "node.fs.readonly_or_errors",
-        impact: "",
+        impact: "Whatever writes there fails.",
         begins: &[Storage, Kernel],
         do_not: &["fsck a file system that is mounted, or remount it writable to go on"],
         look: &[],
     },
     Advice {
         check: "node.rootfs.space",
-        impact: "",
+        impact: "When it is full, nothing can be configured, logged or backed up.",
         begins: &[],
         do_not: &["delete anything in /var/lib/pve-cluster or /etc/pve to get room"],
         look: &["df -h /", "du -xh --max-depth=2 /var | sort -h | tail"],
     },
     Advice {
         check: "storage.pool.space",
-        impact: "",
+        impact: "When it is full, its guests stop with write errors.",
         begins: &[],
         do_not: &["start backups or make snapshots on it"],
         look: &[],
@@ -237,21 +237,21 @@ const ROWS: &[Advice] = &[
     },
     Advice {
         check: "node.net.link_down",
-        impact: "",
+        impact: "What uses this port has no network, or has lost its spare.",
         begins: &[Link],
         do_not: &[],
         look: &[],
     },
     Advice {
         check: "node.pvestatd.stale",
-        impact: "",
+        impact: "States and figures of guests and storages in the web interface are old.",
         begins: &[Service, Storage],
         do_not: &[],
         look: &[],
     },
     Advice {
         check: "guest.state.io_error",
-        impact: "",
+        impact: "It stands still until its storage has room and answers.",
         begins: &[Storage],
         do_not: &["reset the guest before its storage has room and answers: it would stop again"],
         look: &[],

@@ -64,31 +64,27 @@ pub(super) fn trouble(
         .iter()
         .map(|sid| untrusted::name(sid).into_owned())
         .collect();
+    let began = onset::beginning(advice::QUORUM_LOST, events, facts.at);
+    let since = armed.renewed.or(began);
+    let age = armed.renewed.map(|at| facts.at.duration_since(at));
+    let soon = match age {
+        Some(age) if age < RESET => format!("in about {} s", (RESET - age).as_secs()),
+        _ => "at any moment".to_owned(),
+    };
     let what = format!(
-        "{} may reset itself at any moment: high availability runs {} here and cannot renew its lock, as {why}",
+        "{} resets itself {soon}: high availability runs {} here and cannot renew its lock, as {why}",
         facts.node,
         words::list(&guests, 4)
     );
-    let began = onset::beginning(advice::QUORUM_LOST, events, facts.at);
-    let since = armed.renewed.or(began);
-    let impact = match armed.renewed {
-        Some(at) if facts.at.duration_since(at) <= RESET => {
-            let left = RESET - facts.at.duration_since(at);
-            format!(
-                "The lock was renewed {} ago; 60 s without that, so in about {} s, the watchdog resets the node.",
-                words::age(at, facts.at),
-                left.as_secs()
-            )
-        }
-        _ => "After 60 s without a renewed lock the watchdog resets the node.".to_owned(),
-    };
     Some(Trouble {
         check: advice::FENCING.to_owned(),
         severity: Severity::Critical,
         subject,
         what,
         since: since.map(Since::at).unwrap_or_default(),
-        impact,
+        impact: advice::of(advice::FENCING)
+            .map(|row| row.impact.to_owned())
+            .unwrap_or_default(),
     })
 }
 

@@ -85,12 +85,10 @@ fn what(facts: &Facts<'_>, finding: &Finding) -> String {
     )
 }
 
+/// The impact that a finding names is that of its fix.
 fn impact(finding: &Finding) -> String {
-    let own = advice::of(&finding.check).map(|advice| advice.impact);
-    match own.filter(|impact| !impact.is_empty()) {
-        Some(impact) => impact.to_owned(),
-        None => finding.remediation.impact.clone(),
-    }
+    let row = advice::of(&finding.check);
+    row.map(|row| row.impact.to_owned()).unwrap_or_default()
 }
 
 /// When it began: as the checks saw it begin, else as an event tells.

@@ -10,20 +10,14 @@ use super::{
 use crate::finding::Severity;
 
 /// Lines of the page.
-#[cfg(test)]
 pub(super) const LINES: usize = 25;
 /// Columns of the words at the left edge.
 const LABEL: usize = 9;
+/// Columns beside them.
+const ROOM: usize = COLUMNS - LABEL;
 
-/// Lines of each part; together a page.
-const FAULT: usize = 2;
-const ONSET: usize = 2;
-const ALSO: usize = 3;
-const BEFORE: usize = 6;
-const WORKS: usize = 4;
-const DO_NOT: usize = 4;
-const LOOK: usize = 3;
-const UNSEEN: usize = 1;
+/// Rows that a sentence of the head may take.
+const SENTENCE: usize = 2;
 
 #[derive(Clone, Copy)]
 enum Tone {
@@ -34,79 +28,92 @@ enum Tone {
     Dim,
 }
 
-struct Page {
-    text: String,
-    color: bool,
+/// Rows beside one label.
+struct Part {
+    label: &'static str,
+    tone: Tone,
+    /// Each fits its line.
+    rows: Vec<String>,
+    /// Rows that it gets in any case.
+    share: usize,
+    /// Says how many rows are not shown; what is to be copied does not.
+    counts: bool,
 }
 
 /// The page as text, with ANSI colours if wanted.
 #[must_use]
 pub fn text(triage: &Triage, color: bool) -> String {
-    let mut page = Page {
-        text: String::new(),
-        color,
-    };
-    head(triage, &mut page);
-    let also = also(triage);
-    page.part("ALSO", Tone::Bold, &also, ALSO);
-    let events: Vec<String> = triage
-        .timeline
-        .iter()
-        .map(|event| format!("{}  {}", words::time(event.at, triage.at), event.what))
-        .collect();
-    // Of too many the newest.
-    let from = events.len().saturating_sub(BEFORE);
+    let mut parts = head(triage);
     if !triage.troubles.is_empty() {
-        let events = events.get(from..).unwrap_or_default();
-        page.part("BEFORE", Tone::Bold, events, BEFORE);
+        parts.push(part("ALSO", Tone::Bold, also(triage), 3));
+        let events = triage.timeline.iter();
+        let events = events.map(|event| {
+            let at = words::time(event.at, triage.at);
+            vec![format!("{at}  {}", event.what)]
+        });
+        parts.push(part("BEFORE", Tone::Bold, events.collect(), 5));
     }
-    page.part("WORKS", Tone::Good, &triage.still_works, WORKS);
-    page.part("DO NOT", Tone::Bad, &triage.do_not, DO_NOT);
-    page.part("LOOK", Tone::Bold, &triage.look_next, LOOK);
+    let single = |lines: &[String]| lines.iter().map(|line| vec![line.clone()]).collect();
+    parts.push(part("WORKS", Tone::Good, single(&triage.still_works), 4));
+    parts.push(part("DO NOT", Tone::Bad, single(&triage.do_not), 4));
+    let look = part("LOOK", Tone::Bold, single(&triage.look_next), 3);
+    parts.push(Part {
+        counts: false,
+        ..look
+    });
     if !triage.not_seen.is_empty() {
-        let notes = triage.not_seen.join("; ");
-        page.rows(
-            "UNSEEN",
-            Tone::Dim,
-            &words::wrap(&notes, COLUMNS - LABEL, UNSEEN),
-        );
+        let notes = words::wrap(&triage.not_seen.join("; "), ROOM, 3);
+        parts.push(part("UNSEEN", Tone::Dim, vec![notes], 1));
     }
-    page.text
+    let mut spare = LINES.saturating_sub(parts.iter().map(Part::least).sum());
+    // What could not be seen may turn everything else over, so it goes first.
+    for part in parts.iter_mut().rev() {
+        let more = part.rows.len().saturating_sub(part.share).min(spare);
+        part.share += more;
+        spare -= more;
+    }
+    parts.iter().map(|part| part.text(color)).collect()
 }
 
-fn head(triage: &Triage, page: &mut Page) {
-    let Some(first) = triage.troubles.first() else {
-        let (label, tone, text) = match triage.state {
-            State::Unknown => (
-                "UNKNOWN",
-                Tone::Warn,
-                format!(
-                    "{}: what would show whether it is well could not be read",
-                    triage.node
-                ),
-            ),
-            _ => (
-                "FINE",
-                Tone::Good,
-                format!(
-                    "{}: nothing is broken as far as this node can see, at {} UTC{}",
-                    triage.node,
-                    words::time(triage.at, triage.at),
-                    looked_back(&triage.source)
-                ),
-            ),
+/// A part of lines that each have one or more rows.
+fn part(label: &'static str, tone: Tone, lines: Vec<Vec<String>>, share: usize) -> Part {
+    let rows = lines.into_iter().flatten();
+    Part {
+        label,
+        tone,
+        rows: rows.map(|row| words::line(&row, ROOM)).collect(),
+        share,
+        counts: label != "UNSEEN",
+    }
+}
+
+/// What is broken and since when, or that nothing is.
+fn head(triage: &Triage) -> Vec<Part> {
+    let sentence = |label, tone, text: &str| {
+        let rows = words::wrap(text, ROOM, SENTENCE);
+        part(label, tone, vec![rows], SENTENCE)
+    };
+    if let Some(first) = triage.troubles.first() {
+        let (label, tone) = match first.severity {
+            Severity::Critical => ("BROKEN", Tone::Bad),
+            _ => ("WARNING", Tone::Warn),
         };
-        page.rows(label, tone, &words::wrap(&text, COLUMNS - LABEL, FAULT));
-        return;
-    };
-    let (label, tone) = match first.severity {
-        Severity::Critical => ("BROKEN", Tone::Bad),
-        _ => ("WARNING", Tone::Warn),
-    };
-    let what = format!("{}.", first.what.trim_end_matches('.'));
-    page.rows(label, tone, &words::wrap(&what, COLUMNS - LABEL, FAULT));
-    let onset = format!("{} {}", first.since.words(triage.at), first.impact);
-    page.rows("", tone, &words::wrap(&onset, COLUMNS - LABEL, ONSET));
+        let what = format!("{}.", first.what.trim_end_matches('.'));
+        let onset = format!("{} {}", first.since.words(triage.at), first.impact);
+        return vec![sentence(label, tone, &what), sentence("", tone, &onset)];
+    }
+    let node = &triage.node;
+    vec![if triage.state == State::Unknown {
+        let text = format!("{node}: what would show whether it is well could not be read");
+        sentence("UNKNOWN", Tone::Warn, &text)
+    } else {
+        let text = format!(
+            "{node}: nothing is broken as far as this node can see, at {} UTC{}",
+            words::time(triage.at, triage.at),
+            looked_back(&triage.source)
+        );
+        sentence("FINE", Tone::Good, &text)
+    }]
 }
 
 fn looked_back(source: &Source) -> String {
@@ -120,80 +127,84 @@ fn looked_back(source: &Source) -> String {
     }
 }
 
-/// What else is wrong, one line for each kind.
-fn also(triage: &Triage) -> Vec<String> {
+/// What else is wrong, each kind once.
+fn also(triage: &Triage) -> Vec<Vec<String>> {
     let mut kinds: Vec<(&Trouble, usize)> = Vec::new();
     for trouble in &triage.troubles {
         match kinds.iter_mut().find(|(one, _)| one.check == trouble.check) {
-            Some((_, count)) => *count += 1,
+            Some((_, count)) => *count = count.saturating_add(1),
             None => kinds.push((trouble, 1)),
         }
     }
     let line = |(position, (trouble, count)): (usize, &(&Trouble, usize))| {
-        let more = count - 1;
         let what = trouble.what.trim_end_matches('.');
+        // The sentence of what is urgent is read to its end.
+        let rows = match trouble.severity {
+            Severity::Critical => 2,
+            _ => 1,
+        };
+        let more = count.saturating_sub(1);
         match (position, more) {
             (0, 0) => None,
-            (0, _) => Some(format!("{} more like it", more)),
-            (_, 0) => Some(what.to_owned()),
-            _ => Some(format!(
-                "{} (and {more} more like it)",
-                words::line(what, 66)
-            )),
+            (0, _) => Some(vec![format!("{more} more like it")]),
+            (_, 0) => Some(words::wrap(what, ROOM, rows)),
+            _ => {
+                let more = format!(" (and {more} more like it)");
+                Some(vec![
+                    words::line(what, ROOM.saturating_sub(more.len())) + &more,
+                ])
+            }
         }
     };
     kinds.iter().enumerate().filter_map(line).collect()
 }
 
-impl Page {
-    /// Lines below each other beside a label; of too many the first, and how many
-    /// are not shown.
-    fn part(&mut self, label: &str, tone: Tone, lines: &[String], most: usize) {
-        let room = COLUMNS - LABEL;
-        let more = lines.len().saturating_sub(most);
-        let mut rows: Vec<String> = lines
-            .iter()
-            .take(most)
-            .map(|text| words::line(text, room))
-            .collect();
-        if more > 0
-            && let Some(last) = rows.last_mut()
-        {
-            let note = format!(" (+{more} more)");
-            *last = words::line(last, room - note.len()) + &note;
-        }
-        self.rows(label, tone, &rows);
+impl Part {
+    /// Rows that it takes at least.
+    fn least(&self) -> usize {
+        self.rows.len().min(self.share)
     }
 
-    fn rows(&mut self, label: &str, tone: Tone, rows: &[String]) {
-        for (number, row) in rows.iter().enumerate() {
-            let label = if number == 0 { label } else { "" };
-            let label = format!("{label:LABEL$}");
-            let label = self.painted(&label, tone);
-            let is_head = matches!(label.trim(), "BROKEN" | "WARNING");
-            let row = match tone {
-                Tone::Dim => self.painted(row, Tone::Dim),
-                _ if is_head => self.painted(row, Tone::Bold),
-                _ => row.clone(),
+    /// Its rows; of too many the first, of what happened the last.
+    fn text(&self, color: bool) -> String {
+        let hidden = self.rows.len().saturating_sub(self.share);
+        let from = if self.label == "BEFORE" { hidden } else { 0 };
+        let rows = self.rows.iter().skip(from).take(self.share);
+        let mut text = String::new();
+        for (number, row) in rows.enumerate() {
+            let label = if number == 0 { self.label } else { "" };
+            let label = painted(&format!("{label:LABEL$}"), self.tone, color);
+            let is_last = number + 1 == self.share;
+            let row = if is_last && hidden > 0 && self.counts && from == 0 {
+                let note = format!(" (+{hidden} more)");
+                words::line(row, ROOM.saturating_sub(note.len())) + &note
+            } else {
+                row.clone()
+            };
+            let row = match self.tone {
+                Tone::Dim => painted(&row, Tone::Dim, color),
+                _ if matches!(self.label, "BROKEN" | "WARNING") => painted(&row, Tone::Bold, color),
+                _ => row,
             };
             let line = format!("{label}{row}");
-            self.text.push_str(line.trim_end());
-            self.text.push('\n');
+            text.push_str(line.trim_end());
+            text.push('\n');
         }
+        text
     }
+}
 
-    fn painted(&self, text: &str, tone: Tone) -> String {
-        let code = match tone {
-            Tone::Bad => "1;31",
-            Tone::Warn => "33",
-            Tone::Good => "32",
-            Tone::Bold => "1",
-            Tone::Dim => "2",
-        };
-        if self.color && !text.trim().is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+fn painted(text: &str, tone: Tone, color: bool) -> String {
+    let code = match tone {
+        Tone::Bad => "1;31",
+        Tone::Warn => "33",
+        Tone::Good => "32",
+        Tone::Bold => "1",
+        Tone::Dim => "2",
+    };
+    if color && !text.trim().is_empty() {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
     }
 }

@@ -93,9 +93,13 @@ pub(super) fn notes(gathered: &Gathered, facts: &Facts<'_>) -> Vec<String> {
             without_probe.insert(name(&sample.collector));
         }
     }
+    let without = match gathered.source {
+        Source::Tree => "not captured",
+        _ => "needs the probes of pvelens-agent",
+    };
     for (words, names) in [
         ("did not answer in time", silent),
-        ("needs the package pvelens-agent", without_probe),
+        (without, without_probe),
         ("may not be read by this user", refused),
         ("could not be read", others),
     ] {

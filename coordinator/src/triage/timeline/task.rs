@@ -36,6 +36,7 @@ pub(super) fn events(facts: &Facts<'_>) -> Vec<Happened> {
                 TaskStatus::Error | TaskStatus::Unknown => {
                     let error = untrusted::line(&task.error, 100);
                     let what = format!("failed: {name}: {error}");
+                    let what = what.trim_end_matches([' ', ':']).to_owned();
                     Happened::bad(ended.unwrap_or(started), Kind::Task, 3, what)
                 }
                 TaskStatus::Running if task.process_gone => continue,
