@@ -159,7 +159,7 @@ const ROWS: &[Advice] = &[
         impact: "Its guests do not run, unless high availability starts them elsewhere.",
         begins: &[Membership, Link],
         do_not: &[
-            "move its guests by hand (files in /etc/pve/nodes) before it is surely off: they may still run",
+            "move its guests by hand (/etc/pve/nodes) before it is surely off: they may still run",
         ],
         look: &["pvecm status", "journalctl -u corosync -n 50"],
     },

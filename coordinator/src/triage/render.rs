@@ -81,7 +81,10 @@ fn part(label: &'static str, tone: Tone, lines: Vec<Vec<String>>, share: usize) 
     Part {
         label,
         tone,
-        rows: rows.map(|row| words::line(&row, ROOM)).collect(),
+        rows: rows
+            .map(|row| words::line(row.trim(), ROOM))
+            .filter(|row| !row.is_empty())
+            .collect(),
         share,
         counts: label != "UNSEEN",
     }
