@@ -9,7 +9,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, Sender, channel},
     },
     thread,
     time::{Duration, Instant},
@@ -83,11 +83,8 @@ pub fn collect(
 /// What comes next, unless nothing does for a while.
 fn next(receiver: &Receiver<(usize, Sample)>, deadline: Instant) -> Option<(usize, Sample)> {
     let left = deadline.saturating_duration_since(Instant::now());
-    match receiver.recv_timeout(left.min(STUCK)) {
-        Ok(result) => Some(result),
-        // The sender of this thread lives, so it is the first.
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    // The sender of this thread lives, so the only error is that of the time.
+    receiver.recv_timeout(left.min(STUCK)).ok()
 }
 
 fn lane_of(collector: &Collector) -> usize {

@@ -74,7 +74,7 @@ const ROWS: &[Advice] = &[
     },
     Advice {
         check: FENCING,
-        impact: "60 s after the lock was last renewed the watchdog resets the node.",
+        impact: WATCHDOG,
         begins: &[Membership, Pmxcfs],
         do_not: &[
             "restart watchdog-mux, pve-ha-lrm or pve-ha-crm: a lost watchdog resets the node at once",
@@ -86,7 +86,7 @@ const ROWS: &[Advice] = &[
     },
     Advice {
         check: "ha.lrm.stale",
-        impact: "",
+        impact: WATCHDOG,
         begins: &[Ha, Membership, Pmxcfs],
         do_not: &[
             "restart watchdog-mux, pve-ha-lrm or pve-ha-crm: a lost watchdog resets the node at once",
@@ -101,12 +101,12 @@ const ROWS: &[Advice] = &[
         impact: "Guests with disks on the pool get write errors or stand still.",
         begins: &[Storage],
         do_not: &[
-            "lvconvert --repair while the pool is in use: first stop its guests and back up its metadata",
-            "start, create, restore or snapshot guests on the pool",
+            THIN_REPAIR,
+            THIN_START,
             "reboot the node: the pool may not come up again",
         ],
         look: &[
-            "lvs -a -o+data_percent,metadata_percent,lv_health_status",
+            THIN_LOOK,
             "dmsetup status --target thin-pool",
             "journalctl -k -n 50",
         ],
@@ -117,7 +117,7 @@ const ROWS: &[Advice] = &[
         begins: &[Storage, Link],
         do_not: &HANGING,
         look: &[
-            "timeout 3 showmount -e SERVER",
+            "grep nfs /proc/mounts",
             "ip -br link",
             "journalctl -k -n 50",
         ],
@@ -134,25 +134,18 @@ const ROWS: &[Advice] = &[
         impact: "When it is full, every guest on it gets write errors at once.",
         begins: &[],
         do_not: &[
-            "start, create, restore or snapshot guests on the pool",
+            THIN_START,
             "trust fstrim to free space: it helps only where the disk has discard on, and writes itself",
-            "lvconvert --repair while the pool is in use",
+            THIN_REPAIR,
         ],
-        look: &[
-            "lvs -a -o+data_percent,metadata_percent",
-            "vgs -o+vg_free",
-            "qm list; pct list",
-        ],
+        look: &[THIN_LOOK, "vgs -o+vg_free", "qm list; pct list"],
     },
     Advice {
         check: "storage.lvmthin.metadata_full",
         impact: "When it is full, the pool turns read-only and may need a repair.",
         begins: &[],
-        do_not: &[
-            "make snapshots, or start, create or restore guests on the pool",
-            "lvconvert --repair while the pool is in use",
-        ],
-        look: &["lvs -a -o+data_percent,metadata_percent", "vgs -o+vg_free"],
+        do_not: &[THIN_START, THIN_REPAIR],
+        look: &[THIN_LOOK, "vgs -o+vg_free"],
     },
     Advice {
         check: "cluster.node.offline",
@@ -258,10 +251,17 @@ const ROWS: &[Advice] = &[
     },
 ];
 
+const WATCHDOG: &str =
+    "60 s after that the watchdog resets the node, and its HA guests start elsewhere.";
+const THIN_START: &str = "start, create, restore or snapshot guests on the pool";
+const THIN_REPAIR: &str =
+    "lvconvert --repair while the pool is in use: stop its guests and save its metadata first";
+const THIN_LOOK: &str = "lvs -a -o+data_percent,metadata_percent,lv_health_status";
+
 const HANGING: [&str; 4] = [
     "umount -f or -l with guests running on it: their writes are lost",
     "ls, df or cd there without timeout: the shell hangs as well",
-    "kill guests that wait for it: they end when it answers, and their lock stays",
+    "kill guests that wait for it: they end only when it answers",
     "reboot the node: the shutdown waits for the mount, and guests are killed",
 ];
 
@@ -396,6 +396,7 @@ mod tests {
             "qm list; pct list",
             "ha-manager status",
             "timeout ",
+            "grep nfs /proc/mounts",
         ];
         for row in ROWS {
             for command in row.look {

@@ -14,7 +14,7 @@ use super::{
     timeline::Happened,
     words,
 };
-use crate::{finding::Severity, untrusted};
+use crate::finding::Severity;
 
 /// From the last renewal of the lock to the reset
 /// (`pve-ha-manager@src/watchdog-mux.c`).
@@ -41,6 +41,34 @@ pub(super) fn armed(facts: &Facts<'_>) -> Option<Armed> {
     })
 }
 
+impl Armed {
+    /// What is about to happen to the node, and to which guests.
+    fn threat(&self, facts: &Facts<'_>) -> (String, String) {
+        let age = self.renewed.map(|at| facts.at.duration_since(at));
+        let soon = match age {
+            Some(age) if age < RESET => format!("in about {} s", (RESET - age).as_secs()),
+            _ => "at any moment".to_owned(),
+        };
+        (
+            format!("{} resets itself {soon}", facts.node),
+            words::list(&self.guests, 4),
+        )
+    }
+}
+
+/// What a silent HA manager of this node means for it; absent when nothing is at
+/// stake here.
+pub(super) fn silent_manager(facts: &Facts<'_>) -> Option<String> {
+    let armed = armed(facts)?;
+    let (threat, guests) = armed.threat(facts);
+    let silent = armed.renewed.map_or_else(String::new, |at| {
+        format!(" for {}", words::age(at, facts.at))
+    });
+    Some(format!(
+        "{threat}: its HA manager, which runs {guests}, has renewed no lock{silent}"
+    ))
+}
+
 pub(super) fn trouble(
     facts: &Facts<'_>,
     troubles: &[Trouble],
@@ -48,7 +76,7 @@ pub(super) fn trouble(
 ) -> Option<Trouble> {
     let armed = armed(facts)?;
     let why = if has(troubles, advice::PMXCFS) {
-        "/etc/pve is gone"
+        "/etc/pve does not answer"
     } else if facts.quorate() == Some(false) {
         "there is no quorum"
     } else {
@@ -59,23 +87,12 @@ pub(super) fn trouble(
     if troubles.iter().any(is_told) {
         return None;
     }
-    let guests: Vec<String> = armed
-        .guests
-        .iter()
-        .map(|sid| untrusted::name(sid).into_owned())
-        .collect();
+    let (threat, guests) = armed.threat(facts);
+    let what = format!(
+        "{threat}: high availability runs {guests} here and cannot renew its lock, as {why}"
+    );
     let began = onset::beginning(advice::QUORUM_LOST, events, facts.at);
     let since = armed.renewed.or(began);
-    let age = armed.renewed.map(|at| facts.at.duration_since(at));
-    let soon = match age {
-        Some(age) if age < RESET => format!("in about {} s", (RESET - age).as_secs()),
-        _ => "at any moment".to_owned(),
-    };
-    let what = format!(
-        "{} resets itself {soon}: high availability runs {} here and cannot renew its lock, as {why}",
-        facts.node,
-        words::list(&guests, 4)
-    );
     Some(Trouble {
         check: advice::FENCING.to_owned(),
         severity: Severity::Critical,

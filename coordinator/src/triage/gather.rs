@@ -15,6 +15,7 @@ mod direct;
 
 pub use agent::ask as ask_agent;
 pub(crate) use direct::CHILD;
+pub(super) use direct::is_needed;
 pub use direct::{collect_here, collect_in_child, serve_child, tree_at};
 
 /// For everything that is gathered.

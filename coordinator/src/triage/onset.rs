@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     Trouble, advice,
     facts::{Facts, moment},
+    fencing,
     judge::Judged,
     timeline::Happened,
     words,
@@ -64,6 +65,9 @@ pub(super) fn troubles(facts: &Facts<'_>, judged: &Judged, events: &[Happened]) 
 
 fn what(facts: &Facts<'_>, finding: &Finding) -> String {
     let plain = || finding.summary.trim_end_matches('.').to_owned();
+    if finding.check == "ha.lrm.stale" && finding.subject == format!("node/{}", facts.node) {
+        return fencing::silent_manager(facts).unwrap_or_else(plain);
+    }
     if finding.check != advice::QUORUM_LOST {
         return plain();
     }

@@ -111,7 +111,7 @@ fn head(triage: &Triage) -> Vec<Part> {
         sentence("UNKNOWN", Tone::Warn, &text)
     } else {
         let text = format!(
-            "{node}: nothing is broken as far as this node can see, at {} UTC{}",
+            "{node}: nothing is broken that this node can see, at {} UTC{}",
             words::time(triage.at, triage.at),
             looked_back(&triage.source)
         );
@@ -124,7 +124,7 @@ fn looked_back(source: &Source) -> String {
         Source::Agent { history_seconds } if *history_seconds >= 60 => {
             let seconds = u64::try_from(*history_seconds).unwrap_or_default();
             let span = crate::figure::duration(std::time::Duration::from_secs(seconds));
-            format!(" and in the {span} before")
+            format!(" and {span} back")
         }
         _ => String::new(),
     }

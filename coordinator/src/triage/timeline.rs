@@ -77,6 +77,11 @@ impl Happened {
 /// Everything that is known to have happened, oldest first.
 pub(super) fn events(facts: &Facts<'_>, judged: &Judged) -> Vec<Happened> {
     let mut events = history::events(facts);
+    let is_lost = |event: &Happened| event.kind == Kind::Membership && event.is_bad;
+    // Who saw them go needs no last words.
+    if !events.iter().any(is_lost) {
+        events.extend(state::lost_members(facts));
+    }
     events.extend(state::events(facts));
     events.extend(journal::events(facts));
     events.extend(task::events(facts));

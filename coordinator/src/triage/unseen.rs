@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use pvelens_agent::collector::{COLLECTORS, Collector};
 use pvelens_proto::agent::v1::{FailureKind, NetworkMountState, sample::Payload};
 
 use super::{
     Gathered, Source, Trouble, advice,
     facts::{Facts, is_dead_pmxcfs},
+    gather,
     onset::Since,
     words,
 };
@@ -74,7 +76,10 @@ pub(super) fn notes(gathered: &Gathered, facts: &Facts<'_>) -> Vec<String> {
     let (mut silent, mut without_probe) = (BTreeSet::new(), BTreeSet::new());
     let (mut refused, mut others) = (BTreeSet::new(), BTreeSet::new());
     for (collector, failure) in facts.failures() {
-        let name = name(collector);
+        if !gather::is_needed(collector) {
+            continue;
+        }
+        let name = name(collector, &failure.path);
         match failure.kind() {
             _ if failure.detail == "the probe is not there" => without_probe.insert(name),
             FailureKind::TimedOut | FailureKind::InProgress => silent.insert(name),
@@ -89,8 +94,9 @@ pub(super) fn notes(gathered: &Gathered, facts: &Facts<'_>) -> Vec<String> {
     for (_, sample) in newest.filter(|(_, sample)| seen.insert(sample.collector.as_str())) {
         if let Some(Payload::NoData(none)) = &sample.payload
             && none.reason.contains("probe is not there")
+            && gather::is_needed(&sample.collector)
         {
-            without_probe.insert(name(&sample.collector));
+            without_probe.insert(name(&sample.collector, ""));
         }
     }
     let without = match gathered.source {
@@ -120,21 +126,27 @@ pub(super) fn notes(gathered: &Gathered, facts: &Facts<'_>) -> Vec<String> {
     notes
 }
 
-/// A source as people call it.
-fn name(collector: &str) -> String {
+/// A source as people call it: the file system of the cluster for whatever reads
+/// it, unless another file is to blame.
+fn name(collector: &str, path: &str) -> String {
+    let reads = |one: &&Collector| one.name == collector;
+    let paths = COLLECTORS
+        .iter()
+        .find(reads)
+        .map_or(&[][..], |one| one.paths);
+    let of_cluster = |path: &str| path.starts_with("/etc/pve");
+    if of_cluster(path) || (path.is_empty() && paths.iter().any(|path| of_cluster(path))) {
+        return "/etc/pve".to_owned();
+    }
     let words = match collector {
         "journal_events" => "the journal",
         "units" => "the services",
-        "corosync_state" => "corosync",
         "network_mounts" => "network mounts",
         "lvm" => "LVM",
         "zfs" => "ZFS",
-        "ceph_state" => "Ceph",
         "time_sync" => "the clock",
-        "members" | "config_versions" | "guest_list" | "guest_config" | "storage_config"
-        | "access_config" | "datacenter_config" | "ha_state" | "ha_config" | "broadcast"
-        | "cluster_log" | "firewall_config" | "sdn_config" | "job_config" | "host"
-        | "certificates" | "corosync" => "/etc/pve",
+        "corosync_state" => "corosync",
+        "ceph_state" => "Ceph",
         other => return untrusted::name(&other.replace('_', " ")).into_owned(),
     };
     words.to_owned()

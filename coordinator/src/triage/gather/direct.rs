@@ -65,8 +65,13 @@ const NOT_NEEDED: &[&str] = &[
     "subscription",
 ];
 
-fn is_needed(collector: &Collector) -> bool {
-    !NOT_NEEDED.contains(&collector.name)
+/// Whether what a collector gives matters in an outage.
+pub(in crate::triage) fn is_needed(collector: &str) -> bool {
+    !NOT_NEEDED.contains(&collector)
+}
+
+fn wanted(collector: &Collector) -> bool {
+    is_needed(collector.name)
 }
 
 /// The root to read: a tree of files as of an instant, or the node itself.
@@ -119,7 +124,7 @@ pub fn collect_here(
 ) -> Result<Gathered, String> {
     let host = Arc::new(open(tree)?);
     let mut samples = Vec::new();
-    once::collect(&host, within, is_needed, |sample| samples.push(sample));
+    once::collect(&host, within, wanted, |sample| samples.push(sample));
     Ok(gathered(samples, source, now))
 }
 
@@ -131,7 +136,7 @@ pub fn serve_child(tree: Option<(&Path, Timestamp)>, within: Duration) -> Result
     let host = Arc::new(open(tree)?);
     let mut out = io::stdout().lock();
     let mut failed = None;
-    once::collect(&host, within, is_needed, |sample| {
+    once::collect(&host, within, wanted, |sample| {
         let bytes = sample.encode_length_delimited_to_vec();
         if let Err(error) = out.write_all(&bytes).and_then(|()| out.flush()) {
             failed = Some(error.to_string());
@@ -240,7 +245,7 @@ fn read_sample(pipe: &mut impl Read) -> Option<Sample> {
 /// One update of one look. A collector of which nothing came, not even that it
 /// did not end, hung the child as a whole.
 fn gathered(mut samples: Vec<Sample>, source: Source, now: Timestamp) -> Gathered {
-    for collector in COLLECTORS.iter().filter(|collector| is_needed(collector)) {
+    for collector in COLLECTORS.iter().filter(|collector| wanted(collector)) {
         if !samples.iter().any(|s| s.collector == collector.name) {
             samples.push(silent(collector, now));
         }

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use pvelens_proto::agent::v1::{self as wire, sample::Payload};
 
 use super::{Happened, Kind};
-use crate::{triage::facts::Facts, untrusted};
+use crate::{
+    triage::{facts::Facts, words},
+    untrusted,
+};
 
 /// The sample before, of each source that is compared.
 #[derive(Default)]
@@ -61,20 +64,22 @@ fn members(
         }
         _ => {}
     }
-    for member in &now.members {
-        let was = before.members.iter().find(|was| was.name == member.name);
-        let name = untrusted::name(&member.name);
-        match was.map(|was| (was.online, member.online)) {
-            Some((true, false)) => {
-                let what = format!("{name} went out of sight");
-                events.push(Happened::bad(at, Kind::Membership, 4, what));
-            }
-            Some((false, true)) => {
-                let what = format!("{name} came back");
-                events.push(Happened::neutral(at, Kind::Membership, 3, what));
-            }
-            _ => {}
-        }
+    let turned = |online: bool| -> Vec<String> {
+        let was = |name: &str| before.members.iter().find(|was| was.name == name);
+        let members = now.members.iter().filter(|member| member.online == online);
+        members
+            .filter(|member| was(&member.name).is_some_and(|was| was.online != online))
+            .map(|member| member.name.clone())
+            .collect()
+    };
+    let (lost, back) = (turned(false), turned(true));
+    if !lost.is_empty() {
+        let what = format!("{} went out of sight", words::list(&lost, 5));
+        events.push(Happened::bad(at, Kind::Membership, 4, what));
+    }
+    if !back.is_empty() {
+        let what = format!("{} came back", words::list(&back, 5));
+        events.push(Happened::neutral(at, Kind::Membership, 3, what));
     }
 }
 
@@ -189,16 +194,26 @@ fn ha(
         );
         events.push(Happened::neutral(at, Kind::Ha, 3, what));
     }
+    let mut turned: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for node in &now.nodes {
         let was = before.nodes.iter().find(|was| was.name == node.name);
         if was.is_some_and(|was| was.state != node.state) {
-            let (name, state) = (untrusted::name(&node.name), untrusted::name(&node.state));
-            let what = format!("high availability calls {name} {state}");
-            events.push(match &*state {
-                "online" => Happened::neutral(at, Kind::Ha, 3, what),
-                _ => Happened::bad(at, Kind::Ha, 5, what),
-            });
+            turned
+                .entry(&node.state)
+                .or_default()
+                .push(node.name.clone());
         }
+    }
+    for (state, names) in turned {
+        let what = format!(
+            "high availability calls {} {}",
+            words::list(&names, 5),
+            untrusted::name(state)
+        );
+        events.push(match state {
+            "online" => Happened::neutral(at, Kind::Ha, 3, what),
+            _ => Happened::bad(at, Kind::Ha, 5, what),
+        });
     }
     for manager in &now.local_managers {
         let mut all = before.local_managers.iter();

@@ -35,7 +35,6 @@ pub(super) fn events(facts: &Facts<'_>) -> Vec<Happened> {
         events.push(Happened::neutral(at, Kind::Pmxcfs, 3, what));
     }
     events.extend(services(facts, boot));
-    events.extend(lost_members(facts));
     events
 }
 
@@ -76,7 +75,7 @@ fn services(facts: &Facts<'_>, boot: Option<Timestamp>) -> Vec<Happened> {
 /// Members that are out of sight, by when they last said something, and the last
 /// time that the cluster could write. Older members of a cluster without quorum may
 /// have been off for days, so each has its own time.
-fn lost_members(facts: &Facts<'_>) -> Vec<Happened> {
+pub(super) fn lost_members(facts: &Facts<'_>) -> Vec<Happened> {
     use pvelens_proto::agent::v1::sample::Payload;
     let mut events = Vec::new();
     let Some(members) = facts.members() else {
