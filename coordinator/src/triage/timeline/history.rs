@@ -17,7 +17,7 @@ use crate::{
 struct Before<'a> {
     members: Option<&'a wire::ClusterMembers>,
     versions: Option<&'a wire::ConfigVersions>,
-    network: Option<&'a wire::Network>,
+    network: Option<&'a wire::InterfaceStates>,
     storages: BTreeMap<&'a str, bool>,
     guests: BTreeMap<u32, &'a str>,
     ha: Option<&'a wire::HaState>,
@@ -34,7 +34,7 @@ pub(super) fn events(facts: &Facts<'_>) -> Vec<Happened> {
             Some(Payload::ConfigVersions(now)) => {
                 versions(*at, before.versions.replace(now), now, &mut events);
             }
-            Some(Payload::Network(now)) => {
+            Some(Payload::InterfaceStates(now)) => {
                 network(*at, before.network.replace(now), now, &mut events);
             }
             Some(Payload::PveStatus(now)) => before.status(*at, now, &mut events),
@@ -116,12 +116,12 @@ fn versions(
 
 fn network(
     at: Timestamp,
-    before: Option<&wire::Network>,
-    now: &wire::Network,
+    before: Option<&wire::InterfaceStates>,
+    now: &wire::InterfaceStates,
     events: &mut Vec<Happened>,
 ) {
     let Some(before) = before else { return };
-    let is_port = |one: &&wire::NetworkInterface| {
+    let is_port = |one: &&wire::InterfaceState| {
         matches!(
             one.kind(),
             wire::InterfaceKind::Physical | wire::InterfaceKind::Bond
