@@ -104,7 +104,7 @@ pub use run::Runner;
 pub(crate) use {
     config_versions::{NAME as CONFIG_VERSIONS, marks as config_marks},
     filesystem::parse_mountinfo,
-    run::caught,
+    run::{caught, failed},
 };
 
 /// Every collector, fast ones first.

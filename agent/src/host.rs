@@ -35,6 +35,7 @@ mod resolve;
 mod size;
 mod subscription;
 mod time;
+mod tools;
 
 pub use pattern::{Found, Match, fits};
 pub use refused::kind_name;
@@ -43,6 +44,7 @@ pub use size::FilesystemSize;
 use crate::guest_socket::Memory;
 pub(crate) use places::Places;
 use refused::Refused;
+use tools::Tools;
 
 /// Names that one directory may have; a longer one is refused.
 const DIRECTORY_LIMIT: usize = 200_000;
@@ -62,6 +64,8 @@ pub struct Host {
     /// What was read, when that is kept.
     witness: Option<Mutex<Witness>>,
     guest_agents: Memory,
+    /// What this process may start itself; the agent may nothing.
+    tools: Option<Tools>,
 }
 
 /// What has been read, for whoever records a node or measures the reading.
@@ -139,6 +143,7 @@ impl Host {
             refused: Refused::default(),
             witness: None,
             guest_agents: Memory::default(),
+            tools: None,
         };
         host.refused = Refused::of(&host)?;
         Ok(host)

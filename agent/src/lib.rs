@@ -5,7 +5,8 @@
 //! [`sampler`] decides when, [`spool`] keeps the result for whoever connects,
 //! and [`service`] serves it. [`probe`] holds what needs privileges, in processes of
 //! its own, and [`link`] what needs a network. [`cli`] is the program, with [`config`],
-//! and [`cage`] watches that its sandbox holds.
+//! and [`cage`] watches that its sandbox holds. [`once`] reads everything once, for a
+//! look at a node whose agent does not answer.
 
 pub mod cage;
 pub mod cli;
@@ -16,6 +17,7 @@ pub mod format;
 mod guest_socket;
 pub mod host;
 pub mod link;
+pub mod once;
 pub mod probe;
 pub mod sampler;
 pub mod service;

@@ -26,7 +26,7 @@ mod spawn;
 mod subscription;
 
 pub use answer::answer;
-pub(crate) use answer::wait;
+pub(crate) use answer::{reply as reply_here, wait};
 pub use client::{ProbeError, ask, ask_at};
 pub use entry::{Entry, Parameter};
 pub(crate) use guard::KEYRING as CEPH_KEYRING;

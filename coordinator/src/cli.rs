@@ -30,6 +30,7 @@ mod recheck;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod triage;
 
 /// Something was found that was asked to be reported.
 const FOUND: u8 = 1;
@@ -78,6 +79,16 @@ enum Command {
     /// For MCP clients that start their server as a program. It only connects them
     /// with the coordinator, which has the tools.
     Mcp(mcp::Mcp),
+    /// What is broken on this node, without a coordinator (for root)
+    ///
+    /// For the first minute of an outage, on any node: asks the agent of the node, or
+    /// reads the node itself when that is down or not installed, and within two
+    /// seconds prints at most 25 lines. They say what is broken and since when, what
+    /// happened before, what still works, what not to do, where to look next, and
+    /// what could not be seen. It needs neither quorum nor /etc/pve nor a network.
+    Triage(triage::Triage),
+    #[command(name = crate::triage::gather::CHILD, hide = true)]
+    TriageCollect(triage::Collect),
     /// Clusters at a glance
     ///
     /// Quorum, nodes, guests, storages and open findings of each cluster, and what
@@ -202,6 +213,8 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Mcp(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
+        Command::Triage(arguments) => arguments.run(),
+        Command::TriageCollect(arguments) => arguments.run(),
         Command::Status(arguments) => client::run(arguments.run()),
         Command::Nodes(arguments) => client::run(arguments.run()),
         Command::Node(arguments) => client::run(arguments.run()),

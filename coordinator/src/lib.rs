@@ -20,5 +20,6 @@ pub mod render;
 pub mod report;
 pub mod serve;
 pub mod store;
+pub mod triage;
 pub mod untrusted;
 pub mod view;

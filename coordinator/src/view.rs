@@ -109,6 +109,8 @@ pub struct Node {
     pub broadcast: Option<Dated<wire::BroadcastNode>>,
     /// What its agent could not read, sorted by collector and path.
     pub failures: Vec<CollectorFailure>,
+    /// What its agent looked for and does not exist there, sorted by collector.
+    pub nothing: Vec<Nothing>,
     pub guests_running: u32,
     pub guests_total: u32,
 }
@@ -162,6 +164,13 @@ pub struct NodeFacts {
     pub pve_status: Fact<wire::PveStatus>,
     pub members: Fact<wire::ClusterMembers>,
     pub config_versions: Fact<wire::ConfigVersions>,
+    pub corosync_state: Fact<wire::CorosyncState>,
+    /// High availability as this member reads it.
+    pub ha_config: Fact<wire::HaConfig>,
+    pub ha_state: Fact<wire::HaState>,
+    pub units: Fact<wire::Units>,
+    pub network_mounts: Fact<wire::NetworkMounts>,
+    pub lvm: Fact<wire::Lvm>,
 }
 
 /// A file or collector that gave nothing, still failing at the view's time.
@@ -172,6 +181,15 @@ pub struct CollectorFailure {
     pub path: String,
     pub kind: wire::FailureKind,
     pub detail: String,
+    pub at: Timestamp,
+}
+
+/// A collector that ran and found that there is nothing to collect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nothing {
+    pub collector: Name,
+    /// In the agent's words: `no LVM volume group`.
+    pub reason: Name,
     pub at: Timestamp,
 }
 

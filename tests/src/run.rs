@@ -90,6 +90,10 @@ pub struct SimulatedAgent {
     pub address: String,
     sampler: Sampler,
     connected: bool,
+    /// Whether the cluster file system answered when the host was opened.
+    pmxcfs: bool,
+    /// How often it was started.
+    starts: u32,
 }
 
 impl SimulatedAgent {
@@ -113,7 +117,22 @@ impl SimulatedAgent {
             address: format!("/run/simulated/{node}.sock"),
             sampler: Sampler::new(host, spool),
             connected: false,
+            pmxcfs: cluster.state().nodes[index].pmxcfs,
+            starts: 1,
         })
+    }
+
+    /// What a tree refuses is read when its host is opened: the agent starts again
+    /// when that has changed. Its word on what it is stays.
+    fn follow(&mut self, cluster: &Cluster, index: usize) -> Result<(), RunError> {
+        let node = &cluster.state().nodes[index];
+        if self.pmxcfs != node.pmxcfs {
+            self.pmxcfs = node.pmxcfs;
+            self.starts += 1;
+            let spool = Arc::new(Spool::new(format!("{}-{}", node.name, self.starts)));
+            self.sampler = Sampler::new(host(cluster, index)?, spool);
+        }
+        Ok(())
     }
 
     /// What is due now, once over the wire.
@@ -209,6 +228,7 @@ fn deliver(
     }
     let sent_at = instant(cluster.state().node_millis(index));
     coordinator.heartbeat(&agent.description, sent_at, at);
+    agent.follow(cluster, index)?;
     if let Some(update) = agent.update()? {
         coordinator.append(&agent.description, update, at);
     }

@@ -18,6 +18,7 @@ pub mod build;
 mod cgroup;
 mod config;
 pub mod fault;
+mod ha;
 pub mod label;
 mod metrics;
 mod network;

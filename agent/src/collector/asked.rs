@@ -5,6 +5,9 @@
 //! `/.pvelens/probe/KIND/NAME`; the name is that of the entry, then the values of
 //! its parameters as the menu lists them, joined by points: `smart.sda.auto`. What is
 //! not recorded counts as a probe that is not there.
+//!
+//! A host that was given tools ([`Host::with_tools`]) starts them itself where a
+//! probe is not there.
 
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ use pvelens_proto::agent::v1::FailureKind;
 
 use crate::{
     host::{Host, SourceError},
-    probe::{Header, Outcome, ProbeError, Reply, Request, ask as ask_live},
+    probe::{Header, Outcome, ProbeError, Reply, Request, ask as ask_live, reply_here},
 };
 
 /// Bytes of a recorded reply.
@@ -71,7 +74,7 @@ pub(super) fn ask(host: &Host, request: &Request) -> Result<Answer, SourceError>
     let kind = request.kind().name();
     let source = format!("probe {kind}: {}", name.replace('.', " "));
     let reply = if host.is_live() {
-        let reply = ask_live(request).map_err(|error| unanswered(&source, &error))?;
+        let reply = live(host, request).map_err(|error| unanswered(&source, &error))?;
         host.witness(|witness| {
             let key = (kind, name.clone());
             witness.replies.insert(key, reply.to_bytes());
@@ -82,6 +85,16 @@ pub(super) fn ask(host: &Host, request: &Request) -> Result<Answer, SourceError>
         recorded(host, &path, &source)?
     };
     answer(source, reply)
+}
+
+/// The reply of the probe, or of the tool itself where that may be started here.
+fn live(host: &Host, request: &Request) -> Result<Reply, ProbeError> {
+    match (ask_live(request), host.tools()) {
+        (Err(ProbeError::Connect { .. }), Some(tools)) => {
+            Ok(reply_here(&tools.host, request, tools.patience))
+        }
+        (reply, _) => reply,
+    }
 }
 
 /// The name of a request, from its entry and the values of its parameters.

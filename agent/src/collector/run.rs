@@ -65,7 +65,13 @@ pub(crate) fn caught(collector: &Collector, host: &Host) -> Sample {
         .unwrap_or_else(|panic| failed(collector, host, FailureKind::Panicked, panic_text(&*panic)))
 }
 
-fn failed(collector: &Collector, host: &Host, kind: FailureKind, detail: &str) -> Sample {
+/// The sample of a run that gave none.
+pub(crate) fn failed(
+    collector: &Collector,
+    host: &Host,
+    kind: FailureKind,
+    detail: &str,
+) -> Sample {
     Sample {
         failures: vec![failure(SourceError::new("", kind, detail))],
         ..empty_sample(collector, host.now())

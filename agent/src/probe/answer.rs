@@ -31,7 +31,7 @@ pub fn answer(kind: Kind, host: &Arc<Host>, input: impl AsFd, output: impl AsFd)
     let started = Instant::now();
     let reply = match read_line(&input, started + REQUEST_DEADLINE)? {
         Ok(line) => match Request::parse(kind, &line) {
-            Ok(request) => reply(host, &request),
+            Ok(request) => reply(host, &request, Duration::MAX),
             Err(error) => refused(error.to_string()),
         },
         Err(reason) => refused(reason.to_owned()),
@@ -39,10 +39,14 @@ pub fn answer(kind: Kind, host: &Arc<Host>, input: impl AsFd, output: impl AsFd)
     write(&output, &reply.to_bytes(), Instant::now() + REPLY_DEADLINE)
 }
 
-fn reply(host: &Arc<Host>, request: &Request) -> Reply {
+/// Does what is asked in this process, within `patience` at most.
+pub(crate) fn reply(host: &Arc<Host>, request: &Request, patience: Duration) -> Reply {
     let started = Instant::now();
     let mut reply = match request.entry() {
-        Some(entry) => run(entry, host, request),
+        Some(entry) => {
+            let timeout = entry.timeout.min(patience);
+            run(&Entry { timeout, ..*entry }, host, request)
+        }
         None => refused("not on the menu".to_owned()),
     };
     reply.header.duration_milliseconds =

@@ -11,7 +11,10 @@ use pvelens_proto::agent::v1 as wire;
 use super::{Input, Outcome, Unknown};
 use crate::{
     untrusted,
-    view::{AgentState, Cluster, Dated, Guest, GuestStatus, Membership, Node, NodeStatus},
+    view::{
+        AgentState, Cluster, CollectorFailure, Dated, Guest, GuestStatus, Membership, Node,
+        NodeStatus,
+    },
 };
 
 pub(super) const NOT_PVE: &str = "the machine does not run Proxmox VE";
@@ -47,21 +50,48 @@ pub(super) fn node_fact<'a, T>(
     let recent = input
         .recent(fact, input.params.limits.state_age)
         .and(fact.ok_or(Unknown::NotReported));
-    recent.map_err(|why| failed(node, collector).unwrap_or(why))
+    recent.map_err(|why| {
+        failed(node, collector)
+            .or_else(|| nothing(input, node, collector).map(Unknown::Failed))
+            .unwrap_or(why)
+    })
+}
+
+/// A collector of several files sends a payload also when one of them could not be
+/// read: not a word about what is in `path` then.
+pub(super) fn unless_unread(node: &Node, (collector, path): (&str, &str)) -> Result<(), Unknown> {
+    let mut failures = node.failures.iter();
+    let failure = failures.find(|failure| {
+        *failure.collector == *collector && (failure.path.is_empty() || failure.path == path)
+    });
+    failure.map_or(Ok(()), |failure| Err(unread(failure)))
+}
+
+/// Why the collector says that there is nothing to collect, if it said so lately.
+pub(super) fn nothing(input: &Input<'_>, node: &Node, collector: &str) -> Option<String> {
+    let nothing = node
+        .nothing
+        .iter()
+        .find(|nothing| *nothing.collector == *collector)?;
+    input
+        .is_recent(nothing.at, input.params.limits.state_age)
+        .then(|| untrusted::line(&nothing.reason, 120).into_owned())
 }
 
 /// Why the collector gave nothing, if it said so.
-fn failed(node: &Node, collector: &str) -> Option<Unknown> {
-    let failure = node
-        .failures
-        .iter()
-        .find(|failure| *failure.collector == *collector)?;
+pub(super) fn failed(node: &Node, collector: &str) -> Option<Unknown> {
+    let mut failures = node.failures.iter();
+    let failure = failures.find(|failure| *failure.collector == *collector)?;
+    Some(unread(failure))
+}
+
+fn unread(failure: &CollectorFailure) -> Unknown {
     let detail = untrusted::line(&failure.detail, 120);
-    Some(Unknown::Failed(if failure.path.is_empty() {
-        format!("{collector}: {detail}")
+    Unknown::Failed(if failure.path.is_empty() {
+        format!("{}: {detail}", untrusted::name(&failure.collector))
     } else {
         format!("{}: {detail}", untrusted::line(&failure.path, 120))
-    }))
+    })
 }
 
 /// Preconditions of a check of measured values: the agent reports and the node

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::{
     check::{Check, Failure},
     finding::{Lane, Severity},
-    view::{ClusterIndex, Subject, View},
+    view::{Cluster, ClusterIndex, Subject, View},
 };
 
 mod limits;
@@ -76,11 +76,22 @@ impl Params {
         if let Some(declared) = declared {
             return (declared.profile, declared.hosting, "declared".to_owned());
         }
-        // No collector reads the HA configuration yet.
-        let ha_in_use = None;
-        let (profile, origin) = propose(cluster.nodes.len(), cluster.subscribed, ha_in_use);
+        let (profile, origin) = propose(
+            cluster.nodes.len(),
+            cluster.subscribed,
+            has_ha_resources(view, cluster),
+        );
         (profile, false, format!("proposed: {origin}"))
     }
+}
+
+/// As the member says that read its configuration last.
+fn has_ha_resources(view: &View, cluster: &Cluster) -> Option<bool> {
+    let read = view.nodes_of(cluster);
+    let newest = read
+        .filter_map(|(_, node)| node.facts.ha_config.as_ref())
+        .max_by_key(|config| config.at)?;
+    Some(!newest.value.resources.is_empty())
 }
 
 /// At most three nodes, no subscription and no HA make a homelab; what is not

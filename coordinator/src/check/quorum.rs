@@ -1,7 +1,8 @@
 //! Votes: whether the cluster may act, and how close it is to losing that.
 
 use super::{
-    Check, Failure, Input, ProfileSeverities, Remedy, Scope, Timing, Unknown, Verdicts, gate, words,
+    Check, Failure, Input, ProfileSeverities, Remedy, Scope, Timing, Unknown, Verdicts, gate, ha,
+    words,
 };
 use crate::{
     finding::{Category, Evidence, Lane, Risk, Severity},
@@ -10,7 +11,7 @@ use crate::{
 use pvelens_proto::agent::v1 as wire;
 
 const MEMBERS: &str = "/etc/pve/.members";
-const COROSYNC: &str = "/etc/pve/corosync.conf";
+pub(super) const COROSYNC: &str = "/etc/pve/corosync.conf";
 
 pub(super) const LOST: Check = Check {
     id: "cluster.quorum.lost",
@@ -229,9 +230,12 @@ pub(super) const TWO_NODE: Check = Check {
     }),
     remediation: QDEVICE,
     run: |input, verdicts| {
-        configured(input, verdicts, |votes| {
-            // Whether HA is in use is not collected yet. With HA the finding
-            // would be one of HA; without that knowledge it stays here.
+        configured(input, verdicts, |cluster, votes| {
+            // With HA it is worse, and a finding of its own; while nobody says
+            // whether HA is in use, it stays here.
+            if ha::in_use(input, cluster).is_ok() {
+                return None;
+            }
             (votes.voters.len() == 2 && votes.device.is_none()).then(|| {
                 Failure::new(
                     Severity::Warning,
@@ -262,7 +266,7 @@ pub(super) const EVEN_VOTES: Check = Check {
     }),
     remediation: QDEVICE,
     run: |input, verdicts| {
-        configured(input, verdicts, |votes| {
+        configured(input, verdicts, |_, votes| {
             let sum = votes.expected;
             let is_even = sum >= 4 && sum.is_multiple_of(2);
             (is_even && votes.device.is_none() && votes.voters.len() != 2).then(|| {
@@ -284,7 +288,7 @@ pub(super) const EVEN_VOTES: Check = Check {
 fn configured(
     input: &Input<'_>,
     verdicts: &mut Verdicts<'_>,
-    judge: impl Fn(&Votes<'_>) -> Option<Failure>,
+    judge: impl Fn(&Cluster, &Votes<'_>) -> Option<Failure>,
 ) {
     for (index, cluster) in input.view.clusters() {
         let subject = Subject::Cluster(index);
@@ -293,7 +297,7 @@ fn configured(
             continue;
         }
         match gate::config(input, cluster.corosync.as_ref()) {
-            Ok(config) => match judge(&Votes::of(&config.value)) {
+            Ok(config) => match judge(cluster, &Votes::of(&config.value)) {
                 Some(failure) => verdicts.fail(subject, failure),
                 None => verdicts.pass(subject),
             },
@@ -303,13 +307,13 @@ fn configured(
 }
 
 /// The votes as configured.
-struct Votes<'a> {
+pub(super) struct Votes<'a> {
     /// Members that have a vote, with it.
     voters: Vec<(&'a str, u32)>,
     /// Votes of the QDevice.
-    device: Option<u32>,
-    two_node: bool,
-    expected: u32,
+    pub(super) device: Option<u32>,
+    pub(super) two_node: bool,
+    pub(super) expected: u32,
     quorum: u32,
 }
 
@@ -322,7 +326,7 @@ enum Margin {
 }
 
 impl<'a> Votes<'a> {
-    fn of(config: &'a wire::CorosyncConfig) -> Self {
+    pub(super) fn of(config: &'a wire::CorosyncConfig) -> Self {
         let mut voters: Vec<(&str, u32)> = config
             .nodes
             .iter()

@@ -1,10 +1,10 @@
 //! The registry: every check, one row each.
 
 use super::{
-    Check, cluster_node, container, container_mount, corosync, guest_disk, guest_load,
-    guest_network, guest_snapshot, guest_state, network, node_commit, node_cpu, node_disk,
-    node_filesystem, node_memory, node_network, node_service, quorum, storage, storage_mount,
-    storage_space,
+    Check, cluster_node, container, container_mount, corosync, corosync_link, guest_disk,
+    guest_load, guest_network, guest_snapshot, guest_state, ha, ha_service, ha_setup, network,
+    node_commit, node_cpu, node_disk, node_filesystem, node_memory, node_network, node_service,
+    pmxcfs, quorum, storage, storage_mount, storage_nfs, storage_space, storage_thin,
 };
 
 /// Every check, in order of the catalogue.
@@ -16,8 +16,10 @@ pub const CHECKS: &[Check] = &[
     cluster_node::OFFLINE,
     cluster_node::STALE_REPORT,
     corosync::SINGLE_LINK,
+    corosync_link::LINK_DOWN,
     corosync::CRYPTO_OFF,
     cluster_node::CLOCK_SKEW,
+    pmxcfs::UNRESPONSIVE,
     node_cpu::SUSTAINED_PRESSURE,
     node_cpu::IOWAIT_HIGH,
     node_memory::PRESSURE,
@@ -34,6 +36,10 @@ pub const CHECKS: &[Check] = &[
     storage::INACTIVE_ON_SOME,
     storage_space::SPACE,
     storage_mount::NOT_MOUNTPOINT,
+    storage_nfs::HANG,
+    storage_thin::DATA_FULL,
+    storage_thin::METADATA_FULL,
+    storage_thin::NEEDS_CHECK,
     guest_state::IO_ERROR,
     guest_load::CPU_SATURATED,
     guest_load::MEMORY_SATURATED,
@@ -45,6 +51,11 @@ pub const CHECKS: &[Check] = &[
     container::CONFINEMENT_OFF,
     container_mount::BIND_MOUNT_SYSTEM,
     container_mount::DATA_NOT_BACKED_UP,
+    ha::MASTER_NONE,
+    ha::LRM_STALE,
+    ha_service::ERROR,
+    ha_setup::QUORUM_TOO_SMALL,
+    ha_setup::WATCHDOG,
     network::BRIDGE_MISSING,
 ];
 

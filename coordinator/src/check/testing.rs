@@ -13,6 +13,8 @@ use crate::{
     view::{Node, View, fixture},
 };
 
+pub(crate) mod outages;
+
 pub(crate) struct Scene {
     pub(crate) view: View,
     pub(crate) history: History,
@@ -53,6 +55,7 @@ impl Scene {
         };
         for node in &mut scene.view.nodes {
             complete(node);
+            outages::complete(node);
         }
         scene.storage(0).path = "/var/lib/vz".to_owned();
         scene.remember(|_| None);

@@ -79,7 +79,7 @@ fn width() -> Option<u16> {
 }
 
 /// Whether a terminal gets colours: see <https://no-color.org>.
-fn color(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+pub(super) fn color(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
     no_color.is_none_or(OsStr::is_empty) && term.is_none_or(|term| term != "dumb")
 }
 

@@ -14,62 +14,18 @@ use crate::{
     view::{ClusterIndex, GuestIndex, NodeIndex, StorageIndex, Subject, View},
 };
 
-/// One check explains another.
-#[derive(Debug, Clone, Copy)]
-struct Edge {
-    cause: &'static str,
-    effect: &'static str,
-}
+mod edge;
 
-const fn edge(cause: &'static str, effect: &'static str) -> Edge {
-    Edge { cause, effect }
-}
-
-/// Low memory makes a node swap, swapping makes work wait, and both end in
-/// killed processes: each link also holds where one in between is not found.
-const EDGES: &[Edge] = &[
-    edge("cluster.node.offline", "cluster.agent.stale_report"),
-    edge("cluster.node.offline", "cluster.quorum.fragile"),
-    edge("cluster.node.offline", "cluster.quorum.lost"),
-    edge("cluster.node.offline", "storage.pool.inactive"),
-    edge(
-        "cluster.node.offline",
-        "storage.pool.inactive_on_some_nodes",
-    ),
-    edge("cluster.node.offline", "guest.state.io_error"),
-    edge("storage.pool.inactive", "guest.state.io_error"),
-    edge("storage.pool.inactive", "node.pvestatd.stale"),
-    edge(
-        "storage.pool.inactive_on_some_nodes",
-        "guest.state.io_error",
-    ),
-    edge("storage.pool.space", "guest.state.io_error"),
-    edge("storage.pool.space", "node.pvestatd.stale"),
-    edge("node.rootfs.space", "guest.state.io_error"),
-    edge("node.rootfs.space", "node.pvestatd.stale"),
-    edge("storage.dir.not_mountpoint", "node.rootfs.space"),
-    edge("node.fs.readonly_or_errors", "guest.state.io_error"),
-    edge("node.fs.readonly_or_errors", "storage.pool.inactive"),
-    edge("node.mem.overcommit", "node.mem.available_low"),
-    edge("node.mem.overcommit", "node.mem.swap_thrashing"),
-    edge("node.mem.overcommit", "node.mem.pressure"),
-    edge("node.mem.overcommit", "node.mem.oom_kill"),
-    edge("node.mem.available_low", "node.mem.swap_thrashing"),
-    edge("node.mem.available_low", "node.mem.pressure"),
-    edge("node.mem.available_low", "node.mem.oom_kill"),
-    edge("node.mem.swap_thrashing", "node.mem.pressure"),
-    edge("node.mem.pressure", "node.mem.oom_kill"),
-    edge("node.mem.pressure", "node.cpu.iowait_high"),
-    edge("node.mem.swap_thrashing", "node.cpu.iowait_high"),
-    edge("node.disk.latency_high", "node.cpu.iowait_high"),
-    edge("node.disk.latency_high", "guest.state.io_error"),
-];
+use edge::EDGES;
 
 /// Where an object is in the graph: everything a consequence may hang on.
 #[derive(Debug, Default)]
 struct Reach {
     cluster: bool,
     nodes: Vec<NodeIndex>,
+    /// Nodes that use a shared storage: what ails one of them is no cause, but for
+    /// edges that look closer.
+    users: Vec<NodeIndex>,
     storages: Vec<Subject>,
 }
 
@@ -118,11 +74,25 @@ pub(super) fn link(view: &View, findings: &mut [Finding]) {
                 let cluster = subject.cluster(view);
                 found.extend(in_cluster.get(&(edge.cause, cluster)).into_iter().flatten());
             } else {
-                let nodes = reach.nodes.iter().map(|node| Subject::Node(*node));
-                for object in nodes.chain(reach.storages.iter().copied()) {
+                let users = if edge.via.looks_closer() {
+                    reach.users.as_slice()
+                } else {
+                    &[]
+                };
+                let nodes = reach.nodes.iter().chain(users);
+                let whole = Subject::Cluster(subject.cluster(view));
+                let objects = nodes
+                    .map(|node| Subject::Node(*node))
+                    .chain(reach.storages.iter().copied())
+                    .chain([whole]);
+                for object in objects {
                     found.extend(causes.get(&(edge.cause, object)).into_iter().flatten());
                 }
             }
+            found.retain(|cause| {
+                let cause = &findings[*cause];
+                edge.via.connects(view, cause, finding, &reach.storages)
+            });
             found.sort_unstable();
             found.dedup();
             links.extend(
@@ -163,6 +133,7 @@ impl Reach {
                 ..Self::default()
             },
             Subject::Storage(index) => Self {
+                users: view.storage(index).nodes.iter().map(|on| on.node).collect(),
                 nodes: if check == "storage.pool.inactive_on_some_nodes" {
                     view.storage(index).nodes.iter().map(|on| on.node).collect()
                 } else {
@@ -200,9 +171,9 @@ impl Reach {
         storages.sort_unstable();
         storages.dedup();
         Self {
-            cluster: false,
             nodes: vec![guest.node],
             storages,
+            ..Self::default()
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     limit,
 };
 use crate::view::{
-    CollectorFailure, DiskRates, InterfaceRates, Name, PressureRates,
+    CollectorFailure, DiskRates, InterfaceRates, Name, Nothing, PressureRates,
     rates::{
         CpuShares,
         guest::{Accounted, Traffic},
@@ -54,6 +54,8 @@ pub(super) struct Collector {
     /// Of its newest sample.
     pub(super) stamp: Stamp,
     pub(super) failures: Vec<CollectorFailure>,
+    /// Why there is nothing to collect, when its newest sample says so.
+    pub(super) nothing: Option<Name>,
 }
 
 /// Rates over the last two samples of each source.
@@ -156,6 +158,18 @@ impl Agent {
         self.collectors
             .values()
             .flat_map(|collector| &collector.failures)
+    }
+
+    /// What its collectors looked for and does not exist, sorted by collector.
+    pub(crate) fn nothing(&self) -> impl Iterator<Item = Nothing> {
+        self.collectors.iter().filter_map(|(name, collector)| {
+            let stamp = &collector.stamp;
+            Some(Nothing {
+                collector: Name::clone(name),
+                reason: collector.nothing.clone()?,
+                at: self.clock.correct(stamp.observed, stamp.received),
+            })
+        })
     }
 }
 

@@ -93,9 +93,11 @@ impl Agent {
             failures.push(refused("the time of the sample is missing or absurd"));
         }
         let mut broadcast = None;
+        let mut nothing = None;
         let kind = match sample.payload {
             None => kind,
-            Some(Payload::NoData(_)) => {
+            Some(Payload::NoData(none)) => {
+                nothing = Some(limit::cut(&none.reason, limit::NAME).into());
                 if let Some(kind) = kind {
                     self.facts.slot(kind).clear();
                 }
@@ -125,6 +127,7 @@ impl Agent {
             kind,
             stamp,
             failures,
+            nothing,
         };
         self.collectors.insert(name, collector);
         (true, broadcast)

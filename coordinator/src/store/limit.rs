@@ -52,6 +52,12 @@ pub(super) fn check(payload: &Payload) -> Result<(), &'static str> {
         Payload::ClusterMembers(list) => (list.members.len(), NODES),
         Payload::CorosyncConfig(config) => (config.nodes.len(), NODES),
         Payload::StorageConfig(config) => (config.storages.len(), STORAGES),
+        Payload::CorosyncState(state) => (state.peers.len(), NODES),
+        Payload::HaConfig(config) => (config.resources.len(), GUESTS),
+        Payload::HaState(state) => (state.services.len(), GUESTS),
+        Payload::Units(list) => (list.units.len(), PARTS),
+        Payload::NetworkMounts(list) => (list.mounts.len(), PARTS),
+        Payload::Lvm(lvm) => (lvm.logical_volumes.len(), PARTS),
         _ => (0, 0),
     };
     if entries > limit {

@@ -156,6 +156,7 @@ fn node(index: u32, name: &str) -> Node {
             at: at(),
         }),
         failures: Vec::new(),
+        nothing: Vec::new(),
         guests_running: u32::from(index < 2),
         guests_total: u32::from(index < 2),
     }

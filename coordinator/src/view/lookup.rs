@@ -1,5 +1,7 @@
 //! Finding objects in a view, by index and by name.
 
+use std::borrow::Cow;
+
 use super::{
     Cluster, ClusterIndex, Guest, GuestIndex, Node, NodeIndex, Storage, StorageIndex, Subject, View,
 };
@@ -123,6 +125,27 @@ impl View {
             },
             _ => None,
         }
+    }
+}
+
+impl Storage {
+    /// Where PVE mounts it when it is a file system of the network.
+    #[must_use]
+    pub fn mount_point(&self) -> Option<Cow<'_, str>> {
+        match self.entry.storage_type.as_str() {
+            "nfs" | "cifs" | "cephfs" | "glusterfs" => {}
+            _ => return None,
+        }
+        Some(match self.entry.path.as_str() {
+            "" => format!("/mnt/pve/{}", self.name).into(),
+            path => path.into(),
+        })
+    }
+
+    /// Volume group and pool, `pve/data`, when it is a thin pool of LVM.
+    #[must_use]
+    pub fn thin_pool(&self) -> Option<&str> {
+        (self.entry.storage_type == "lvmthin").then_some(self.entry.target.as_str())
     }
 }
 

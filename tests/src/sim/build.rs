@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::{
     noise::unit,
     state::{
-        Bridge, Corosync, Disk, DiskCounters, Filesystem, GIB, Nic, Node, NodeCounters, NodeLoad,
-        NodeMemory, State, millis, real, small,
+        Bridge, Corosync, Disk, DiskCounters, Filesystem, GIB, Ha, Nic, Node, NodeCounters,
+        NodeLoad, NodeMemory, State, ThinPool, millis, real, small,
     },
 };
 
@@ -34,6 +34,8 @@ pub struct ClusterSpec {
     pub subscription: bool,
     /// Nodes with an agent; empty = all.
     pub agents: Vec<String>,
+    /// Guests that high availability cares for; empty = it is not in use.
+    pub ha: Vec<u32>,
 }
 
 /// The profile that the administrator declared.
@@ -81,6 +83,7 @@ impl Default for ClusterSpec {
             profile: ProfileName::Production,
             subscription: true,
             agents: Vec::new(),
+            ha: Vec::new(),
         }
     }
 }
@@ -108,6 +111,10 @@ pub(super) fn state(spec: &ClusterSpec, start_millis: i64) -> State {
         },
         guests: guest::guests(spec, nodes.len(), start_millis),
         storages: storage::storages(nodes.len(), spec.seed),
+        ha: Ha {
+            guests: spec.ha.clone(),
+            ..Ha::default()
+        },
         nodes,
     };
     // Pressure averages and gauges start where the load is.
@@ -145,6 +152,7 @@ fn node(spec: &ClusterSpec, names: &[String], index: usize, start_millis: i64) -
             device: device.to_owned(),
             read_only: false,
             mounted: true,
+            hangs: false,
             total_bytes: gib * GIB,
             used_bytes: real(gib * GIB) * used,
             growth: 20.0,
@@ -210,6 +218,15 @@ fn node(spec: &ClusterSpec, names: &[String], index: usize, start_millis: i64) -
                 0.35,
             ),
         ],
+        thin_pool: ThinPool {
+            metadata_ratio: 0.12,
+            needs_check: false,
+        },
+        pmxcfs: true,
+        dead_links: Vec::new(),
+        ha_manager: true,
+        ha_manager_millis: start_millis,
+        watchdog: true,
         name,
     }
 }

@@ -4,6 +4,7 @@
 use std::io;
 
 use super::{
+    ha,
     state::{Guest, Kind, State},
     tree::Tree,
 };
@@ -34,6 +35,9 @@ pub(super) fn files(state: &State) -> Vec<ConfigFile> {
         })
         .collect();
     files.push(shared("storage.cfg", storage_text(state)));
+    if !state.ha.guests.is_empty() {
+        files.push(shared("ha/resources.cfg", ha::resources(state)));
+    }
     if !state.standalone {
         files.push(shared("corosync.conf", corosync_text(state)));
     }

@@ -12,12 +12,14 @@ use super::{label::Labels, state::State};
 pub mod cluster;
 pub mod guest;
 pub mod node;
+pub mod outage;
 pub mod seeded;
 pub mod storage;
 
 pub use cluster::ClusterFault;
 pub use guest::GuestFault;
 pub use node::NodeFault;
+pub use outage::OutageFault;
 pub use seeded::seeded;
 pub use storage::StorageFault;
 
@@ -29,6 +31,7 @@ pub enum Fault {
     Node(NodeFault),
     Storage(StorageFault),
     Guest(GuestFault),
+    Outage(OutageFault),
 }
 
 /// Why a fault of a scenario cannot be injected.
@@ -68,6 +71,8 @@ impl Fault {
             read(table).map(Self::Storage)
         } else if knows(GuestFault::NAMES) {
             read(table).map(Self::Guest)
+        } else if knows(OutageFault::NAMES) {
+            read(table).map(Self::Outage)
         } else {
             Err(FaultError(format!("there is no fault {name:?}")))
         }
@@ -80,6 +85,7 @@ impl Fault {
             Self::Node(fault) => fault.apply(state),
             Self::Storage(fault) => fault.apply(state),
             Self::Guest(fault) => fault.apply(state),
+            Self::Outage(fault) => fault.apply(state),
         }
     }
 
@@ -90,6 +96,7 @@ impl Fault {
             Self::Node(fault) => fault.label(state, labels),
             Self::Storage(fault) => fault.label(state, labels),
             Self::Guest(fault) => fault.label(state, labels),
+            Self::Outage(fault) => fault.label(state, labels),
         }
     }
 }
@@ -125,7 +132,7 @@ mod tests {
     /// Parameters for every fault, in a cluster of three nodes.
     const PARAMETERS: &str = "node = 'pve2'\nvmid = 100\nother = 200\nseconds = 1.0\nshare = 0.7\n\
         disk = 'sda'\nmilliseconds = 200.0\navailable_percent = 3.0\nfree_percent = 3.0\nnic = 'nic1'\n\
-        storage = 'backup'\nused_percent = 97.0\ndays = 60\n";
+        storage = 'backup'\nused_percent = 97.0\ndays = 60\nlink = 1\n";
 
     /// Reads a fault with those of the parameters that it knows.
     fn sample(name: &str) -> Fault {
@@ -169,9 +176,10 @@ mod tests {
             NodeFault::NAMES,
             StorageFault::NAMES,
             GuestFault::NAMES,
+            OutageFault::NAMES,
         ]
         .concat();
-        assert!(names.len() >= 35);
+        assert!(names.len() >= 44);
         for name in names {
             let fault = sample(name);
             let mut labels = Labels::default();

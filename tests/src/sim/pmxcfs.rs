@@ -18,6 +18,8 @@ use super::{
 /// Entries vanish five minutes after their last update.
 const BROADCAST_LIFE_MILLIS: i64 = 300_000;
 
+const REFUSED: &str = "/.pvelens/refused.json";
+
 /// Change counters of configuration, cluster-wide.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Versions {
@@ -96,6 +98,15 @@ pub(super) fn write(
     // Nothing has happened yet.
     tree.write("/etc/pve/.clusterlog", "{\n\"data\": [\n]\n}\n")?;
     tree.write("/etc/pve/.rrd", &broadcast(state, index))
+}
+
+/// Reads of a cluster file system that does not answer. An agent learns of it when
+/// its host is opened.
+pub(super) fn write_refusal(state: &State, index: usize, tree: &mut Tree) -> io::Result<()> {
+    if state.nodes[index].pmxcfs {
+        return tree.remove(REFUSED);
+    }
+    tree.write(REFUSED, "{\"/etc/pve/**\": \"timed_out\"}\n")
 }
 
 fn members(state: &State, versions: &Versions, index: usize) -> String {
@@ -202,13 +213,7 @@ fn broadcast(state: &State, index: usize) -> String {
     for (other, node) in state.nodes.iter().enumerate() {
         // A node that is cut off is heard no more from then on; its last words
         // stay for a while.
-        let heard = if state.see_each_other(index, other) {
-            node.broadcast_millis
-        } else {
-            node.broadcast_millis
-                .min(node.cut_off_millis)
-                .min(state.nodes[index].cut_off_millis)
-        };
+        let heard = state.heard_millis(index, other, node.broadcast_millis);
         if now - heard > BROADCAST_LIFE_MILLIS {
             continue;
         }

@@ -1,5 +1,5 @@
-//! What the cluster probe replies on a simulated node: corosync's tools, and whether
-//! network mounts answer.
+//! What the probes reply on a simulated node. Of the cluster probe: corosync's tools,
+//! and whether network mounts answer.
 
 use std::{fmt::Write as _, io};
 
@@ -12,10 +12,16 @@ use super::{
     tree::Tree,
 };
 
+mod disk;
+mod system;
+
 /// The status with which `corosync-quorumtool` says that there is no quorum.
 const NOT_QUORATE: i32 = 2;
+const CLUSTER: &str = "cluster";
 
 pub(super) fn write(state: &State, index: usize, tree: &mut Tree) -> io::Result<()> {
+    disk::write(state, index, tree)?;
+    system::write(state, index, tree)?;
     let mounts = state.nodes[index].filesystems.iter();
     for mount in mounts.filter(|mount| mount.mounted && mount.kind.starts_with("nfs")) {
         let free = mount.total_bytes - whole(mount.used_bytes);
@@ -24,7 +30,13 @@ pub(super) fn write(state: &State, index: usize, tree: &mut Tree) -> io::Result<
             "inodes_total": 1_000_000, "inodes_free": 900_000,
         });
         let name = format!("mount_liveness.{}", mount.mount_point.replace('/', "-"));
-        reply(tree, &name, Outcome::Answered {}, "", size.to_string())?;
+        let (outcome, text) = if mount.hangs {
+            let still_running = true;
+            (Outcome::TimedOut { still_running }, String::new())
+        } else {
+            (Outcome::Answered {}, size.to_string())
+        };
+        reply(tree, (CLUSTER, &name), outcome, "", text)?;
     }
     if state.standalone {
         return Ok(());
@@ -60,14 +72,15 @@ pub(super) fn write(state: &State, index: usize, tree: &mut Tree) -> io::Result<
             quorum(state, index),
         ),
     ] {
-        reply(tree, name, Outcome::Exited { exit_status }, program, text)?;
+        let outcome = Outcome::Exited { exit_status };
+        reply(tree, (CLUSTER, name), outcome, program, text)?;
     }
     Ok(())
 }
 
 fn reply(
     tree: &mut Tree,
-    name: &str,
+    (probe, name): (&str, &str),
     outcome: Outcome,
     program: &str,
     text: String,
@@ -86,7 +99,7 @@ fn reply(
         stdout: text.into_bytes(),
     };
     let text = String::from_utf8(reply.to_bytes()).map_err(io::Error::other)?;
-    tree.write(&format!("/.pvelens/probe/cluster/{name}"), &text)
+    tree.write(&format!("/.pvelens/probe/{probe}/{name}"), &text)
 }
 
 fn links(state: &State, index: usize) -> String {
@@ -101,7 +114,7 @@ fn links(state: &State, index: usize) -> String {
         for (other, node) in state.nodes.iter().enumerate() {
             let status = match other {
                 other if other == index => "localhost",
-                other if state.see_each_other(index, other) => "connected",
+                other if state.hear_each_other(index, other, link) => "connected",
                 _ => "disconnected",
             };
             writeln!(text, "\t\tnodeid:          {}:\t{status}", node.id).ok();
@@ -121,7 +134,8 @@ fn peers(state: &State, index: usize) -> String {
         let reachable = if is_seen { "reachable" } else { "unreachable" };
         writeln!(text, "nodeid: {} {reachable}", node.id).ok();
         for link in 0..state.corosync.links {
-            let connected = if is_seen { " connected" } else { "" };
+            let is_heard = state.hear_each_other(index, other, link);
+            let connected = if is_heard { " connected" } else { "" };
             writeln!(
                 text,
                 "   LINK: {link} udp (10.0.{link}.{own}->10.0.{link}.{}) enabled{connected} mtu: 1397",
@@ -140,8 +154,8 @@ fn stats(state: &State, index: usize) -> String {
         if other == index {
             continue;
         }
-        let is_seen = u8::from(state.see_each_other(index, other));
         for link in 0..state.corosync.links {
+            let is_seen = u8::from(state.hear_each_other(index, other, link));
             let prefix = format!("stats.knet.node{}.link{link}", node.id);
             write!(
                 text,

@@ -29,6 +29,21 @@ pub struct State {
     pub nodes: Vec<Node>,
     pub guests: Vec<Guest>,
     pub storages: Vec<Storage>,
+    pub ha: Ha,
+}
+
+/// High availability.
+#[derive(Debug, Clone, Default)]
+pub struct Ha {
+    /// VMIDs that it cares for; empty = not in use.
+    pub guests: Vec<u32>,
+    /// Those that it has given up.
+    pub errors: Vec<u32>,
+    pub master: Option<usize>,
+    /// When the master last wrote, by the cluster's time.
+    pub master_millis: i64,
+    /// No node runs its cluster resource manager.
+    pub managers_stopped: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +82,24 @@ pub struct Node {
     pub nics: Vec<Nic>,
     pub bridges: Vec<Bridge>,
     pub filesystems: Vec<Filesystem>,
+    pub thin_pool: ThinPool,
+    /// The cluster file system answers.
+    pub pmxcfs: bool,
+    /// Links of corosync that carry nothing to or from it.
+    pub dead_links: Vec<u8>,
+    /// Its HA manager runs.
+    pub ha_manager: bool,
+    /// When that last wrote, by the cluster's time.
+    pub ha_manager_millis: i64,
+    pub watchdog: bool,
+}
+
+/// The pool `pve/data` besides its fill, which is that of the storage on it.
+#[derive(Debug, Clone, Copy)]
+pub struct ThinPool {
+    pub metadata_ratio: f64,
+    /// Its metadata could not be written.
+    pub needs_check: bool,
 }
 
 /// What drives the counters of a node, as shares of time or per second.
@@ -184,6 +217,8 @@ pub struct Filesystem {
     pub device: String,
     pub read_only: bool,
     pub mounted: bool,
+    /// Whoever touches it waits for ever.
+    pub hangs: bool,
     pub total_bytes: u64,
     pub used_bytes: f64,
     /// Bytes it grows by in a second.

@@ -1,6 +1,7 @@
 //! Time: integrates loads into counters.
 
 use super::{
+    ha,
     noise::around,
     state::{
         Disk, DiskCounters, Guest, Kind, Nic, Node, NodeMemory, Share, Stall, State, real,
@@ -29,7 +30,8 @@ pub(super) fn advance(state: &mut State, step: u64) {
         if !node.powered {
             continue;
         }
-        if node.pvestatd {
+        // pvestatd writes into the cluster file system, and waits with it.
+        if node.pvestatd && node.pmxcfs {
             node.broadcast_millis = now;
         }
         let guests = || {
@@ -43,6 +45,7 @@ pub(super) fn advance(state: &mut State, step: u64) {
         advance_node(node, used_cores, resident, seconds, seed, tick);
     }
     settle_storages(state);
+    ha::advance(state);
 }
 
 fn advance_guest(guest: &mut Guest, seconds: f64, seed: u64, tick: u64) {

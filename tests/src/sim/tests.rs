@@ -30,7 +30,6 @@ const NOT_SIMULATED: &[&str] = &[
     "kernel_settings",
     "kernels",
     "listeners",
-    "lvm",
     "mapping_config",
     "md_arrays",
     "multipath",
@@ -47,7 +46,6 @@ const NOT_SIMULATED: &[&str] = &[
     "subscription",
     "tasks",
     "time_sync",
-    "units",
     "zfs",
 ];
 

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::{
-    cgroup, config, metrics, network, pmxcfs, probe, proc, state::State, system, tree::Tree,
+    cgroup, config, ha, metrics, network, pmxcfs, probe, proc, state::State, system, tree::Tree,
 };
 
 pub(super) fn node(
@@ -13,8 +13,13 @@ pub(super) fn node(
     index: usize,
     tree: &mut Tree,
 ) -> io::Result<()> {
-    config::write(versions.files(), tree)?;
-    pmxcfs::write(state, versions, index, tree)?;
+    // A file system that does not answer takes nothing either.
+    if state.nodes[index].pmxcfs {
+        config::write(versions.files(), tree)?;
+        pmxcfs::write(state, versions, index, tree)?;
+        ha::write(state, index, tree)?;
+    }
+    pmxcfs::write_refusal(state, index, tree)?;
     probe::write(state, index, tree)?;
     metrics::write(state, index, tree)?;
     proc::write(state, index, tree)?;

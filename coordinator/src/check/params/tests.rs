@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    check::{CHECKS, find},
+    check::{CHECKS, find, testing::Scene},
     view::fixture,
 };
 
@@ -217,4 +217,13 @@ fn a_declared_profile_wins_by_id_and_by_name() {
             (Profile::Strict, true, "declared")
         );
     }
+}
+
+#[test]
+fn high_availability_is_proposed_by_what_is_configured() {
+    let origin = |scene: &Scene| Params::default().profile_of(&scene.view, ClusterIndex(0)).2;
+    let mut scene = Scene::healthy();
+    assert_eq!(origin(&scene), "proposed: 3 nodes, subscription, no HA");
+    scene.ha(|_, _| ());
+    assert_eq!(origin(&scene), "proposed: 3 nodes, subscription, HA");
 }

@@ -13,7 +13,7 @@ use crate::{
     },
     view::{
         AgentState, CollectorFailure, CoverageLevel, Dated, Fact, Name, Node, NodeFacts, NodeRates,
-        NodeStatus,
+        NodeStatus, Nothing,
     },
 };
 
@@ -58,6 +58,7 @@ impl Scene<'_> {
                 at,
             }),
             failures: agent.map(|agent| self.failures(agent)).unwrap_or_default(),
+            nothing: agent.map(|agent| self.nothing(agent)).unwrap_or_default(),
             guests_running: 0,
             guests_total: 0,
         }
@@ -79,6 +80,12 @@ impl Scene<'_> {
             pve_status: self.fact(agent, facts.pve_status.as_ref()),
             members: self.fact(agent, facts.members.as_ref()),
             config_versions: self.fact(agent, facts.config_versions.as_ref()),
+            corosync_state: self.fact(agent, facts.corosync_state.as_ref()),
+            ha_config: self.fact(agent, facts.ha_config.as_ref()),
+            ha_state: self.fact(agent, facts.ha_state.as_ref()),
+            units: self.fact(agent, facts.units.as_ref()),
+            network_mounts: self.fact(agent, facts.network_mounts.as_ref()),
+            lvm: self.fact(agent, facts.lvm.as_ref()),
         }
     }
 
@@ -105,6 +112,14 @@ impl Scene<'_> {
         let mut failures: Vec<_> = agent.failures().cloned().chain(doubled).collect();
         failures.sort_by(|a, b| (&a.collector, &a.path).cmp(&(&b.collector, &b.path)));
         failures
+    }
+
+    /// Sorted by collector.
+    fn nothing(&self, agent: &Agent) -> Vec<Nothing> {
+        agent
+            .nothing()
+            .filter(|nothing| super::is_before(nothing.at, self.at))
+            .collect()
     }
 
     /// The parts come from different collectors: one that stopped is left out

@@ -287,3 +287,31 @@ fn facts_from_after_the_view_are_left_out() {
     assert!(view(&store, 96).nodes[0].facts.cpu.is_some());
     assert!(view(&store, 90).nodes[0].facts.cpu.is_none());
 }
+
+#[test]
+fn what_does_not_exist_is_told_until_it_does() {
+    let mut store = Store::default();
+    let mut feed = Feed::new("c", "pve1");
+    let reason = "no LVM volume group".to_owned();
+    let none = Payload::NoData(wire::NoData { reason });
+    let mut say = |store: &mut Store, second, payload| {
+        let update = feed.update(vec![named("lvm", second, Some(payload))]);
+        store.append(&feed.described, update, at(second));
+    };
+    say(&mut store, 10, Payload::Lvm(wire::Lvm::default()));
+    say(&mut store, 20, none);
+    let seen = view(&store, 20);
+    assert!(seen.nodes[0].facts.lvm.is_none());
+    let [nothing] = seen.nodes[0].nothing.as_slice() else {
+        panic!("{:?}", seen.nodes[0].nothing);
+    };
+    assert_eq!(
+        (&*nothing.collector, &*nothing.reason),
+        ("lvm", "no LVM volume group")
+    );
+    assert_eq!(nothing.at, at(20));
+    say(&mut store, 30, Payload::Lvm(wire::Lvm::default()));
+    let seen = view(&store, 30);
+    assert!(seen.nodes[0].nothing.is_empty());
+    assert_eq!(seen.nodes[0].facts.lvm.as_ref().unwrap().at, at(30));
+}

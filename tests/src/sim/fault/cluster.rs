@@ -126,7 +126,16 @@ impl ClusterFault {
                     labels.consequence("cluster.quorum.fragile", "cluster", Critical);
                 }
             }
-            Self::Split {} => labels.root("cluster.quorum.lost", "cluster", Critical),
+            Self::Split {} => {
+                labels.root("cluster.corosync.link_down", "cluster", Critical);
+                labels.consequence("cluster.quorum.lost", "cluster", Critical);
+                if !state.ha.guests.is_empty() {
+                    for node in &state.nodes {
+                        let subject = format!("node/{}", node.name);
+                        labels.consequence("ha.lrm.stale", subject, Critical);
+                    }
+                }
+            }
             Self::AgentSilent { node } => {
                 labels.root(
                     "cluster.agent.stale_report",

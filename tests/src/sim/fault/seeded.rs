@@ -5,7 +5,7 @@ use super::{
         noise::choose,
         state::{Kind, State},
     },
-    ClusterFault, Fault, GuestFault, NodeFault, StorageFault,
+    ClusterFault, Fault, GuestFault, NodeFault, OutageFault, StorageFault,
 };
 
 /// What two faults must not share.
@@ -50,7 +50,7 @@ fn candidate(state: &State, seed: u64, attempt: u64) -> Option<Fault> {
     let vm = of_kind(Kind::Qemu);
     let container = of_kind(Kind::Lxc);
     let clustered = (!state.standalone).then_some(());
-    Some(match pick("kind", 33) {
+    Some(match pick("kind", 37) {
         0 => clustered
             .map(|()| ClusterFault::NodeOffline { node })?
             .into(),
@@ -137,6 +137,24 @@ fn candidate(state: &State, seed: u64, attempt: u64) -> Option<Fault> {
         29 => GuestFault::PrivilegedNesting { vmid: container? }.into(),
         30 => GuestFault::BindMountSystem { vmid: container? }.into(),
         31 => GuestFault::NotBackedUp { vmid: container? }.into(),
+        32 => clustered
+            .map(|()| OutageFault::CorosyncLinkDown {
+                node: String::new(),
+                link: 1,
+            })?
+            .into(),
+        33 => OutageFault::ThinMetadataFull {
+            node,
+            used_percent: 93.0,
+        }
+        .into(),
+        34 => OutageFault::PmxcfsHangs { node }.into(),
+        35 => clustered
+            .map(|()| OutageFault::NfsHangs {
+                storage: "nas".to_owned(),
+                node,
+            })?
+            .into(),
         _ => GuestFault::OldSnapshot {
             vmid: vm?,
             days: 60,
@@ -192,6 +210,14 @@ fn touches(state: &State, fault: &Fault) -> Touches {
                 vec![format!("storage/{storage}"), own(node)]
             }
         },
+        // A link that is not configured cannot be missed.
+        Fault::Outage(OutageFault::CorosyncLinkDown { .. }) => {
+            vec!["links".to_owned(), membership()]
+        }
+        Fault::Outage(fault) => match fault.node() {
+            Some(node) => vec![own(node), shared()],
+            None => vec![membership()],
+        },
         Fault::Guest(GuestFault::IoError { vmid }) => vec![node_of(*vmid), shared()],
         Fault::Guest(fault) => vec![node_of(fault.vmid())],
     }
@@ -212,6 +238,12 @@ impl From<NodeFault> for Fault {
 impl From<StorageFault> for Fault {
     fn from(fault: StorageFault) -> Self {
         Self::Storage(fault)
+    }
+}
+
+impl From<OutageFault> for Fault {
+    fn from(fault: OutageFault) -> Self {
+        Self::Outage(fault)
     }
 }
 

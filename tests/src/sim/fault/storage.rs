@@ -98,7 +98,21 @@ impl StorageFault {
                 } else {
                     format!("storage/{storage}@{node}")
                 };
-                labels.root("storage.pool.space", subject, severity);
+                if storage == "local-lvm" {
+                    // The pool itself is judged, and earlier.
+                    let severity = if *used_percent > 90.0 {
+                        Critical
+                    } else {
+                        Warning
+                    };
+                    let node = format!("node/{node}");
+                    labels.root("storage.lvmthin.data_full", node, severity);
+                }
+                if storage != "local-lvm" {
+                    labels.root("storage.pool.space", subject, severity);
+                } else if *used_percent > 85.0 {
+                    labels.consequence("storage.pool.space", subject, severity);
+                }
             }
             Self::StorageInactive { storage } => {
                 let shared = state

@@ -47,6 +47,26 @@ impl State {
         a == b || a_node.powered && b_node.powered && a_node.network_group == b_node.network_group
     }
 
+    /// Whether two nodes hear each other over one link of corosync.
+    #[must_use]
+    pub fn hear_each_other(&self, a: usize, b: usize, link: u8) -> bool {
+        let is_dead = |node: usize| self.nodes[node].dead_links.contains(&link);
+        self.see_each_other(a, b) && !is_dead(a) && !is_dead(b)
+    }
+
+    /// What `written` is to a reader: what a node wrote after the two lost each
+    /// other is not known to it.
+    #[must_use]
+    pub fn heard_millis(&self, reader: usize, writer: usize, written: i64) -> i64 {
+        if self.see_each_other(reader, writer) {
+            written
+        } else {
+            written
+                .min(self.nodes[writer].cut_off_millis)
+                .min(self.nodes[reader].cut_off_millis)
+        }
+    }
+
     /// Votes that a node counts, and whether that is a majority. The quorum
     /// device is reachable for whoever holds the first group.
     #[must_use]

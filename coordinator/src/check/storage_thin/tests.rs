@@ -1,0 +1,131 @@
+use pvelens_proto::agent::v1::{self as wire, FailureKind};
+
+use super::*;
+use crate::{
+    check::testing::{Scene, outages::edit},
+    view::{ClusterIndex, Nothing},
+};
+
+const DATA: &str = "storage.lvmthin.data_full";
+const METADATA: &str = "storage.lvmthin.metadata_full";
+const CHECK: &str = "storage.lvmthin.needs_check";
+const NODE: &str = "node/pve1";
+
+fn pool(scene: &mut Scene) -> &mut wire::LogicalVolume {
+    &mut edit(&mut scene.node(0).facts.lvm).logical_volumes[0]
+}
+
+fn filled(data: f64, metadata: f64) -> Scene {
+    let mut scene = Scene::healthy();
+    let pool = pool(&mut scene);
+    pool.data_ratio = Some(data);
+    pool.thin_pool.as_mut().unwrap().metadata_ratio = Some(metadata);
+    scene
+}
+
+#[test]
+fn data_has_two_levels_and_one_that_clears() {
+    for (used, verdict) in [
+        (0.74, "pass"),
+        (0.76, "recovering"),
+        (0.80, "recovering"),
+        (0.81, "warning pve/data"),
+        (0.90, "warning pve/data"),
+        (0.91, "critical pve/data"),
+        (1.0, "critical pve/data"),
+    ] {
+        assert_eq!(filled(used, 0.1).judge(DATA, NODE), verdict, "{used}");
+    }
+    insta::assert_snapshot!(filled(0.93, 0.1).summary(DATA), @"Thin pool pve/data of pve1 is 93 % full.");
+    insta::assert_snapshot!(filled(1.0, 0.1).summary(DATA), @"Thin pool pve/data of pve1 is full: its guests get write errors.");
+}
+
+#[test]
+fn metadata_has_levels_of_its_own() {
+    for (used, verdict) in [
+        (0.64, "pass"),
+        (0.66, "recovering"),
+        (0.71, "warning pve/data"),
+        (0.86, "critical pve/data"),
+    ] {
+        assert_eq!(filled(0.1, used).judge(METADATA, NODE), verdict, "{used}");
+    }
+    insta::assert_snapshot!(filled(0.1, 0.9).summary(METADATA), @"The metadata of thin pool pve/data of pve1 is 90 % full.");
+}
+
+#[test]
+fn a_warning_must_hold_and_a_critical_fill_must_not() {
+    let hold = |used| {
+        let verdicts = filled(used, 0.1).run(DATA).verdicts;
+        verdicts
+            .into_iter()
+            .find_map(|verdict| match verdict.outcome {
+                crate::check::Outcome::Fail(failure) => failure.hold,
+                _ => None,
+            })
+    };
+    assert_eq!(hold(0.85), Some(Duration::from_secs(300)));
+    assert_eq!(hold(0.95), Some(Duration::ZERO));
+}
+
+#[test]
+fn every_flag_of_the_kernel_and_of_lvm_is_a_pool_that_stopped() {
+    let changes: [fn(&mut wire::LogicalVolume); 8] = [
+        |pool| pool.set_state(LogicalVolumeState::CheckNeeded),
+        |pool| pool.set_health(Health::Failed),
+        |pool| pool.set_health(Health::MetadataReadOnly),
+        |pool| pool.set_health(Health::OutOfDataSpace),
+        |pool| status(pool).needs_check = true,
+        |pool| status(pool).set_mode(ThinPoolMode::ReadOnly),
+        |pool| status(pool).set_mode(ThinPoolMode::OutOfDataSpace),
+        |pool| status(pool).set_mode(ThinPoolMode::Failed),
+    ];
+    assert_eq!(Scene::healthy().judge(CHECK, NODE), "pass");
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut scene = Scene::healthy();
+        change(pool(&mut scene));
+        assert_eq!(scene.judge(CHECK, NODE), "critical pve/data", "{number}");
+    }
+}
+
+fn status(pool: &mut wire::LogicalVolume) -> &mut wire::ThinPoolStatus {
+    pool.thin_pool.as_mut().unwrap().status.as_mut().unwrap()
+}
+
+#[test]
+fn what_the_tool_does_not_say_is_unknown() {
+    let mut scene = Scene::healthy();
+    let pool = pool(&mut scene);
+    (pool.data_ratio, pool.thin_pool) = (None, None);
+    pool.set_health(Health::Unspecified);
+    for check in [DATA, METADATA, CHECK] {
+        assert_eq!(scene.judge(check, NODE), "unknown", "{check}");
+    }
+    edit(&mut scene.node(0).facts.lvm).logical_volumes.clear();
+    assert_eq!(scene.judge(DATA, NODE), "not applicable");
+    scene.fail(0, "lvm", "probe disk: lvs", FailureKind::TimedOut);
+    assert_eq!(scene.judge(DATA, NODE), "unknown");
+}
+
+#[test]
+fn without_lvm_there_is_no_pool_unless_a_storage_needs_one() {
+    let mut scene = Scene::healthy();
+    let at = scene.at;
+    scene.node(0).facts.lvm = None;
+    assert_eq!(scene.judge(DATA, NODE), "unknown");
+    scene.node(0).nothing.push(Nothing {
+        collector: "lvm".into(),
+        reason: "no LVM volume group".into(),
+        at,
+    });
+    assert_eq!(scene.judge(DATA, NODE), "not applicable");
+    scene.storage(0).storage_type = "lvmthin".to_owned();
+    assert_eq!(scene.judge(DATA, NODE), "unknown");
+    let subject = scene.view.find_subject(ClusterIndex(0), NODE).unwrap();
+    let results = scene.run(DATA);
+    let why = Unknown::Failed("no LVM volume group".to_owned());
+    assert_eq!(
+        results.of(subject)[0].outcome,
+        crate::check::Outcome::Unknown(why)
+    );
+}
