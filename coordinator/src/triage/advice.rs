@@ -333,6 +333,12 @@ pub(super) fn look_next(troubles: &[Trouble]) -> Vec<String> {
         }
     }
     lines.truncate(LOOK_LIMIT);
+    let hangs = |check: &str| ["storage.nfs.hang", MOUNT].contains(&check);
+    if troubles.iter().any(|trouble| hangs(&trouble.check)) {
+        for line in lines.iter_mut().filter(|line| line.starts_with("pvesm ")) {
+            line.insert_str(0, "timeout 5 ");
+        }
+    }
     lines
 }
 
