@@ -15,6 +15,10 @@ const COMPOSED: &[(&str, &str)] = &[
         "the dump directory is no part of the small node",
     ),
     ("bonds.", "the kernel of the test systems has no bonding"),
+    (
+        "container_filesystems.",
+        "the probe is off unless enabled; what it sees of real mounts: agent/tests/containers.rs",
+    ),
     ("disk_health.disks.", "its disks are virtual"),
     ("hardware_errors.", "it has no EDAC, pstore or SCSI disks"),
     (

@@ -28,6 +28,7 @@ use rustix::{
 
 mod ban;
 mod connect;
+mod inside;
 mod pattern;
 mod places;
 mod refused;
@@ -41,7 +42,10 @@ pub use refused::kind_name;
 pub use size::FilesystemSize;
 
 use crate::guest_socket::Memory;
-pub(crate) use places::Places;
+pub(crate) use {
+    inside::{CONTAINERS, Inside, NoWay, Spot},
+    places::Places,
+};
 use refused::Refused;
 
 /// Names that one directory may have; a longer one is refused.
