@@ -42,11 +42,11 @@ pub use refused::kind_name;
 pub use size::FilesystemSize;
 
 use crate::guest_socket::Memory;
+use refused::Refused;
 pub(crate) use {
     inside::{CONTAINERS, Inside, NoWay, Spot},
     places::Places,
 };
-use refused::Refused;
 
 /// Names that one directory may have; a longer one is refused.
 const DIRECTORY_LIMIT: usize = 200_000;

@@ -110,7 +110,9 @@ impl Container {
         let (header, lines) = reply.split_once('\n').unwrap();
         let header: Header = serde_json::from_str(header).unwrap();
         assert_eq!(header.outcome, Outcome::Answered {});
-        let mut lines = lines.lines().map(|line| serde_json::from_str(line).unwrap());
+        let mut lines = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
         let Some(ContainerLine::Container(seen)) = lines.next() else {
             panic!("{reply}");
         };
@@ -173,8 +175,17 @@ fn looked_into(container: &Container) {
     let all = by_point(&seen);
     assert_eq!(seen.filesystems[0].mount_point, "/");
     // Sizes are those that the container has of itself.
-    for point in ["/", "/covered", "/data", "/data/deep er", "/elsewhere/point", "/private/x"] {
-        let one = all.get(point).unwrap_or_else(|| panic!("{point} of {seen:?}"));
+    for point in [
+        "/",
+        "/covered",
+        "/data",
+        "/data/deep er",
+        "/elsewhere/point",
+        "/private/x",
+    ] {
+        let one = all
+            .get(point)
+            .unwrap_or_else(|| panic!("{point} of {seen:?}"));
         assert_eq!(one.state, SeenState::Measured, "{point}");
         assert_eq!(one.size.unwrap(), container.size(point), "{point}");
     }
@@ -188,7 +199,11 @@ fn looked_into(container: &Container) {
         assert_eq!(all[point].state, SeenState::NotTouched, "{point}");
     }
     assert_eq!(all["/closed"].kind, "fuse");
-    assert!(seen.filesystems.iter().all(|one| one.state != SeenState::Hangs));
+    assert!(
+        seen.filesystems
+            .iter()
+            .all(|one| one.state != SeenState::Hangs)
+    );
     // The root a second time, memory of the system, and what is covered are left out;
     // so is what is beyond the limit, and that is counted.
     for point in ["/self", "/run", "/merged"] {

@@ -221,7 +221,10 @@ mod tests {
             panic!("{container:?}");
         };
         assert_eq!(root.state(), State::Measured);
-        assert_eq!((root.used_bytes, root.available_bytes), (Some(60), Some(30)));
+        assert_eq!(
+            (root.used_bytes, root.available_bytes),
+            (Some(60), Some(30))
+        );
         assert_eq!(nas.state(), State::NotTouched);
         assert_eq!(nas.total_bytes, None);
     }

@@ -205,15 +205,14 @@ impl Spot {
     ///
     /// # Errors
     /// When the way is closed or leads nowhere.
-    pub(crate) fn go(
-        &self,
-        path: &[u8],
-        may_pass: impl Fn(u64) -> bool,
-    ) -> Result<Self, NoWay> {
+    pub(crate) fn go(&self, path: &[u8], may_pass: impl Fn(u64) -> bool) -> Result<Self, NoWay> {
         let names = path.split(|byte| *byte == b'/');
         let names = names.filter(|name| !name.is_empty());
         let mut here = Self {
-            place: self.place.try_clone().map_err(|_| NoWay::Broken(Errno::MFILE))?,
+            place: self
+                .place
+                .try_clone()
+                .map_err(|_| NoWay::Broken(Errno::MFILE))?,
             mount: self.mount,
         };
         for (passed, name) in names.enumerate() {
@@ -289,10 +288,7 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let path = directory.path().to_str().unwrap().as_bytes().to_owned();
         let there = root.go(&path, |_| true).unwrap();
-        assert_eq!(
-            inode(&there),
-            fs::metadata(directory.path()).unwrap().ino()
-        );
+        assert_eq!(inode(&there), fs::metadata(directory.path()).unwrap().ino());
         assert_eq!(root.go(&path, |_| false).unwrap_err(), NoWay::Closed);
         // Onto the root of a mount, and not a step into it.
         let own = root.mount;
@@ -344,7 +340,13 @@ mod tests {
 
     #[test]
     fn the_first_process_is_found_wherever_the_container_keeps_it() {
-        for group in ["ns/init.scope", "ns", "payload", "ns/lxc.payload", "ns/own.slice"] {
+        for group in [
+            "ns/init.scope",
+            "ns",
+            "payload",
+            "ns/lxc.payload",
+            "ns/own.slice",
+        ] {
             let tree = TempDir::new().unwrap();
             let write = |path: &str, text: &str| {
                 let path: &Path = &tree.path().join(path);

@@ -340,7 +340,10 @@ fn plain(text: &str, limit: usize) -> &str {
 /// The error without its number.
 fn words(error: Errno) -> String {
     let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The reply, of as many containers as there is room for.
@@ -379,7 +382,10 @@ mod tests {
         assert_eq!(disk.source, "rpool/data/subvol-110-disk-0");
         assert!(disk.is_read_only && !disk.is_part);
         let nfs = seen("1 0 0:60 / /x rw - nfs4 192.0.2.1:/export/secret rw\n");
-        assert_eq!((nfs.source.as_str(), nfs.kind.as_str()), ("192.0.2.1", "nfs4"));
+        assert_eq!(
+            (nfs.source.as_str(), nfs.kind.as_str()),
+            ("192.0.2.1", "nfs4")
+        );
         for (kind, source) in [
             ("davfs", "https://user:canary@host/"),
             ("fuse.rclone", "canary:"),
@@ -390,7 +396,10 @@ mod tests {
             let it = seen(&format!("1 0 0:60 / /x rw - {kind} {source} rw\n"));
             assert!(!format!("{it:?}").contains("canary"), "{it:?}");
         }
-        let long = format!("1 0 0:60 / /a\\012\\033{} rw - ext4 x rw\n", "é".repeat(4_000));
+        let long = format!(
+            "1 0 0:60 / /a\\012\\033{} rw - ext4 x rw\n",
+            "é".repeat(4_000)
+        );
         let it = seen(&long);
         assert_eq!(it.mount_point.chars().count(), POINT_LIMIT);
         assert!(!it.mount_point.contains(char::is_control));

@@ -122,7 +122,9 @@ pub(super) fn container(host: &Host, request: &Request) -> Guarded {
         return Ok(());
     };
     let runs = names(host, &format!("{CONTAINERS}/{vmid}"))?.is_some();
-    ensure(runs, || format!("container {vmid} does not run on this node"))
+    ensure(runs, || {
+        format!("container {vmid} does not run on this node")
+    })
 }
 
 /// The same command of an earlier request that still hangs in the kernel: a

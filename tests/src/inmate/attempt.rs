@@ -362,10 +362,7 @@ pub(super) fn network(unit: Unit) -> Vec<Attempt> {
     if unit != Unit::ClusterProbe {
         attempts.push(raw("netlink", AddressFamily::NETLINK, SocketType::RAW));
     }
-    if matches!(
-        unit,
-        Unit::Agent | Unit::DiskProbe | Unit::ContainerProbe
-    ) {
+    if matches!(unit, Unit::Agent | Unit::DiskProbe | Unit::ContainerProbe) {
         attempts.push(Attempt::new("connect over IPv4", || {
             let address = "192.0.2.1:9".parse().map_err(io::Error::other)?;
             TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
@@ -383,11 +380,7 @@ pub(super) fn network(unit: Unit) -> Vec<Attempt> {
     }
     if matches!(
         unit,
-        Unit::Agent
-            | Unit::Link
-            | Unit::DiskProbe
-            | Unit::CephProbe
-            | Unit::ContainerProbe
+        Unit::Agent | Unit::Link | Unit::DiskProbe | Unit::CephProbe | Unit::ContainerProbe
     ) {
         // Its own socket is none of others.
         let is_own = |path: &str| unit == Unit::Agent && path.starts_with("/run/pvelens-agent/");

@@ -33,15 +33,12 @@ const WRITE: &[&str] = &["oom_score_adj", "coredump_filter", "clear_refs", "comm
 pub(super) fn attempts(unit: Unit) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     // Process 1 is always there; the others may not even see the neighbour.
-    for name in READ
-        .iter()
-        .filter(|name| match unit {
-            Unit::DiskProbe => !SHOWN_TO_ADMIN.contains(name),
-            // This is what it has its capability for.
-            Unit::ContainerProbe => false,
-            _ => true,
-        })
-    {
+    for name in READ.iter().filter(|name| match unit {
+        Unit::DiskProbe => !SHOWN_TO_ADMIN.contains(name),
+        // This is what it has its capability for.
+        Unit::ContainerProbe => false,
+        _ => true,
+    }) {
         attempts.push(Attempt::new(format!("read /proc/1/{name}"), move || {
             read(&format!("/proc/1/{name}"))
         }));
@@ -104,9 +101,10 @@ fn against_all() -> Vec<Attempt> {
         ));
     }
     for path in ["/proc/1/root/was-here", "/proc/1/root/tmp/was-here"] {
-        attempts.push(Attempt::new(format!("make the directory {path}"), move || {
-            fs::create_dir(path)
-        }));
+        attempts.push(Attempt::new(
+            format!("make the directory {path}"),
+            move || fs::create_dir(path),
+        ));
     }
     attempts.push(Attempt::new("hold process 1 by a file descriptor", || {
         Ok(pidfd_open(Pid::INIT, PidfdFlags::empty()).map(drop)?)

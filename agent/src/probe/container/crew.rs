@@ -104,7 +104,9 @@ impl Crew {
     }
 
     fn may_begin(&self, of: u32) -> bool {
-        self.hanging.get(&of).is_none_or(|count| *count < HANGING_EACH)
+        self.hanging
+            .get(&of)
+            .is_none_or(|count| *count < HANGING_EACH)
             && self.hanging.values().sum::<usize>() < HANGING_LIMIT
     }
 }
@@ -190,7 +192,10 @@ mod tests {
         let ended = crew(SHORT).run(tasks);
         drop(held);
         let hang = ended.iter().filter(|each| **each == Ended::Hangs).count();
-        assert!((HANGING_LIMIT..HANGING_LIMIT + WIDTH).contains(&hang), "{hang}");
+        assert!(
+            (HANGING_LIMIT..HANGING_LIMIT + WIDTH).contains(&hang),
+            "{hang}"
+        );
     }
 
     #[test]

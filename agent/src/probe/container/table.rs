@@ -242,9 +242,7 @@ impl Mount {
 
     /// Whether another mount shows what this one shows, or a part of it.
     fn holds(&self, other: &Self) -> bool {
-        self.device == other.device
-            && self.kind == other.kind
-            && is_below(&other.part, &self.part)
+        self.device == other.device && self.kind == other.kind && is_below(&other.part, &self.part)
     }
 }
 
@@ -370,7 +368,11 @@ mod tests {
     fn thousands_of_mounts_displace_no_disk() {
         let mut text = String::new();
         for number in 10..5_000 {
-            writeln!(text, "{number} 1 0:{number} / /flood/{number} rw - tmpfs x rw").unwrap();
+            writeln!(
+                text,
+                "{number} 1 0:{number} / /flood/{number} rw - tmpfs x rw"
+            )
+            .unwrap();
             writeln!(text, "9{number} 1 8:1 / /bind/{number} rw - ext4 x rw").unwrap();
         }
         text.push_str("2 1 8:2 / /zzz rw - ext4 x rw\n1 0 8:1 / / rw - ext4 x rw\n");
@@ -385,7 +387,12 @@ mod tests {
     #[test]
     fn what_is_cut_or_no_mount_is_not_whole() {
         assert!(!parse(TABLE.trim_end()).is_whole);
-        for line in ["", "x\n", "1 0 8:1 / / rw\n", "1 0 ../x / / rw - ext4 x rw\n"] {
+        for line in [
+            "",
+            "x\n",
+            "1 0 8:1 / / rw\n",
+            "1 0 ../x / / rw - ext4 x rw\n",
+        ] {
             let table = parse(line);
             assert_eq!(table.mounts, []);
             assert_eq!(table.is_whole, line.is_empty(), "{line}");
