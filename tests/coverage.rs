@@ -16,6 +16,10 @@ const COMPOSED: &[(&str, &str)] = &[
     ),
     ("blocked_tasks.processes", "nothing waits there"),
     ("bonds.", "the kernel of the test systems has no bonding"),
+    (
+        "container_filesystems.",
+        "the probe is off unless enabled; what it sees of real mounts: agent/tests/containers.rs",
+    ),
     ("disk_health.disks.", "its disks are virtual"),
     (
         "filesystems.filesystems.uuid",

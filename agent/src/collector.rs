@@ -31,6 +31,7 @@ mod ceph_state;
 mod certificates;
 mod cluster_log;
 mod config_versions;
+mod container_filesystems;
 mod corosync;
 mod corosync_state;
 mod cpu;
@@ -104,6 +105,7 @@ pub use run::Runner;
 pub(crate) use {
     config_versions::{NAME as CONFIG_VERSIONS, marks as config_marks},
     filesystem::parse_mountinfo,
+    network_mounts::source_hosts,
     run::{caught, failed},
 };
 
@@ -161,6 +163,7 @@ pub const COLLECTORS: &[Collector] = &[
     rrd_history::COLLECTOR,
     corosync_state::COLLECTOR,
     network_mounts::COLLECTOR,
+    container_filesystems::COLLECTOR,
     ceph_state::COLLECTOR,
     unit::COLLECTOR,
     time_sync::COLLECTOR,

@@ -28,6 +28,7 @@ use rustix::{
 
 mod ban;
 mod connect;
+mod inside;
 mod pattern;
 mod places;
 mod refused;
@@ -42,9 +43,12 @@ pub use refused::kind_name;
 pub use size::FilesystemSize;
 
 use crate::guest_socket::Memory;
-pub(crate) use places::Places;
 use refused::Refused;
 use tools::Tools;
+pub(crate) use {
+    inside::{CONTAINERS, Inside, NoWay, Spot},
+    places::Places,
+};
 
 /// Names that one directory may have; a longer one is refused.
 const DIRECTORY_LIMIT: usize = 200_000;

@@ -11,11 +11,13 @@
 //! One long-living probe was rejected: a tool that hangs in the kernel cannot
 //! be killed, and would take its server with it. One cage for everything was
 //! rejected too: Ceph's client talks to the network and needs a file of pmxcfs,
-//! and neither belongs where corosync and the journal are read.
+//! and neither belongs where corosync and the journal are read. What looks into
+//! containers can read every file of the node, so it is off until it is wanted.
 
 mod answer;
 mod client;
 mod connect;
+mod container;
 mod entry;
 mod guard;
 mod menu;
@@ -28,11 +30,12 @@ mod subscription;
 pub use answer::answer;
 pub(crate) use answer::{reply as reply_here, wait};
 pub use client::{ProbeError, ask, ask_at};
+pub use container::{Line as ContainerLine, Seen, SeenFilesystem, SeenState};
 pub use entry::{Entry, Parameter};
 pub(crate) use guard::KEYRING as CEPH_KEYRING;
 pub use menu::MENU;
 pub use reply::{Header, Outcome, Reply};
-pub use request::{ClusterRequest, Request};
+pub use request::{ClusterRequest, ContainerRequest, Request};
 pub use subscription::SubscriptionState;
 
 use std::path::Path;
@@ -53,6 +56,8 @@ pub enum Kind {
     Ceph,
     /// What everybody may ask of systemd and chrony, as a user who is nobody
     System,
+    /// Into containers. Off unless the administrator enables it
+    Container,
 }
 
 impl Kind {
@@ -63,6 +68,7 @@ impl Kind {
             Self::Cluster => "cluster",
             Self::Ceph => "ceph",
             Self::System => "system",
+            Self::Container => "container",
         }
     }
 
@@ -74,6 +80,7 @@ impl Kind {
             Self::Cluster => "/run/pvelens-probe/cluster.sock",
             Self::Ceph => "/run/pvelens-probe/ceph.sock",
             Self::System => "/run/pvelens-probe/system.sock",
+            Self::Container => "/run/pvelens-probe/container.sock",
         })
     }
 

@@ -27,6 +27,7 @@ pub enum Unit {
     ClusterProbe,
     CephProbe,
     SystemProbe,
+    ContainerProbe,
 }
 
 impl Unit {
@@ -42,6 +43,7 @@ impl Unit {
             ["answer-probe", "cluster"] => Some(Self::ClusterProbe),
             ["answer-probe", "ceph"] => Some(Self::CephProbe),
             ["answer-probe", "system"] => Some(Self::SystemProbe),
+            ["answer-probe", "container"] => Some(Self::ContainerProbe),
             _ => None,
         }
     }
@@ -53,7 +55,7 @@ impl Unit {
         )
     }
 
-    /// Probes start programs; the others none.
+    /// Most probes start programs; the others none.
     fn starts_programs(self) -> bool {
         matches!(
             self,
@@ -67,7 +69,7 @@ impl Unit {
         match self {
             Self::Agent | Self::Coordinator | Self::DiskProbe | Self::CephProbe => false,
             Self::Link => matches!(place, "/run"),
-            Self::SystemProbe => matches!(place, "/run" | "/run/systemd"),
+            Self::SystemProbe | Self::ContainerProbe => matches!(place, "/run" | "/run/systemd"),
             Self::ClusterProbe => matches!(place, "/run" | "/run/systemd" | "/dev/shm"),
         }
     }
@@ -81,7 +83,8 @@ impl Unit {
             | Self::DiskProbe
             | Self::ClusterProbe
             | Self::CephProbe
-            | Self::SystemProbe => &[],
+            | Self::SystemProbe
+            | Self::ContainerProbe => &[],
         }
     }
 }

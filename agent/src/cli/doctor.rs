@@ -219,7 +219,9 @@ fn answered(answer: Option<&Result<Answer, AskError>>, socket: &Path, unit: &Uni
 /// The privileged readers: that their sockets are there. What they answer is for
 /// whoever can ask them.
 fn probes(system: &System) -> Vec<Item> {
-    socket::look(system, &socket::PROBES.iter().collect::<Vec<_>>())
+    let mut items = socket::look(system, &socket::PROBES.iter().collect::<Vec<_>>());
+    items.extend(socket::look_if_enabled(system, &socket::CONTAINER_PROBE));
+    items
 }
 
 fn link(system: &System) -> Item {

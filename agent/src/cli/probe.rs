@@ -32,6 +32,8 @@ pub(super) enum ProbeCommand {
     Ceph(AskArguments),
     /// Ask the system probe of this node
     System(AskArguments),
+    /// Ask the container probe of this node, which is off unless enabled
+    Container(AskArguments),
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +55,7 @@ pub(super) fn probe(command: &ProbeCommand) -> anyhow::Result<ExitCode> {
         ProbeCommand::Cluster(arguments) => asked(Kind::Cluster, arguments),
         ProbeCommand::Ceph(arguments) => asked(Kind::Ceph, arguments),
         ProbeCommand::System(arguments) => asked(Kind::System, arguments),
+        ProbeCommand::Container(arguments) => asked(Kind::Container, arguments),
     }
 }
 

@@ -25,6 +25,8 @@ use crate::{
 mod nfs;
 mod table;
 
+pub(crate) use table::hosts as source_hosts;
+
 const MOUNTINFO: &str = "/proc/1/mountinfo";
 /// Only for trees that were recorded without `/proc/1`.
 const MOUNTS: &str = "/proc/mounts";

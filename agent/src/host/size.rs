@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use pvelens_proto::agent::v1::FailureKind;
-use rustix::fs::{FsWord, OFlags};
+use rustix::fs::{FsWord, OFlags, StatVfs};
 use serde::{Deserialize, Serialize};
 
 use super::{Host, SourceError, errno, malformed};
@@ -28,6 +28,18 @@ pub struct FilesystemSize {
     pub available_bytes: u64,
     pub inodes_total: u64,
     pub inodes_free: u64,
+}
+
+impl FilesystemSize {
+    pub(super) fn of(stat: &StatVfs) -> Self {
+        Self {
+            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free_bytes: stat.f_bfree.saturating_mul(stat.f_frsize),
+            available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            inodes_total: stat.f_files,
+            inodes_free: stat.f_ffree,
+        }
+    }
 }
 
 impl Host {
@@ -54,13 +66,7 @@ impl Host {
             ));
         }
         let stat = rustix::fs::fstatvfs(directory).map_err(|error| errno(mount_point, error))?;
-        Ok(Some(FilesystemSize {
-            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-            free_bytes: stat.f_bfree.saturating_mul(stat.f_frsize),
-            available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-            inodes_total: stat.f_files,
-            inodes_free: stat.f_ffree,
-        }))
+        Ok(Some(FilesystemSize::of(&stat)))
     }
 
     fn fixture_size(&self, mount_point: &str) -> Result<Option<FilesystemSize>, SourceError> {

@@ -8,10 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    net::Shutdown,
+};
 
 use super::{
-    ClusterRequest, Entry, Kind, REQUEST_LIMIT, Request, guard, mount,
+    ClusterRequest, Entry, Kind, REQUEST_LIMIT, Request, container, guard, mount,
     reply::{Outcome, Reply},
     spawn::{self, Ran},
     subscription,
@@ -36,7 +39,11 @@ pub fn answer(kind: Kind, host: &Arc<Host>, input: impl AsFd, output: impl AsFd)
         },
         Err(reason) => refused(reason.to_owned()),
     };
-    write(&output, &reply.to_bytes(), Instant::now() + REPLY_DEADLINE)
+    write(&output, &reply.to_bytes(), Instant::now() + REPLY_DEADLINE)?;
+    // A thread that hangs in the kernel holds the connection after the end of the
+    // process; the caller need not wait for it. Not every output is a connection.
+    rustix::net::shutdown(&output, Shutdown::Both).ok();
+    Ok(())
 }
 
 /// Does what is asked in this process, within `patience` at most.
@@ -61,6 +68,7 @@ fn run(entry: &Entry, host: &Arc<Host>, request: &Request) -> Reply {
     let Some(program) = entry.program else {
         return match request {
             Request::Cluster(ClusterRequest::Subscription {}) => subscription::state(host),
+            Request::Container(_) => container::filesystems(host, request, entry.stdout_limit),
             _ => {
                 let mount_point = request.value("mount_point").unwrap_or_default();
                 mount::liveness(host, mount_point, entry.timeout)

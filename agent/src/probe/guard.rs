@@ -7,7 +7,10 @@
 use pvelens_proto::agent::v1::FilesystemState;
 
 use super::Request;
-use crate::{collector::parse_mountinfo, host::Host};
+use crate::{
+    collector::parse_mountinfo,
+    host::{CONTAINERS, Host},
+};
 
 type Guarded = Result<(), String>;
 
@@ -19,6 +22,8 @@ const DEVICE_MAPPER: &str = "/sys/class/misc/device-mapper";
 const MULTIPATH_DIRECTORY: &str = "/etc/multipath";
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 const MOUNTINFO_LIMIT: u64 = 4 << 20;
+/// In the top directory of that hierarchy alone.
+const CGROUP_V2: &str = "/sys/fs/cgroup/cgroup.controllers";
 const WORD_LIMIT: u64 = 256;
 /// Of a process's state or command line.
 const COMMAND_LIMIT: u64 = 8 << 10;
@@ -106,6 +111,20 @@ pub(super) fn mount(host: &Host, request: &Request) -> Guarded {
             Err("no file system of the network is mounted there, or not below /mnt/pve".to_owned())
         }
     }
+}
+
+/// Containers are found by their groups.
+pub(super) fn container(host: &Host, request: &Request) -> Guarded {
+    ensure(host.exists(CGROUP_V2), || {
+        "the groups of containers are not those of cgroup v2".to_owned()
+    })?;
+    let Some(vmid) = request.value("vmid") else {
+        return Ok(());
+    };
+    let runs = names(host, &format!("{CONTAINERS}/{vmid}"))?.is_some();
+    ensure(runs, || {
+        format!("container {vmid} does not run on this node")
+    })
 }
 
 /// The same command of an earlier request that still hangs in the kernel: a
@@ -273,6 +292,22 @@ mod tests {
         ask("/mnt/pve/my").unwrap_err();
         ask("/mnt/pve/my nfs/dump").unwrap_err();
         ask("/mnt/pve/my\\\\040nfs").unwrap_err();
+    }
+
+    #[test]
+    fn containers_are_looked_for_where_cgroup_v2_has_them() {
+        let ask = |request: &str, files: &[(&str, &str)]| guarded(Kind::Container, request, files);
+        let (all, one) = (
+            r#"{"entry":"filesystems"}"#,
+            r#"{"entry":"filesystems","vmid":110}"#,
+        );
+        assert!(ask(all, &[]).unwrap_err().contains("cgroup v2"));
+        let unified = ("sys/fs/cgroup/cgroup.controllers", "cpu\n");
+        assert_eq!(ask(all, &[unified]), Ok(()));
+        let refusal = ask(one, &[unified]).unwrap_err();
+        assert_eq!(refusal, "container 110 does not run on this node");
+        let running = [unified, ("sys/fs/cgroup/lxc/110/", "")];
+        assert_eq!(ask(one, &running), Ok(()));
     }
 
     #[test]

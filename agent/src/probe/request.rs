@@ -18,6 +18,7 @@ pub enum Request {
     Cluster(ClusterRequest),
     Ceph(CephRequest),
     System(SystemRequest),
+    Container(ContainerRequest),
 }
 
 /// What the disk probe answers.
@@ -103,6 +104,17 @@ pub enum SystemRequest {
     Chrony {},
 }
 
+/// What the container probe answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ContainerRequest {
+    Filesystems {
+        /// All that run, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vmid: Option<Bounded<100, 999_999_999>>,
+    },
+}
+
 /// How smartctl talks to a disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -141,6 +153,7 @@ impl Request {
             Kind::Cluster => serde_json::from_slice(line).map(Self::Cluster),
             Kind::Ceph => serde_json::from_slice(line).map(Self::Ceph),
             Kind::System => serde_json::from_slice(line).map(Self::System),
+            Kind::Container => serde_json::from_slice(line).map(Self::Container),
         };
         // Names and values of the caller are quoted in the error.
         request.map_err(|error| RequestError(super::reply::printable(&error.to_string(), 1000)))
@@ -153,6 +166,7 @@ impl Request {
             Self::Cluster(_) => Kind::Cluster,
             Self::Ceph(_) => Kind::Ceph,
             Self::System(_) => Kind::System,
+            Self::Container(_) => Kind::Container,
         }
     }
 
@@ -184,6 +198,7 @@ impl Request {
             Self::Cluster(request) => serde_json::to_value(request),
             Self::Ceph(request) => serde_json::to_value(request),
             Self::System(request) => serde_json::to_value(request),
+            Self::Container(request) => serde_json::to_value(request),
         }
         // Structures of text and numbers have no way to fail.
         .unwrap_or_default()

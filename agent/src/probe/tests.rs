@@ -7,6 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 
+const KINDS: [Kind; 5] = [
+    Kind::Disk,
+    Kind::Cluster,
+    Kind::Ceph,
+    Kind::System,
+    Kind::Container,
+];
+
 /// A request of every entry, and of every value that changes the arguments.
 const EXAMPLES: &[(Kind, &str)] = &[
     (Kind::Disk, r#"{"entry":"smart","device":"sda"}"#),
@@ -61,6 +69,8 @@ const EXAMPLES: &[(Kind, &str)] = &[
     (Kind::Ceph, r#"{"entry":"crush_rules"}"#),
     (Kind::Ceph, r#"{"entry":"health_detail"}"#),
     (Kind::Ceph, r#"{"entry":"versions"}"#),
+    (Kind::Container, r#"{"entry":"filesystems"}"#),
+    (Kind::Container, r#"{"entry":"filesystems","vmid":110}"#),
 ];
 
 fn parsed(kind: Kind, text: &str) -> Request {
@@ -146,6 +156,7 @@ fn what_is_not_a_request_is_refused() {
             "cluster" => Kind::Cluster,
             "ceph" => Kind::Ceph,
             "system" => Kind::System,
+            "container" => Kind::Container,
             _ => panic!("{line}"),
         };
         let refusal = Request::parse(kind, request.as_bytes());
@@ -291,7 +302,7 @@ proptest! {
 
     #[test]
     fn any_line_is_a_request_or_refused(line in prop::collection::vec(any::<u8>(), 0..200)) {
-        for kind in [Kind::Disk, Kind::Cluster, Kind::Ceph, Kind::System] {
+        for kind in KINDS {
             if let Ok(request) = Request::parse(kind, &line) {
                 prop_assert!(request.entry().is_some());
             }
@@ -305,7 +316,7 @@ proptest! {
 fn the_replies_of_the_small_node_are_of_command_lines_of_the_menu() {
     let replies = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/node/.pvelens/probe");
     let mut seen = 0;
-    for kind in [Kind::Disk, Kind::Cluster, Kind::Ceph, Kind::System] {
+    for kind in KINDS {
         let Ok(files) = std::fs::read_dir(replies.join(kind.name())) else {
             continue;
         };
@@ -335,11 +346,12 @@ fn the_replies_of_the_small_node_are_of_command_lines_of_the_menu() {
 
 /// The request whose reply is recorded under a name.
 fn request_named(kind: Kind, name: &str) -> Request {
-    let (entry, values) = name.split_once('.').unwrap_or((name, ""));
+    let mut words = name.split('.');
+    let entry = words.next().unwrap();
     let entry = kind.entries().find(|each| each.name == entry).unwrap();
     let mut object = serde_json::Map::new();
     object.insert("entry".to_owned(), entry.name.into());
-    for (parameter, value) in entry.parameters.iter().zip(values.split('.')) {
+    for (parameter, value) in entry.parameters.iter().zip(words) {
         let value = if parameter.is_number {
             value.parse::<u32>().unwrap().into()
         } else if parameter.name == "mount_point" {

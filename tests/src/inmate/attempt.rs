@@ -116,6 +116,7 @@ const CALLED: &[&str] = &[
     "/run/pvelens-probe/cluster.sock",
     "/run/pvelens-probe/ceph.sock",
     "/run/pvelens-probe/system.sock",
+    "/run/pvelens-probe/container.sock",
     "/run/qemu-server/100.qmp",
 ];
 
@@ -215,6 +216,17 @@ pub(super) fn secrets(unit: Unit) -> Vec<Attempt> {
             "/run/qemu-server",
             "/run/pvelens-agent",
             "/run/systemd/private",
+            "/var/lib",
+            "/boot",
+        ]),
+        Unit::ContainerProbe => paths.extend([
+            "/etc/pve",
+            "/etc/passwd",
+            "/etc/pvelens/agent.toml",
+            "/run/qemu-server",
+            "/run/pvelens-agent",
+            "/run/systemd/private",
+            "/usr/bin",
             "/var/lib",
             "/boot",
         ]),
@@ -350,7 +362,7 @@ pub(super) fn network(unit: Unit) -> Vec<Attempt> {
     if unit != Unit::ClusterProbe {
         attempts.push(raw("netlink", AddressFamily::NETLINK, SocketType::RAW));
     }
-    if matches!(unit, Unit::Agent | Unit::DiskProbe) {
+    if matches!(unit, Unit::Agent | Unit::DiskProbe | Unit::ContainerProbe) {
         attempts.push(Attempt::new("connect over IPv4", || {
             let address = "192.0.2.1:9".parse().map_err(io::Error::other)?;
             TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
@@ -368,7 +380,7 @@ pub(super) fn network(unit: Unit) -> Vec<Attempt> {
     }
     if matches!(
         unit,
-        Unit::Agent | Unit::Link | Unit::DiskProbe | Unit::CephProbe
+        Unit::Agent | Unit::Link | Unit::DiskProbe | Unit::CephProbe | Unit::ContainerProbe
     ) {
         // Its own socket is none of others.
         let is_own = |path: &str| unit == Unit::Agent && path.starts_with("/run/pvelens-agent/");
@@ -462,6 +474,8 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
         Unit::ClusterProbe => &["/proc/self/mountinfo"],
         Unit::CephProbe => &["/etc/pve/ceph.conf"],
         Unit::SystemProbe => &["/run/dbus"],
+        // Of the node itself, which it sees as it sees a container.
+        Unit::ContainerProbe => &["/sys/fs/cgroup", "/proc/1/mountinfo", "/proc/1/root"],
     };
     attempts.extend(
         readable
@@ -476,7 +490,7 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
         }
     }
     let program = match unit {
-        Unit::Agent | Unit::Link | Unit::Coordinator => return attempts,
+        Unit::Agent | Unit::Link | Unit::Coordinator | Unit::ContainerProbe => return attempts,
         Unit::DiskProbe => "/usr/sbin/blkid",
         Unit::ClusterProbe => "/usr/bin/journalctl",
         Unit::CephProbe => "/usr/bin/python3",

@@ -7,12 +7,15 @@ use super::{Unit, attempt::Attempt};
 /// Bits of `CAP_SYS_RAWIO` and `CAP_SYS_ADMIN`.
 const DISK_CAPABILITIES: u64 = 1 << 17 | 1 << 21;
 
+/// Bits of `CAP_DAC_READ_SEARCH` and `CAP_SYS_PTRACE`.
+const CONTAINER_CAPABILITIES: u64 = 1 << 2 | 1 << 19;
+
 /// Each is refused when the line of `/proc/self/status` is as it must be.
 pub(super) fn attempts(unit: Unit) -> Vec<Attempt> {
-    let allowed = if unit == Unit::DiskProbe {
-        DISK_CAPABILITIES
-    } else {
-        0
+    let allowed = match unit {
+        Unit::DiskProbe => DISK_CAPABILITIES,
+        Unit::ContainerProbe => CONTAINER_CAPABILITIES,
+        _ => 0,
     };
     let mut attempts: Vec<Attempt> = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
         .into_iter()

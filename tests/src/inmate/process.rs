@@ -33,13 +33,18 @@ const WRITE: &[&str] = &["oom_score_adj", "coredump_filter", "clear_refs", "comm
 pub(super) fn attempts(unit: Unit) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     // Process 1 is always there; the others may not even see the neighbour.
-    for name in READ
-        .iter()
-        .filter(|name| unit != Unit::DiskProbe || !SHOWN_TO_ADMIN.contains(name))
-    {
+    for name in READ.iter().filter(|name| match unit {
+        Unit::DiskProbe => !SHOWN_TO_ADMIN.contains(name),
+        // This is what it has its capability for.
+        Unit::ContainerProbe => false,
+        _ => true,
+    }) {
         attempts.push(Attempt::new(format!("read /proc/1/{name}"), move || {
             read(&format!("/proc/1/{name}"))
         }));
+    }
+    if unit == Unit::ContainerProbe {
+        attempts.extend(against_all());
     }
     // The probes end their own children by a signal.
     if !unit.starts_programs() {
@@ -76,6 +81,33 @@ pub(super) fn attempts(unit: Unit) -> Vec<Attempt> {
     }));
     attempts.push(Attempt::new("lower the priority of a VM", || {
         Ok(setpriority_process(Some(pid()?), 5)?)
+    }));
+    attempts
+}
+
+/// What CAP_SYS_PTRACE must not be good for: changing what it can see.
+fn against_all() -> Vec<Attempt> {
+    let mut attempts = Vec::new();
+    for path in [
+        "/proc/1/mem",
+        "/proc/1/oom_score_adj",
+        "/proc/self/oom_score_adj",
+        "/proc/1/root/etc/passwd",
+        "/proc/1/root/proc/1/mem",
+    ] {
+        attempts.push(Attempt::new(
+            format!("open {path} for writing"),
+            move || OpenOptions::new().write(true).open(path).map(drop),
+        ));
+    }
+    for path in ["/proc/1/root/was-here", "/proc/1/root/tmp/was-here"] {
+        attempts.push(Attempt::new(
+            format!("make the directory {path}"),
+            move || fs::create_dir(path),
+        ));
+    }
+    attempts.push(Attempt::new("hold process 1 by a file descriptor", || {
+        Ok(pidfd_open(Pid::INIT, PidfdFlags::empty()).map(drop)?)
     }));
     attempts
 }

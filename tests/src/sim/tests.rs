@@ -18,6 +18,7 @@ const NOT_SIMULATED: &[&str] = &[
     "ceph_config",
     "ceph_state",
     "certificates",
+    "container_filesystems",
     "corosync",
     "corosync_state",
     "cpu_features",

@@ -75,6 +75,28 @@ pub(super) const PROBES: &[Expected] = &[
     },
 ];
 
+/// Off unless the administrator enables it.
+pub(super) const CONTAINER_PROBE: Expected = Expected {
+    path: "/run/pvelens-probe/container.sock",
+    group: "root",
+    mode: 0o600,
+    unit: "pvelens-probe-container.socket",
+    service: None,
+    purpose: "for file systems inside containers",
+};
+
+/// As [`look`], for what is wanted only where its unit is enabled.
+pub(super) fn look_if_enabled(system: &System, one: &Expected) -> Vec<Item> {
+    let is_there = system.place(Path::new(one.path)).is_ok();
+    if is_there || system.unit(one.unit).is_enabled {
+        return look(system, &[one]);
+    }
+    vec![Item::ok(format!(
+        "{} is off, as it is unless enabled ({})",
+        one.unit, one.purpose
+    ))]
+}
+
 impl Expected {
     fn restart(&self) -> String {
         match self.service {

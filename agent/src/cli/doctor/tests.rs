@@ -226,7 +226,9 @@ fn a_socket_of_others_is_a_problem() {
 fn sockets_that_are_not_there_name_their_unit() {
     let tree = Tree::new();
     let items = probes(&tree.system());
+    let (last, items) = items.split_last().unwrap();
     assert!(items.iter().all(|item| item.state == State::Problem));
+    assert_eq!(last.state, State::Ok);
     assert!(
         items[0].what.contains("/run/pvelens-probe/disk.sock"),
         "{items:?}"
@@ -238,6 +240,24 @@ fn sockets_that_are_not_there_name_their_unit() {
         items[0].fix.contains("enable pvelens-probe-disk.socket"),
         "{items:?}"
     );
+}
+
+#[test]
+fn the_container_probe_is_only_missed_where_it_was_wanted() {
+    let tree = Tree::new();
+    let last = || probes(&tree.system()).pop().unwrap();
+    assert!(last().what.contains("is off"), "{:?}", last());
+    tree.write("usr/lib/systemd/system/pvelens-probe-container.socket", "");
+    assert_eq!(last().state, State::Ok);
+    tree.link(
+        "etc/systemd/system/sockets.target.wants/pvelens-probe-container.socket",
+        "/usr/lib/systemd/system/pvelens-probe-container.socket",
+    );
+    assert_eq!(last().state, State::Problem);
+    // A file in its place.
+    tree.write("run/pvelens-probe/container.sock", "");
+    tree.write("etc/group", "root:x:0:\n");
+    assert!(last().what.ends_with("is not a socket"), "{:?}", last());
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! One line about QEMU and its guest agent.
+//! One line about QEMU and its guest agent, and about what containers mount.
 
-use pvelens_proto::agent::v1::{GuestSocketOutcome, sample::Payload};
+use pvelens_proto::agent::v1::{ContainerFilesystemState, GuestSocketOutcome, sample::Payload};
 
 use super::count;
 
@@ -21,6 +21,17 @@ pub(super) fn line(payload: &Payload) -> Option<String> {
         Payload::GuestAgents(all) => {
             let outcomes = all.guests.iter().map(|guest| guest.outcome());
             Some(answered("guest agent", outcomes))
+        }
+        Payload::ContainerFilesystems(all) => {
+            let filesystems = || all.containers.iter().flat_map(|one| &one.filesystems);
+            let of = |state| filesystems().filter(|one| one.state() == state).count();
+            Some(format!(
+                "{}: {}, {} measured, {} hanging",
+                count(all.containers.len(), "container"),
+                count(filesystems().count(), "file system"),
+                of(ContainerFilesystemState::Measured),
+                of(ContainerFilesystemState::Hanging)
+            ))
         }
         _ => None,
     }

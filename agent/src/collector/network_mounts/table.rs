@@ -142,7 +142,7 @@ fn word(value: &str) -> String {
 }
 
 /// The hosts in a source, without user, share and path.
-fn hosts(kind: &str, source: &str) -> String {
+pub(crate) fn hosts(kind: &str, source: &str) -> String {
     match kind {
         "cifs" | "smb3" => {
             let share = source.replace('\\', "/");
