@@ -106,6 +106,8 @@ pub(crate) use {
     filesystem::parse_mountinfo,
     run::{caught, failed},
 };
+#[cfg(feature = "fuzzing")]
+pub(crate) use {guest_agent::hear as hear_guest_agent, guest_monitor::ask_all as ask_monitor};
 
 /// Every collector, fast ones first.
 pub const COLLECTORS: &[Collector] = &[

@@ -14,6 +14,8 @@ pub mod collector;
 pub mod config;
 mod flight;
 pub mod format;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guest_socket;
 pub mod host;
 pub mod link;

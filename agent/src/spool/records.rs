@@ -165,10 +165,14 @@ impl Records {
 
 /// A message as it is kept.
 pub(crate) fn frame(message: &impl Message) -> Vec<u8> {
-    let content = message.encode_to_vec();
+    frame_of(&message.encode_to_vec())
+}
+
+/// Content with its length and its checksum.
+pub(crate) fn frame_of(content: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(FRAME.saturating_add(content.len()));
-    frame.extend_from_slice(&head(&content));
-    frame.extend_from_slice(&content);
+    frame.extend_from_slice(&head(content));
+    frame.extend_from_slice(content);
     frame
 }
 
