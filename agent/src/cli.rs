@@ -19,6 +19,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod collect;
 mod doctor;
+mod flight;
 mod json;
 mod link;
 mod log;
@@ -43,7 +44,8 @@ pvelens-agent reads a Proxmox VE node for pvelens(1): files in /proc, /sys, /run
 changes nothing, takes no lock, and opens neither keys nor /etc/pve/priv.
 
 A coordinator fetches the samples from a Unix socket. Until then they wait below /run; none is \
-written to a disk. `pvelens-agent reads` lists every path with its interval, and `pvelens-agent \
+written to a disk, but in an emergency: when quorum is lost or a fence is near, the last minutes and \
+what follows are recorded, and `pvelens-agent flight` shows them. `pvelens-agent reads` lists every path with its interval, and `pvelens-agent \
 collect --once` shows what this node would report, without a coordinator.";
 
 #[derive(Debug, Parser)]
@@ -101,6 +103,16 @@ enum Command {
         after_help = "Exit status: 0 no problem, 1 problems, 3 something could not be looked at"
     )]
     Doctor(DoctorArguments),
+    /// Show what the flight recorder kept of emergencies
+    ///
+    /// When quorum is lost, or the watchdog of high availability may soon reset the
+    /// node, the agent writes the last ten minutes to disk and then what it samples as
+    /// long as that lasts. This tells when and why, whether the node was reset before
+    /// it was over, and how the node fared until then.
+    #[command(
+        after_help = "Exit status: 0 fine, also when nothing is recorded, 1 failed, 2 usage or settings, 3 some file could not be read to its end"
+    )]
+    Flight(FlightArguments),
     /// Look at the probes, which read what needs privileges
     #[command(subcommand)]
     Probe(probe::ProbeCommand),
@@ -149,6 +161,17 @@ struct CollectArguments {
     root: PathBuf,
     #[command(flatten)]
     output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+struct FlightArguments {
+    /// With every sample that was recorded; needs `--output json`
+    #[arg(long)]
+    samples: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    settings: SettingsArguments,
 }
 
 #[derive(Debug, Args)]
@@ -232,6 +255,7 @@ pub fn main() -> ExitCode {
         Command::Collect(arguments) => collect::collect(&arguments),
         Command::Reads(arguments) => reads::reads(arguments.output),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Flight(arguments) => flight::flight(&arguments),
         Command::Probe(command) => probe::probe(&command),
         Command::AnswerProbe { kind } => probe::answered(kind),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),

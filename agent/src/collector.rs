@@ -108,6 +108,8 @@ pub(crate) use {
     network_mounts::source_hosts,
     run::{caught, failed},
 };
+#[cfg(feature = "fuzzing")]
+pub(crate) use {guest_agent::hear as hear_guest_agent, guest_monitor::ask_all as ask_monitor};
 
 /// Every collector, fast ones first.
 pub const COLLECTORS: &[Collector] = &[

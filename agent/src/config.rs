@@ -23,6 +23,7 @@ pub const DEFAULT_PATH: &str = "/etc/pvelens/agent.toml";
 const ENVIRONMENT_PREFIX: &str = "PVELENS_";
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 const SPOOL_MEBIBYTES: std::ops::RangeInclusive<u32> = 1..=1024;
+const RECORDER_MEBIBYTES: std::ops::RangeInclusive<u32> = 1..=64;
 /// The unit of the link allows few threads, and a name that is looked up takes one.
 const COORDINATORS: usize = 8;
 /// Edits up to which a key is taken for a misspelt one.
@@ -34,6 +35,7 @@ const SUGGESTION_DISTANCE: usize = 4;
 pub struct Config {
     pub agent: Agent,
     pub spool: Spool,
+    pub recorder: Recorder,
     pub link: Link,
     pub log: Log,
 }
@@ -49,6 +51,14 @@ pub struct Agent {
 #[serde(default, deny_unknown_fields)]
 pub struct Spool {
     /// Empty: only in memory.
+    pub directory: PathBuf,
+    pub limit_mebibytes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recorder {
+    /// Empty: nothing is recorded.
     pub directory: PathBuf,
     pub limit_mebibytes: u32,
 }
@@ -80,6 +90,15 @@ impl Default for Spool {
         Self {
             directory: PathBuf::from("/run/pvelens-agent/spool"),
             limit_mebibytes: 24,
+        }
+    }
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("/var/lib/pvelens-agent/flight"),
+            limit_mebibytes: 8,
         }
     }
 }
@@ -182,6 +201,13 @@ impl Config {
         }
         if !SPOOL_MEBIBYTES.contains(&self.spool.limit_mebibytes) {
             return problem("spool.limit_mebibytes", "is not from 1 to 1024".to_owned());
+        }
+        let directory = &self.recorder.directory;
+        if !directory.as_os_str().is_empty() && !directory.is_absolute() {
+            return problem("recorder.directory", "is not an absolute path".to_owned());
+        }
+        if !RECORDER_MEBIBYTES.contains(&self.recorder.limit_mebibytes) {
+            return problem("recorder.limit_mebibytes", "is not from 1 to 64".to_owned());
         }
         if !self.link.socket.is_absolute() {
             return problem("link.socket", "is not an absolute path".to_owned());

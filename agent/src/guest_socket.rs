@@ -216,29 +216,28 @@ pub(crate) fn each<J: Sync, A: Send>(
     answers.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A conversation with someone who said this, and says no more. It can be heard as
+/// long as the other end is held.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn facing(said: &[u8]) -> io::Result<(Exchange, UnixStream)> {
+    let (stream, mut peer) = UnixStream::pair()?;
+    peer.write_all(said)?;
+    peer.shutdown(std::net::Shutdown::Write)?;
+    stream.set_nonblocking(true)?;
+    let begun = Instant::now();
+    let exchange = Exchange {
+        stream,
+        begun,
+        deadline: begun + Duration::from_secs(5),
+        buffer: Vec::new(),
+        total: 0,
+    };
+    Ok((exchange, peer))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::Shutdown;
-
     use super::*;
-
-    /// A conversation with someone who said this, and says no more. It can be heard
-    /// as long as the other end is held.
-    pub(crate) fn facing(said: &[u8]) -> (Exchange, UnixStream) {
-        let (stream, mut peer) = UnixStream::pair().unwrap();
-        peer.write_all(said).unwrap();
-        peer.shutdown(Shutdown::Write).unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let begun = Instant::now();
-        let exchange = Exchange {
-            stream,
-            begun,
-            deadline: begun + Duration::from_secs(5),
-            buffer: Vec::new(),
-            total: 0,
-        };
-        (exchange, peer)
-    }
 
     #[test]
     fn what_is_not_begun_in_time_is_left_out() {

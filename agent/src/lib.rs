@@ -1,9 +1,9 @@
 //! The node agent of pvelens: reads a Proxmox VE node and writes nothing on it
-//! but its own spool in `/run`.
+//! but its own spool in `/run` and, in an emergency, a small record of it.
 //!
 //! [`host`] is the only way to a file, [`collector`] the list of what is read,
 //! [`sampler`] decides when, [`spool`] keeps the result for whoever connects,
-//! and [`service`] serves it. [`probe`] holds what needs privileges, in processes of
+//! [`recorder`] takes it to disk in an emergency, and [`service`] serves it. [`probe`] holds what needs privileges, in processes of
 //! its own, and [`link`] what needs a network. [`cli`] is the program, with [`config`],
 //! and [`cage`] watches that its sandbox holds. [`once`] reads everything once, for a
 //! look at a node whose agent does not answer.
@@ -14,11 +14,14 @@ pub mod collector;
 pub mod config;
 mod flight;
 pub mod format;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guest_socket;
 pub mod host;
 pub mod link;
 pub mod once;
 pub mod probe;
+pub mod recorder;
 pub mod sampler;
 pub mod service;
 pub mod spool;

@@ -29,6 +29,8 @@ mod subscription;
 
 pub use answer::answer;
 pub(crate) use answer::{reply as reply_here, wait};
+#[cfg(feature = "fuzzing")]
+pub(crate) use client::hear as hear_probe;
 pub use client::{ProbeError, ask, ask_at};
 pub use container::{Line as ContainerLine, Seen, SeenFilesystem, SeenState};
 pub use entry::{Entry, Parameter};

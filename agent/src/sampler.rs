@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     collector::{COLLECTORS, caught},
     host::Host,
+    recorder::Recorder,
     spool::Spool,
 };
 
@@ -26,6 +27,7 @@ use schedule::Schedule;
 pub struct Sampler {
     host: Arc<Host>,
     spool: Arc<Spool>,
+    recorder: Option<Arc<Recorder>>,
     schedule: Schedule,
     ticks: watch::Sender<u64>,
 }
@@ -36,9 +38,18 @@ impl Sampler {
         Self {
             host,
             spool,
+            recorder: None,
             schedule: Schedule::new(COLLECTORS),
             ticks: watch::Sender::new(0),
         }
+    }
+
+    /// Shows every update to a flight recorder as well, which records from the same
+    /// spool.
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: Arc<Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
     }
 
     /// Runs every collector that is due at the host's time, one after the other
@@ -54,7 +65,14 @@ impl Sampler {
                 samples.push(sample);
             }
         }
-        (!samples.is_empty()).then(|| self.spool.append(samples))
+        if samples.is_empty() {
+            return None;
+        }
+        let update = self.spool.append(samples);
+        if let Some(recorder) = &self.recorder {
+            recorder.observe(&update, now, self.host.now());
+        }
+        Some(update)
     }
 
     /// Counts the ticks of [`Sampler::run`], each told when its rounds have

@@ -29,9 +29,9 @@ use tokio::sync::watch;
 
 mod base;
 mod contents;
-mod directory;
+pub(crate) mod directory;
 mod files;
-mod records;
+pub(crate) mod records;
 mod recover;
 mod ring;
 
@@ -117,6 +117,17 @@ impl Spool {
     pub fn newest_payload(&self, collector: &str) -> Option<Payload> {
         // What cannot be read back is found out by the next reader of updates.
         self.lock().newest_payload(collector).ok().flatten()
+    }
+
+    /// One update of this epoch, if it is in the ring and can be read back.
+    pub(crate) fn update(&self, sequence: u64) -> Option<NodeUpdate> {
+        self.lock().update(sequence).ok().flatten()
+    }
+
+    /// The full payload of a collector that an update carried, from the ring or,
+    /// if it is the last of those that sank, from the base.
+    pub(crate) fn payload_of(&self, collector: &str, sequence: u64) -> Option<Payload> {
+        self.lock().payload_of(collector, sequence).ok().flatten()
     }
 
     /// What comes after a reader's place: about 1 MiB of it, nothing when the

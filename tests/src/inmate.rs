@@ -77,7 +77,7 @@ impl Unit {
     /// Directories in which it may write.
     fn own(self) -> &'static [&'static str] {
         match self {
-            Self::Agent => &["/run/pvelens-agent"],
+            Self::Agent => &["/run/pvelens-agent", "/var/lib/pvelens-agent"],
             Self::Coordinator => &["/var/lib/pvelens"],
             Self::Link
             | Self::DiskProbe

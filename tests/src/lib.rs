@@ -6,6 +6,7 @@ pub mod cost;
 pub mod coverage;
 pub mod demo;
 pub mod eval;
+pub mod fuzz;
 pub mod inmate;
 pub mod licences;
 pub mod manual;

@@ -1,12 +1,13 @@
 //! `run`: sample this node and serve the samples until told to stop.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use crate::{
     cage::{self, Cage, Violation},
     collector::is_pve_node,
     config::{self, Config},
     host::Host,
+    recorder::{self, Recorder},
     sampler::Sampler,
     service::{NodeAgent, serve},
     spool::Spool,
@@ -72,7 +73,10 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
     warn_if_not_pve(&host).await;
 
     let shutdown = CancellationToken::new();
-    let sampler = Sampler::new(host, Arc::clone(&spool));
+    let mut sampler = Sampler::new(Arc::clone(&host), Arc::clone(&spool));
+    if let Some(recorder) = recorder(&host, &config.recorder, &spool)? {
+        sampler = sampler.with_recorder(Arc::new(recorder));
+    }
     let mut overseer = Overseer {
         ticks: sampler.ticks(),
         spool,
@@ -150,6 +154,44 @@ fn spool(host: &Host, settings: &config::Spool) -> anyhow::Result<Spool> {
     } else {
         Spool::with_limit(epoch(host), limit)
     })
+}
+
+/// Only of the node that the agent runs on. What is there of an earlier emergency is
+/// said in the log.
+fn recorder(
+    host: &Host,
+    settings: &config::Recorder,
+    spool: &Arc<Spool>,
+) -> anyhow::Result<Option<Recorder>> {
+    if !host.is_live() || settings.directory.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let limit = usize::try_from(settings.limit_mebibytes)?.saturating_mul(1 << 20);
+    let directory = settings.directory.clone();
+    // The disk may hang, and nobody waits for it.
+    std::thread::spawn(move || announce(&directory));
+    let directory = settings.directory.clone();
+    Ok(Some(Recorder::new(directory, limit, Arc::clone(spool))))
+}
+
+fn announce(directory: &Path) {
+    let shown = directory.display();
+    match recorder::read(directory, |_, _| {}) {
+        Ok(recorded) => {
+            if let Some(last) = recorded.emergencies.last() {
+                let signs: Vec<_> = last.signs.iter().map(|sign| sign.words()).collect();
+                warn!(
+                    recorded = recorded.emergencies.len(),
+                    began = %last.began,
+                    last_record = %last.last,
+                    is_ended = last.ended.is_some(),
+                    why = signs.join(", "),
+                    "there is a record of an emergency; `pvelens-agent flight` shows it"
+                );
+            }
+        }
+        Err(error) => warn!(directory = %shown, %error, "records of emergencies cannot be read"),
+    }
 }
 
 /// Differs at each start: the time, and the process in case two start at once.

@@ -225,6 +225,31 @@ fn converse<T: serde::de::DeserializeOwned>(
     Ok(answer)
 }
 
+/// What is made of the answers of a guest agent that said all this.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn hear(said: &[u8], now: Timestamp) -> Option<GuestAgent> {
+    use crate::guest_socket::facing;
+    let (ping, _peer) = facing(said).ok()?;
+    drop(qga::converse::<IgnoredAny>(
+        ping,
+        qga::SyncId::default(),
+        Command::Ping,
+    ));
+    let mut agent = GuestAgent::default();
+    let (os, _peer) = facing(said).ok()?;
+    let answer = qga::converse::<answers::OsInfo>(os, qga::SyncId::default(), Command::OsInfo);
+    if let Ok(Some(answer)) = answer {
+        agent.operating_system = Some(answer.into_fact(stamp(now)));
+    }
+    let (filesystems, _peer) = facing(said).ok()?;
+    let answer =
+        qga::converse::<answers::FsInfo>(filesystems, qga::SyncId::default(), Command::FsInfo);
+    if let Ok(Some(answer)) = answer {
+        agent.filesystems = Some(answers::filesystems(answer, stamp(now)));
+    }
+    Some(agent)
+}
+
 fn stamp(time: Timestamp) -> pvelens_proto::Timestamp {
     timestamp_from_millis(time.as_millisecond())
 }

@@ -12,7 +12,7 @@ use super::{CollectError, Collector, Payload, Reading, running_vm, running_vm::R
 use crate::{
     guest_socket::{
         Trouble, each,
-        qmp::{Monitor, Query},
+        qmp::{Greeting, Monitor, Query},
         text,
     },
     host::Host,
@@ -108,9 +108,17 @@ fn ask(host: &Host, vm: RunningVm) -> (GuestMonitor, Option<Trouble>) {
 }
 
 fn converse(host: &Host, guest: &mut GuestMonitor) -> Result<(), Trouble> {
-    let (mut monitor, greeting) = Monitor::open(host, guest.vmid)?;
+    let (monitor, greeting) = Monitor::open(host, guest.vmid)?;
+    ask_all(monitor, &greeting, guest)
+}
+
+pub(crate) fn ask_all(
+    mut monitor: Monitor,
+    greeting: &Greeting,
+    guest: &mut GuestMonitor,
+) -> Result<(), Trouble> {
     guest.greeted = true;
-    let version = greeting.version.qemu;
+    let version = &greeting.version.qemu;
     guest.qemu_version = format!("{}.{}.{}", version.major, version.minor, version.micro);
     guest.qemu_package = text(&greeting.version.package, answers::NAME_LIMIT);
     monitor.begin()?;

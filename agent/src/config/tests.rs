@@ -57,6 +57,15 @@ fn a_wrong_value_is_named_with_its_place() {
         "`spool.directory` is not an absolute path"
     );
     assert!(parse("[spool]\ndirectory = \"\"\n").is_ok());
+    assert_eq!(
+        parse("[recorder]\nlimit_mebibytes = 65\n").unwrap_err(),
+        "`recorder.limit_mebibytes` is not from 1 to 64"
+    );
+    assert_eq!(
+        parse("[recorder]\ndirectory = \"x\"\n").unwrap_err(),
+        "`recorder.directory` is not an absolute path"
+    );
+    assert!(parse("[recorder]\ndirectory = \"\"\n").is_ok());
     assert!(parse("agent = 1\n").is_err());
     assert!(parse("[agent\n").is_err());
 }

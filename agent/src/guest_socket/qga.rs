@@ -89,7 +89,7 @@ pub(crate) fn ask<T: DeserializeOwned>(
     converse(Exchange::open(host, &path, SYNC_PATIENCE)?, id, command)
 }
 
-fn converse<T: DeserializeOwned>(
+pub(crate) fn converse<T: DeserializeOwned>(
     mut exchange: Exchange,
     id: SyncId,
     command: Command,
@@ -130,10 +130,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::guest_socket::tests::facing;
+    use crate::guest_socket::facing;
 
     fn asked(bytes: &[u8]) -> Result<Option<u64>, Trouble> {
-        let (exchange, _peer) = facing(bytes);
+        let (exchange, _peer) = facing(bytes).unwrap();
         converse(exchange, SyncId(42), Command::Ping)
     }
 

@@ -95,7 +95,7 @@ impl Monitor {
         Self::greeted(Exchange::open(host, &path, PATIENCE)?)
     }
 
-    fn greeted(mut exchange: Exchange) -> Result<(Self, Greeting), Trouble> {
+    pub(crate) fn greeted(mut exchange: Exchange) -> Result<(Self, Greeting), Trouble> {
         let Hello { greeting } = parse(&exchange.line()?)?;
         Ok((Self { exchange, id: 0 }, greeting))
     }
@@ -136,12 +136,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::guest_socket::tests::facing;
+    use crate::guest_socket::facing;
 
     const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 2, "minor": 1, "major": 10}, "package": "p"}, "capabilities": ["oob"]}}"#;
 
     fn asked(answers: &str) -> Result<Option<u64>, Trouble> {
-        let (exchange, _peer) = facing(format!("{GREETING}\r\n{answers}").as_bytes());
+        let (exchange, _peer) = facing(format!("{GREETING}\r\n{answers}").as_bytes()).unwrap();
         let (mut monitor, greeting) = Monitor::greeted(exchange)?;
         assert_eq!(greeting.version.qemu.major, 10);
         monitor.begin()?;
@@ -182,7 +182,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_an_answer_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let (exchange, _peer) = facing(&bytes);
+            let (exchange, _peer) = facing(&bytes).unwrap();
             drop(Monitor::greeted(exchange));
             drop(asked(&String::from_utf8_lossy(&bytes)));
         }

@@ -87,6 +87,22 @@ fn talk(
     call.reply(stdout_limit)
 }
 
+/// What is made of a probe that said this.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn hear(said: &[u8], stdout_limit: usize) -> Result<Reply, ProbeError> {
+    let (stream, mut peer) = UnixStream::pair().map_err(ProbeError::Talk)?;
+    peer.write_all(said).map_err(ProbeError::Talk)?;
+    drop(peer);
+    let patience = Duration::from_secs(5);
+    let deadline = Instant::now() + patience;
+    let mut call = Call {
+        stream,
+        deadline,
+        patience,
+    };
+    call.reply(stdout_limit)
+}
+
 /// A connection, and how long it may take.
 #[derive(Debug)]
 struct Call {

@@ -27,6 +27,7 @@ use super::{Sampler, schedule::Schedule};
 use crate::{
     collector::{COLLECTORS, Collector, FAST, Runner},
     host::Host,
+    recorder::Recorder,
     spool::Spool,
 };
 
@@ -38,6 +39,7 @@ const SIDE_BY_SIDE: usize = 4;
 struct Live {
     host: Arc<Host>,
     spool: Arc<Spool>,
+    recorder: Option<Arc<Recorder>>,
     schedule: Mutex<Schedule>,
     /// What each collector failed with last, so that only changes are logged.
     failing: Mutex<HashMap<String, String>>,
@@ -61,6 +63,7 @@ pub(super) async fn run(sampler: Sampler, shutdown: CancellationToken) {
     let live = Arc::new(Live {
         host: sampler.host,
         spool: sampler.spool,
+        recorder: sampler.recorder,
         schedule: Mutex::new(sampler.schedule),
         failing: Mutex::default(),
         runners: COLLECTORS
@@ -143,8 +146,12 @@ impl Live {
         if group == Group::Status {
             self.polled.send_replace(now);
         }
-        if !samples.is_empty() {
-            self.spool.append(samples);
+        if samples.is_empty() {
+            return;
+        }
+        let update = self.spool.append(samples);
+        if let Some(recorder) = &self.recorder {
+            recorder.observe(&update, now, self.host.now());
         }
     }
 

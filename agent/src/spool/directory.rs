@@ -1,5 +1,5 @@
-//! The directory of a spool: nobody else may write in it, and one process uses
-//! it at a time.
+//! The directory of a spool or of the flight recorder: nobody else may write in it,
+//! and one process uses it at a time.
 //!
 //! Everything goes through one descriptor, so what was checked is what is used.
 
@@ -27,7 +27,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Why a directory is not used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DirectoryError {
+pub(crate) enum DirectoryError {
     #[error("{doing}: {source}")]
     Failed {
         doing: &'static str,
@@ -42,14 +42,14 @@ pub(super) enum DirectoryError {
 }
 
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(crate) struct Directory {
     /// Locked as long as it is open.
     descriptor: File,
 }
 
 impl Directory {
     /// Opens the directory and makes it if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, DirectoryError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, DirectoryError> {
         match mkdir(path, Mode::from_raw_mode(DIRECTORY_MODE)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(failed("making it")(error)),
@@ -69,13 +69,33 @@ impl Directory {
         }
     }
 
+    /// Opens the directory to look at what another process may be writing; `None`
+    /// when there is none.
+    pub(crate) fn look(path: &Path) -> io::Result<Option<Self>> {
+        match open_directory(path) {
+            Ok(descriptor) => Ok(Some(Self { descriptor })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A file to be read only, also where the disk cannot be written.
+    pub(crate) fn file_to_read(&self, name: &str) -> io::Result<File> {
+        self.open_with(name, OFlags::RDONLY)
+    }
+
+    /// Waits until the disk has the names.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.descriptor.sync_all()
+    }
+
     /// Makes a file anew, for reading and writing.
-    pub(super) fn create(&self, name: &str) -> io::Result<File> {
+    pub(crate) fn create(&self, name: &str) -> io::Result<File> {
         self.open_file(name, OFlags::CREATE | OFlags::TRUNC)
     }
 
     /// A file for reading and writing, if it is there.
-    pub(super) fn file(&self, name: &str) -> io::Result<Option<File>> {
+    pub(crate) fn file(&self, name: &str) -> io::Result<Option<File>> {
         match self.open_file(name, OFlags::empty()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             result => result.map(Some),
@@ -83,8 +103,12 @@ impl Directory {
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        self.open_with(name, flags | OFlags::RDWR)
+    }
+
+    fn open_with(&self, name: &str, flags: OFlags) -> io::Result<File> {
         // What is no file must neither block nor be followed.
-        let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(FILE_MODE);
         let file = rustix::fs::openat(&self.descriptor, name, flags, mode)?;
         if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
@@ -93,12 +117,12 @@ impl Directory {
         Ok(file.into())
     }
 
-    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(renameat(&self.descriptor, from, &self.descriptor, to)?)
     }
 
     /// Removes a file; one that is not there is as good.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match unlinkat(&self.descriptor, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
@@ -106,7 +130,7 @@ impl Directory {
     }
 
     /// Names of what is in it, sorted.
-    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.descriptor)? {
             // A name that is no text is none of ours.

@@ -1,4 +1,4 @@
-//! Updates in a row, in a file or in memory.
+//! Updates, or other messages, in a row, in a file or in memory.
 //!
 //! Each is framed by its length and a checksum over length and content: eight
 //! bytes and four, little-endian.
@@ -15,7 +15,7 @@ const TOO_SHORT: &str = "it has fewer records than it had";
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     #[error("{0}")]
     Read(#[from] io::Error),
     #[error("it is of another version")]
@@ -25,7 +25,7 @@ pub(super) enum Flaw {
 }
 
 #[derive(Debug)]
-pub(super) struct Records {
+pub(crate) struct Records {
     place: Place,
     /// Where the frame of each record ends.
     ends: Vec<usize>,
@@ -46,7 +46,7 @@ impl Records {
     }
 
     /// None so far, in an empty file.
-    pub(super) fn in_file(file: File) -> Self {
+    pub(crate) fn in_file(file: File) -> Self {
         Self {
             place: Place::File(file),
             ends: Vec::new(),
@@ -55,14 +55,14 @@ impl Records {
 
     /// Finds the records of a file, and tells how many bytes at its end are no
     /// whole one. Nothing is read of a file that is longer than the limit.
-    pub(super) fn scan(
+    pub(crate) fn scan<M: Message + Default>(
         file: File,
         limit: usize,
-        mut visit: impl FnMut(NodeUpdate) -> Result<(), Flaw>,
+        mut visit: impl FnMut(M) -> Result<(), Flaw>,
     ) -> Result<(Self, usize), Flaw> {
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         if length > limit {
-            return Err(Flaw::Damaged("it is larger than the whole spool"));
+            return Err(Flaw::Damaged("it is larger than all that is kept"));
         }
         let mut ends = Vec::new();
         let mut at = 0;
@@ -77,7 +77,7 @@ impl Records {
     }
 
     /// Adds a framed record. Memory takes every one.
-    pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         let at = self.bytes();
         match &mut self.place {
             Place::Memory(bytes) => bytes.extend_from_slice(frame),
@@ -109,11 +109,11 @@ impl Records {
         decode(&self.frame(position)?)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.ends.last().copied().unwrap_or_default()
     }
 
@@ -138,6 +138,14 @@ impl Records {
         }
     }
 
+    /// Waits until the disk has it. Memory has nothing to wait for.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match &self.place {
+            Place::File(file) => file.sync_data(),
+            Place::Memory(_) => Ok(()),
+        }
+    }
+
     /// Cuts off what is torn.
     pub(super) fn mend(&self) -> io::Result<()> {
         match &self.place {
@@ -155,12 +163,16 @@ impl Records {
     }
 }
 
-/// An update as it is kept.
-pub(super) fn frame(update: &NodeUpdate) -> Vec<u8> {
-    let content = update.encode_to_vec();
+/// A message as it is kept.
+pub(crate) fn frame(message: &impl Message) -> Vec<u8> {
+    frame_of(&message.encode_to_vec())
+}
+
+/// Content with its length and its checksum.
+pub(crate) fn frame_of(content: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(FRAME.saturating_add(content.len()));
-    frame.extend_from_slice(&head(&content));
-    frame.extend_from_slice(&content);
+    frame.extend_from_slice(&head(content));
+    frame.extend_from_slice(content);
     frame
 }
 
@@ -184,8 +196,8 @@ fn content(frame: &[u8]) -> Result<&[u8], Flaw> {
     }
 }
 
-fn decode(frame: &[u8]) -> Result<NodeUpdate, Flaw> {
-    NodeUpdate::decode(content(frame)?).map_err(|_| Flaw::Damaged("a record is no update"))
+fn decode<M: Message + Default>(frame: &[u8]) -> Result<M, Flaw> {
+    M::decode(content(frame)?).map_err(|_| Flaw::Damaged("a record is not one of ours"))
 }
 
 /// Reads the frame at a place of a file, and tells where it ends; `None` when

@@ -109,7 +109,7 @@ impl Reading {
         };
         let mut collectors = Vec::new();
         let mut end = None;
-        let (records, torn_bytes) = Records::scan(file, self.limit, |update| {
+        let (records, torn_bytes) = Records::scan(file, self.limit, |update: NodeUpdate| {
             let cursor = update.cursor.clone().unwrap_or_default();
             if end.is_some() || cursor.epoch != self.place.epoch {
                 return Err(Flaw::Damaged("a record does not belong to it"));
@@ -166,7 +166,7 @@ impl Reading {
         let Some(file) = directory.file(&name)? else {
             return Err(Flaw::Damaged("it went while it was looked for"));
         };
-        let (records, torn_bytes) = Records::scan(file, self.limit, |update| {
+        let (records, torn_bytes) = Records::scan(file, self.limit, |update: NodeUpdate| {
             if update.cursor.as_ref().map(|cursor| cursor.epoch.as_str())
                 != Some(self.place.epoch.as_str())
                 || sequence_of(&update) != self.place.sequence.saturating_add(1)

@@ -129,14 +129,29 @@ impl Ring {
 
     /// The newest full payload of a collector.
     pub(super) fn newest_payload(&self, collector: &str) -> Result<Option<Payload>, Flaw> {
-        let Some(sequence) = self.contents.sequence(collector) else {
-            return Ok(None);
-        };
-        let segment = self
-            .segments
-            .iter()
-            .rfind(|segment| segment.first <= sequence);
-        let sample = match segment {
+        match self.contents.sequence(collector) {
+            Some(sequence) => self.payload_of(collector, sequence),
+            None => Ok(None),
+        }
+    }
+
+    /// An update in the ring.
+    pub(super) fn update(&self, sequence: u64) -> Result<Option<NodeUpdate>, Flaw> {
+        match self.segment(sequence) {
+            Some(segment) if sequence <= self.newest => {
+                segment.records.read(segment.position(sequence)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The full payload of a collector, as an update carries it.
+    pub(super) fn payload_of(
+        &self,
+        collector: &str,
+        sequence: u64,
+    ) -> Result<Option<Payload>, Flaw> {
+        let sample = match self.segment(sequence) {
             None => self.base.sample(collector)?,
             Some(segment) => {
                 let update = segment.records.read(segment.position(sequence))?;
@@ -145,6 +160,12 @@ impl Ring {
             }
         };
         Ok(sample.and_then(|sample| sample.payload))
+    }
+
+    /// The segment that holds an update, if it is not older than the ring.
+    fn segment(&self, sequence: u64) -> Option<&Segment> {
+        let mut segments = self.segments.iter();
+        segments.rfind(|segment| segment.first <= sequence)
     }
 
     /// What comes after a reader's place; see [`super::Spool::read_from`].
