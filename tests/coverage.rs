@@ -28,10 +28,7 @@ const COMPOSED: &[(&str, &str)] = &[
         "host_files.other_root_accounts",
         "its accounts are those of Debian",
     ),
-    (
-        "interface_states.interfaces.",
-        "a container has no bridge",
-    ),
+    ("interface_states.interfaces.", "a container has no bridge"),
     (
         "kernels.flags.",
         "the command line of the machine is not recorded",

@@ -150,6 +150,9 @@ fn meaning(class: Class) -> Option<(Kind, u8, bool, &'static str)> {
         Class::HaFencing => bad(Kind::Ha, 5, "fencing"),
         Class::PvestatdSlow => bad(Kind::Storage, 2, "status of storages and guests is slow"),
         Class::PmxcfsCritical => bad(Kind::Pmxcfs, 4, "error of the cluster file system"),
+        Class::FirewallError => bad(Kind::Service, 3, "the firewall could not be set up"),
+        Class::GuestCleanup => bad(Kind::Guest, 2, "tidying up after a guest failed"),
+        Class::NotificationFailure => bad(Kind::Service, 1, "a notification was not delivered"),
         Class::Unspecified
         | Class::OomContext
         | Class::ApparmorDenied
