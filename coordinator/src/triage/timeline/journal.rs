@@ -150,10 +150,10 @@ fn meaning(class: Class) -> Option<(Kind, u8, bool, &'static str)> {
         Class::HaFencing => bad(Kind::Ha, 5, "fencing"),
         Class::PvestatdSlow => bad(Kind::Storage, 2, "status of storages and guests is slow"),
         Class::PmxcfsCritical => bad(Kind::Pmxcfs, 4, "error of the cluster file system"),
-        Class::FirewallError => bad(Kind::Link, 2, "rules of the firewall were not loaded"),
+        Class::FirewallError => bad(Kind::Service, 3, "the firewall could not be set up"),
+        Class::NotificationFailure => bad(Kind::Service, 1, "a notification was not delivered"),
         Class::Unspecified
         | Class::GuestCleanup
-        | Class::NotificationFailure
         | Class::OomContext
         | Class::ApparmorDenied
         | Class::AuthenticationFailure => None,
