@@ -60,7 +60,8 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
         return Ok(broken(&violation));
     }
     let spool = Arc::new(spool(&host, &config.spool)?);
-    let agent = NodeAgent::new(Arc::clone(&host), Arc::clone(&spool));
+    let sampler = Sampler::new(Arc::clone(&host), Arc::clone(&spool));
+    let agent = NodeAgent::with_ledger(Arc::clone(&host), Arc::clone(&spool), sampler.ledger());
     info!(
         version = env!("CARGO_PKG_VERSION"),
         root = %config.agent.root.display(),
@@ -72,7 +73,6 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
     warn_if_not_pve(&host).await;
 
     let shutdown = CancellationToken::new();
-    let sampler = Sampler::new(host, Arc::clone(&spool));
     let mut overseer = Overseer {
         ticks: sampler.ticks(),
         spool,
