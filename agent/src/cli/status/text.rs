@@ -14,8 +14,8 @@ use super::{
 use crate::host::kind_name;
 
 /// Collectors with problems that are listed, and failures that went away.
-const WRONG_SHOWN: usize = 16;
-const PAST_SHOWN: usize = 6;
+const WRONG_SHOWN: usize = 12;
+const PAST_SHOWN: usize = 5;
 const SLOWEST_SHOWN: usize = 4;
 /// The loop ticks every 10 s.
 const STUCK_SECONDS: f64 = 30.0;
@@ -25,10 +25,11 @@ const RECENT_MILLIS: i64 = 3_600_000;
 pub(super) fn text(answer: &Answer, all: bool) -> Result<String, fmt::Error> {
     let report = &answer.report;
     let problems = problems(report);
+    let at_most = |shown| if all { usize::MAX } else { shown };
     let mut text = heading(answer, problems.len());
     if !problems.is_empty() {
         text.push_str("\nWrong now\n");
-        list(&mut text, &problems, WRONG_SHOWN)?;
+        list(&mut text, &problems, at_most(WRONG_SHOWN))?;
     }
     let notes = notes(report);
     if !notes.is_empty() {
@@ -43,7 +44,7 @@ pub(super) fn text(answer: &Answer, all: bool) -> Result<String, fmt::Error> {
         .collect();
     if !past.is_empty() {
         text.push_str("\nFailed before, and no longer\n");
-        list(&mut text, &past, PAST_SHOWN)?;
+        list(&mut text, &past, at_most(PAST_SHOWN))?;
     }
     text.push_str("\nSince it started\n");
     for (name, line) in totals(report) {
@@ -265,7 +266,7 @@ fn totals(report: &SelfReport) -> Vec<(&'static str, String)> {
         (
             "ticks",
             format!(
-                "{}, {} skipped; {} rounds skipped as one was under way; clock set {} times",
+                "{}, {} skipped; {} rounds skipped as one was under way; jumps of the clock: {}",
                 sampling.ticks_total,
                 sampling.skipped_ticks_total,
                 sampling.skipped_rounds_total,
