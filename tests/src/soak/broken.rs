@@ -283,11 +283,11 @@ fn key(failure: &FailureReport) -> Key {
 }
 
 fn is_of(report: &FailureReport, fault: &Active) -> bool {
-    let is_reader = |reader: &&Collector| reader.name == report.collector;
+    let is_reader = |reader: &Collector| reader.name == report.collector;
     let path = fault.held.as_ref().map_or("", |held| held.path.as_str());
     report
         .failure
         .as_ref()
         .is_some_and(|failure| fault.fault.fits(failure.kind()) && real(&failure.path) == path)
-        && fault.readers.iter().any(|reader| is_reader(&reader))
+        && fault.readers.iter().any(|reader| is_reader(reader))
 }

@@ -77,12 +77,12 @@ impl Figures {
         self.missed += missed;
         let own = |sample: &&Sample| matches!(sample.payload, Some(Payload::SelfReport(_)));
         self.own_samples += samples.iter().filter(own).count();
-        let lists = samples.iter().filter_map(|sample| match &sample.payload {
+        let mut lists = samples.iter().filter_map(|sample| match &sample.payload {
             Some(Payload::GuestList(list)) => Some(list),
             _ => None,
         });
         // Absent when the list itself was broken all the time.
-        if let Some(list) = lists.last() {
+        if let Some(list) = lists.next_back() {
             let mut told: Vec<u32> = list.guests.iter().map(|guest| guest.vmid).collect();
             told.sort_unstable();
             let is_newest = samples
@@ -99,7 +99,7 @@ impl Figures {
 
     pub(super) fn wrong(&self, last: &SelfReport, jumps: (u64, u64)) -> Vec<String> {
         let process = last.process.clone().unwrap_or_default();
-        let sampling = last.sampling.clone().unwrap_or_default();
+        let sampling = last.sampling.unwrap_or_default();
         let mut wrong: Vec<String> = self.wrong.iter().cloned().collect();
         let told = (
             sampling.clock_jumps_forward_total,
@@ -137,7 +137,7 @@ impl Figures {
 
     pub(super) fn lines(&self, last: &SelfReport) -> Vec<String> {
         let process = last.process.clone().unwrap_or_default();
-        let sampling = last.sampling.clone().unwrap_or_default();
+        let sampling = last.sampling.unwrap_or_default();
         let spool = last.spool.clone().unwrap_or_default();
         vec![
             format!(

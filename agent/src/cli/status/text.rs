@@ -60,7 +60,7 @@ pub(super) fn text(answer: &Answer, all: bool) -> Result<String, fmt::Error> {
 /// What keeps the agent from knowing its node, worst first.
 pub(super) fn problems(report: &SelfReport) -> Vec<String> {
     let mut problems = Vec::new();
-    let sampling = report.sampling.clone().unwrap_or_default();
+    let sampling = report.sampling.unwrap_or_default();
     if sampling.last_tick_age_seconds > STUCK_SECONDS {
         problems.push(format!(
             "nothing is sampled: the last tick was {} ago",
@@ -146,7 +146,7 @@ fn blame(failure: &SourceFailure) -> String {
 /// What is no problem of a source.
 fn notes(report: &SelfReport) -> Vec<String> {
     let mut notes = Vec::new();
-    let sampling = report.sampling.clone().unwrap_or_default();
+    let sampling = report.sampling.unwrap_or_default();
     let now = report.reported_at.as_ref().map_or(0, timestamp_to_millis);
     let jump = sampling
         .last_clock_jump_seconds
@@ -192,7 +192,7 @@ fn gone(failure: &FailureReport, report: &SelfReport) -> String {
 
 fn totals(report: &SelfReport) -> Vec<(&'static str, String)> {
     let process = report.process.clone().unwrap_or_default();
-    let sampling = report.sampling.clone().unwrap_or_default();
+    let sampling = report.sampling.unwrap_or_default();
     let spool = report.spool.clone().unwrap_or_default();
     let readers = report.readers.unwrap_or_default();
     let sum = |of: fn(&CollectorReport) -> u64| {
