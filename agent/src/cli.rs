@@ -29,6 +29,7 @@ mod reads;
 mod run;
 mod signals;
 mod socket;
+mod status;
 mod summary;
 mod systemd;
 mod turn_away;
@@ -98,6 +99,15 @@ enum Command {
     /// To look at before the agent is trusted with a node. The list is the table
     /// that the agent itself works through.
     Reads(OutputArguments),
+    /// Say how the running agent does: what it cannot read, and what it costs
+    ///
+    /// What is wrong now comes first: collectors that hang or fail, with path, reason and
+    /// age of what they gave last. Then what failed before, and runs, CPU time, memory,
+    /// spool and readers since the agent started. It only asks the agent, and starts none.
+    #[command(
+        after_help = "Exit status: 0 all is well, 1 the agent does not run or does not answer, 3 some source could not be read"
+    )]
+    Status(StatusArguments),
     /// Say what cannot be read, why, and what would mend it
     #[command(
         after_help = "Exit status: 0 no problem, 1 problems, 3 something could not be looked at"
@@ -168,6 +178,17 @@ struct FlightArguments {
     /// With every sample that was recorded; needs `--output json`
     #[arg(long)]
     samples: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+#[derive(Debug, Args)]
+struct StatusArguments {
+    /// List every collector: age, runs, durations, bytes
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     output: OutputArguments,
     #[command(flatten)]
@@ -254,6 +275,7 @@ pub fn main() -> ExitCode {
         Command::Link(arguments) => link::link(&arguments),
         Command::Collect(arguments) => collect::collect(&arguments),
         Command::Reads(arguments) => reads::reads(arguments.output),
+        Command::Status(arguments) => status::status(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Flight(arguments) => flight::flight(&arguments),
         Command::Probe(command) => probe::probe(&command),

@@ -102,6 +102,7 @@ mod zfs;
 pub use asked::Answer;
 pub use host_identity::{identify, is_pve_node};
 pub use run::Runner;
+use run::Whereabouts;
 pub(crate) use {
     config_versions::{NAME as CONFIG_VERSIONS, marks as config_marks},
     filesystem::parse_mountinfo,
@@ -255,6 +256,8 @@ pub enum CollectError {
 #[derive(Debug)]
 pub struct Reading<'a> {
     host: &'a Host,
+    /// What is being read at the moment.
+    whereabouts: &'a Whereabouts,
     places: Places,
     bytes: u64,
     failures: Vec<SourceFailure>,
@@ -266,7 +269,9 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::read`].
     pub fn read(&mut self, path: &str, limit: u64) -> Result<String, SourceError> {
-        let text = self.host.read_near(&self.places, path, limit)?;
+        let text = self
+            .whereabouts
+            .at(path, || self.host.read_near(&self.places, path, limit))?;
         self.count(text.len());
         Ok(text)
     }
@@ -276,7 +281,9 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::read_bytes`].
     pub fn read_bytes(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let bytes = self.host.read_bytes_near(&self.places, path, limit)?;
+        let bytes = self.whereabouts.at(path, || {
+            self.host.read_bytes_near(&self.places, path, limit)
+        })?;
         self.count(bytes.len());
         Ok(bytes)
     }
@@ -304,7 +311,9 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::read_first_line`].
     pub fn read_first_line(&mut self, path: &str, limit: u64) -> Result<String, SourceError> {
-        let text = self.host.read_first_line(path, limit)?;
+        let text = self
+            .whereabouts
+            .at(path, || self.host.read_first_line(path, limit))?;
         self.count(text.len());
         Ok(text)
     }
@@ -319,7 +328,9 @@ impl Reading<'_> {
         limit: u64,
         is_complete: fn(&str) -> bool,
     ) -> Result<String, SourceError> {
-        let text = self.host.read_dot_file(path, limit, is_complete)?;
+        let text = self
+            .whereabouts
+            .at(path, || self.host.read_dot_file(path, limit, is_complete))?;
         self.count(text.len());
         Ok(text)
     }
@@ -356,7 +367,8 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::list`].
     pub fn list(&self, path: &str) -> Result<Vec<String>, SourceError> {
-        self.host.list_near(&self.places, path)
+        self.whereabouts
+            .at(path, || self.host.list_near(&self.places, path))
     }
 
     /// As [`Host::link_target`].
@@ -364,7 +376,7 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::link_target`].
     pub fn link_target(&self, path: &str) -> Result<String, SourceError> {
-        self.host.link_target(path)
+        self.whereabouts.at(path, || self.host.link_target(path))
     }
 
     /// As [`Host::statvfs`].
@@ -372,13 +384,13 @@ impl Reading<'_> {
     /// # Errors
     /// As [`Host::statvfs`].
     pub fn statvfs(&self, path: &str) -> Result<Option<FilesystemSize>, SourceError> {
-        self.host.statvfs(path)
+        self.whereabouts.at(path, || self.host.statvfs(path))
     }
 
     /// When a file that may be absent was last changed. Anything else that is wrong
     /// with it is named. See [`Host::modified_at`].
     pub fn modified_at(&mut self, path: &str) -> Option<Timestamp> {
-        match self.host.modified_at(path) {
+        match self.whereabouts.at(path, || self.host.modified_at(path)) {
             Ok(time) => time.map(|time| timestamp_from_millis(time.as_millisecond())),
             Err(error) if error.is_not_found() => None,
             Err(error) => {
@@ -390,7 +402,8 @@ impl Reading<'_> {
 
     #[must_use]
     pub fn exists(&self, path: &str) -> bool {
-        self.host.exists_near(&self.places, path)
+        self.whereabouts
+            .at(path, || self.host.exists_near(&self.places, path))
     }
 
     /// The names in a directory that may be absent. Anything else that is wrong with
@@ -411,7 +424,9 @@ impl Reading<'_> {
     /// # Errors
     /// When there is no such reply.
     pub fn ask(&mut self, request: &Request) -> Result<Answer, SourceError> {
-        let answer = asked::ask(self.host, request)?;
+        let answer = self
+            .whereabouts
+            .at(&asked::source(request), || asked::ask(self.host, request))?;
         self.count(answer.stdout.len());
         Ok(answer)
     }
@@ -435,7 +450,8 @@ impl Reading<'_> {
 
     #[must_use]
     pub fn is_pve_node(&self) -> bool {
-        is_pve_node(self.host)
+        self.whereabouts
+            .at("/etc/pve/local", || is_pve_node(self.host))
     }
 
     /// Names a source that could not be read; the collector goes on.
@@ -460,10 +476,16 @@ impl Reading<'_> {
 /// Runs one collector on this thread, without deadline.
 #[must_use]
 pub fn collect_once(collector: &Collector, host: &Host) -> Sample {
+    collect_watched(collector, host, &Whereabouts::default())
+}
+
+/// As [`collect_once`], with a place for what is being read.
+fn collect_watched(collector: &Collector, host: &Host, whereabouts: &Whereabouts) -> Sample {
     let observed_at = host.now();
     let started = Instant::now();
     let mut reading = Reading {
         host,
+        whereabouts,
         places: Places::default(),
         bytes: 0,
         failures: Vec::new(),

@@ -43,6 +43,11 @@ impl SingleFlight {
         }
     }
 
+    /// Whether a run has begun and not ended.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
     /// Does the work and waits until the deadline at most.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

@@ -3,7 +3,8 @@
 //!
 //! [`host`] is the only way to a file, [`collector`] the list of what is read,
 //! [`sampler`] decides when, [`spool`] keeps the result for whoever connects,
-//! [`recorder`] takes it to disk in an emergency, and [`service`] serves it. [`probe`] holds what needs privileges, in processes of
+//! [`recorder`] takes it to disk in an emergency, and [`service`] serves it; [`ledger`]
+//! knows how all that goes. [`probe`] holds what needs privileges, in processes of
 //! its own, and [`link`] what needs a network. [`cli`] is the program, with [`config`],
 //! and [`cage`] watches that its sandbox holds. [`once`] reads everything once, for a
 //! look at a node whose agent does not answer.
@@ -18,6 +19,7 @@ pub mod format;
 pub mod fuzzing;
 mod guest_socket;
 pub mod host;
+pub mod ledger;
 pub mod link;
 pub mod once;
 pub mod probe;

@@ -19,7 +19,7 @@ use pvelens_proto::agent::v1::{FailureKind, Sample};
 
 use crate::{
     collector::{COLLECTORS, Collector, caught, failed},
-    host::Host,
+    host::{Host, SourceError},
 };
 
 /// A queue from which nothing came for this long gets one more thread.
@@ -76,7 +76,8 @@ pub fn collect(
     }
     for collector in waiting {
         let detail = format!("no result within {within:?}");
-        keep(failed(&collector, host, FailureKind::TimedOut, &detail));
+        let error = SourceError::new("", FailureKind::TimedOut, detail);
+        keep(failed(&collector, host, error, within));
     }
 }
 

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    collector::{COLLECTORS, caught},
+    collector::{COLLECTORS, Collector, Runner, caught},
     host::Host,
+    ledger::Ledger,
     recorder::Recorder,
     spool::Spool,
 };
@@ -20,6 +21,7 @@ use crate::{
 mod live;
 mod schedule;
 
+pub use live::Rounds;
 use schedule::Schedule;
 
 /// Runs the collectors of one node.
@@ -29,17 +31,36 @@ pub struct Sampler {
     spool: Arc<Spool>,
     recorder: Option<Arc<Recorder>>,
     schedule: Schedule,
+    runners: Vec<Arc<Runner>>,
+    ledger: Arc<Ledger>,
     ticks: watch::Sender<u64>,
 }
 
 impl Sampler {
     #[must_use]
     pub fn new(host: Arc<Host>, spool: Arc<Spool>) -> Self {
+        Self::with_deadlines(host, spool, Duration::MAX)
+    }
+
+    /// As [`Sampler::new`], giving up every run after this time at the latest: who
+    /// lets reads hang by the hundred need not wait for the deadlines of a node.
+    #[must_use]
+    pub fn with_deadlines(host: Arc<Host>, spool: Arc<Spool>, longest: Duration) -> Self {
+        let runner = |collector: &Collector| {
+            Arc::new(Runner::new(Collector {
+                deadline: collector.deadline.min(longest),
+                ..*collector
+            }))
+        };
+        let runners: Vec<_> = COLLECTORS.iter().map(runner).collect();
+        let ledger = Ledger::new(Arc::clone(&host), Arc::clone(&spool), runners.clone());
         Self {
             host,
             spool,
             recorder: None,
             schedule: Schedule::new(COLLECTORS),
+            runners,
+            ledger: Arc::new(ledger),
             ticks: watch::Sender::new(0),
         }
     }
@@ -57,10 +78,13 @@ impl Sampler {
     /// There is no deadline: a source that hangs, hangs the caller.
     pub fn tick_blocking(&mut self) -> Option<NodeUpdate> {
         let now = self.now();
+        self.ledger.ticked(now, 0);
         let mut samples: Vec<Sample> = Vec::new();
         for collector in COLLECTORS {
             if self.schedule.starts(collector, now) {
+                self.ledger.began(collector.name, now);
                 let sample = caught(collector, &self.host);
+                self.ledger.ended(&sample);
                 self.schedule.ended(collector, &sample);
                 samples.push(sample);
             }
@@ -73,6 +97,18 @@ impl Sampler {
             recorder.observe(&update, now, self.host.now());
         }
         Some(update)
+    }
+
+    /// What is known of how the sampling goes.
+    #[must_use]
+    pub fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger)
+    }
+
+    /// The live loop in single steps; see [`Rounds`].
+    #[must_use]
+    pub fn into_rounds(self) -> Rounds {
+        Rounds::of(self)
     }
 
     /// Counts the ticks of [`Sampler::run`], each told when its rounds have

@@ -5,13 +5,20 @@
 //! out of the ring, the spool tells it how much it missed. Nothing here reads a
 //! file while a call waits.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use pvelens_proto::{
     Timestamp,
     agent::v1::{
-        CollectorDescription, Cursor, DescribeRequest, DescribeResponse, Heartbeat, WatchRequest,
-        WatchResponse,
+        CollectorDescription, Cursor, DescribeRequest, DescribeResponse, GetSelfReportRequest,
+        GetSelfReportResponse, Heartbeat, WatchRequest, WatchResponse,
         node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
         sample::Payload,
         watch_response::Event,
@@ -30,6 +37,7 @@ use tonic::{Request, Response, Status, transport::Server};
 use crate::{
     collector::{COLLECTORS, Collector, identify, is_pve_node},
     host::Host,
+    ledger::Ledger,
     spool::Spool,
 };
 
@@ -54,6 +62,7 @@ pub struct NodeAgent {
 struct Shared {
     host: Arc<Host>,
     spool: Arc<Spool>,
+    ledger: Arc<Ledger>,
     started_at: Timestamp,
     first_look: Identity,
     streams: Arc<Semaphore>,
@@ -78,12 +87,20 @@ impl NodeAgent {
     /// `host` tells.
     #[must_use]
     pub fn new(host: Arc<Host>, spool: Arc<Spool>) -> Self {
+        let ledger = Ledger::new(Arc::clone(&host), Arc::clone(&spool), Vec::new());
+        Self::with_ledger(host, spool, Arc::new(ledger))
+    }
+
+    /// As [`NodeAgent::new`], telling how the sampling goes.
+    #[must_use]
+    pub fn with_ledger(host: Arc<Host>, spool: Arc<Spool>, ledger: Arc<Ledger>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 started_at: now(&host),
                 first_look: first_look(&host),
                 host,
                 spool,
+                ledger,
                 streams: Arc::new(Semaphore::new(STREAM_LIMIT)),
                 closing: CancellationToken::new(),
             }),
@@ -135,6 +152,15 @@ impl NodeAgentService for NodeAgent {
         }))
     }
 
+    async fn get_self_report(
+        &self,
+        _: Request<GetSelfReportRequest>,
+    ) -> Result<Response<GetSelfReportResponse>, Status> {
+        Ok(Response::new(GetSelfReportResponse {
+            report: Some(self.shared.ledger.report()),
+        }))
+    }
+
     type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
 
     async fn watch(
@@ -144,10 +170,12 @@ impl NodeAgentService for NodeAgent {
         let permit = Arc::clone(&self.shared.streams)
             .try_acquire_owned()
             .map_err(|_| {
+                count(&self.shared.ledger.readers().refused, 1);
                 Status::resource_exhausted("too many readers of this node; close one and try again")
             })?;
         let (sender, receiver) = mpsc::channel(CHANNEL);
         let stream = Stream {
+            _open: Open::new(Arc::clone(&self.shared.ledger)),
             shared: Arc::clone(&self.shared),
             sender,
             cursor: request.into_inner().cursor,
@@ -177,6 +205,24 @@ struct Stream {
     sender: mpsc::Sender<Result<WatchResponse, Status>>,
     cursor: Option<Cursor>,
     _permit: OwnedSemaphorePermit,
+    _open: Open,
+}
+
+/// One of the streams that the self-report counts.
+struct Open(Arc<Ledger>);
+
+impl Open {
+    fn new(ledger: Arc<Ledger>) -> Self {
+        ledger.readers().open.fetch_add(1, Ordering::AcqRel);
+        count(&ledger.readers().begun, 1);
+        Self(ledger)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.readers().open.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Stream {
@@ -207,6 +253,11 @@ impl Stream {
                 }
             }
             for update in updates {
+                if update.skipped_updates > 0 {
+                    let readers = self.shared.ledger.readers();
+                    count(&readers.overtaken, 1);
+                    count(&readers.missed_updates, update.skipped_updates);
+                }
                 let cursor = update.cursor.clone();
                 self.send(Event::Update(update)).await?;
                 self.cursor = cursor;
@@ -262,6 +313,10 @@ fn first_look(host: &Arc<Host>) -> Identity {
         Ok(_) => receiver.recv_timeout(IDENTIFY_DEADLINE).unwrap_or_default(),
         Err(_) => Identity::default(),
     }
+}
+
+fn count(total: &AtomicU64, more: u64) {
+    total.fetch_add(more, Ordering::AcqRel);
 }
 
 fn now(host: &Host) -> Timestamp {

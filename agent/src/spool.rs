@@ -24,7 +24,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use pvelens_proto::agent::v1::{Cursor, NodeUpdate, Sample, sample::Payload};
+use pvelens_proto::agent::v1::{Cursor, NodeUpdate, Sample, SpoolReport, sample::Payload};
 use tokio::sync::watch;
 
 mod base;
@@ -104,6 +104,12 @@ impl Spool {
     pub fn newest(&self) -> Cursor {
         let ring = self.lock();
         ring.cursor(ring.newest())
+    }
+
+    /// How full it is, and what it had to drop.
+    #[must_use]
+    pub fn report(&self) -> SpoolReport {
+        self.lock().report()
     }
 
     /// Tells the sequence of the newest update whenever there is a new one.

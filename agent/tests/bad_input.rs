@@ -12,18 +12,19 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
 #![expect(clippy::disallowed_methods, reason = "tests break the files they read")]
 
+mod damage;
 mod hanging;
 mod node;
 
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
+use damage::{FAULTS, Fault, NAMES_ONLY, inflict, is_harmless, is_one_of};
 use hanging::Hanging;
 use node::Node;
 use pvelens_agent::{
@@ -32,38 +33,9 @@ use pvelens_agent::{
 };
 use pvelens_proto::agent::v1::{FailureKind, Sample};
 use rustix::{
-    fs::{CWD, FileType, Mode, mknodat},
     process::{Uid, getuid},
     thread::set_thread_res_uid,
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    Truncated,
-    Empty,
-    NotUtf8,
-    /// 100 MB, as a hole.
-    Giant,
-    Directory,
-    /// A link to itself.
-    Loop,
-    Vanished,
-    /// There, and refused.
-    Unreadable,
-    Fifo,
-}
-
-const FAULTS: &[Fault] = &[
-    Fault::Truncated,
-    Fault::Empty,
-    Fault::NotUtf8,
-    Fault::Giant,
-    Fault::Directory,
-    Fault::Loop,
-    Fault::Vanished,
-    Fault::Unreadable,
-    Fault::Fifo,
-];
 
 /// Only read when the first one is not there.
 const FALLBACKS: &[(&str, &str)] = &[
@@ -74,174 +46,10 @@ const FALLBACKS: &[(&str, &str)] = &[
 /// Collectors that read nothing in a tree of files.
 const LIVE_ONLY: &[&str] = &["sensor"];
 
-/// Settings that need not be made.
-const MAY_BE_EMPTY: &[&str] = &[
-    "/etc/pve/datacenter.cfg",
-    "/etc/pve/domains.cfg",
-    "/etc/pve/jobs.cfg",
-    "/etc/pve/nodes/*/config",
-    "/etc/pve/notifications.cfg",
-    "/etc/pve/replication.cfg",
-    "/etc/pve/status.cfg",
-];
-
-/// Of these only the names are looked at.
-const NAMES_ONLY: &[&str] = &[
-    "/run/watchdog-mux.active",
-    "/sys/class/net/*/brif/*",
-    "/sys/class/net/*/lower_*",
-    "/sys/fs/cgroup/system.slice/*.service/cgroup.procs",
-    // The name that it links to; a copy in its place has none.
-    "/etc/localtime",
-    "/sys/fs/pstore/*",
-    "/etc/apt/trusted.gpg",
-    "/etc/apt/trusted.gpg.d/*",
-    "/etc/udev/rules.d/70-persistent-net.rules",
-    "/sys/kernel/iommu_groups/*",
-    "/boot/vmlinuz-*",
-    "/etc/systemd/system/*.mount",
-    "/etc/systemd/system/timers.target.wants/zfs-scrub-*",
-    "/var/lib/dkms/*/*/*/**",
-];
-/// Of these the kernel is asked when they were changed; they are not opened.
-const TIMES_ONLY: &[&str] = &[
-    "/var/cache/apt/pkgcache.bin",
-    "/var/lib/apt/lists/*Release",
-    "/var/lib/apt/periodic/update-success-stamp",
-];
-/// Written by people, who may leave out the newline or everything.
-const BY_HAND: &[&str] = &[
-    "/etc/aliases",
-    "/etc/apt/apt.conf",
-    "/etc/apt/apt.conf.d/*",
-    "/etc/apt/preferences",
-    "/etc/apt/preferences.d/*",
-    "/etc/apt/sources.list",
-    "/etc/apt/sources.list.d/*",
-    "/etc/chrony/chrony.conf",
-    "/etc/chrony/conf.d/*.conf",
-    "/etc/chrony/sources.d/*.sources",
-    "/etc/cron.d/zfsutils-linux",
-    "/etc/default/grub",
-    "/etc/default/locale",
-    "/etc/default/grub.d/*.cfg",
-    "/etc/default/pve-ha-manager",
-    "/etc/default/pveproxy",
-    "/etc/fstab",
-    "/etc/hosts",
-    "/etc/kernel/*",
-    "/etc/lvm/lvm.conf",
-    "/etc/modprobe.d/zfs.conf",
-    "/etc/sysctl.conf",
-    "/etc/sysctl.d/*.conf",
-    "/usr/lib/sysctl.d/*.conf",
-    "/etc/modprobe.d/*.conf",
-    "/etc/network/interfaces",
-    "/etc/network/interfaces.d/*",
-    "/etc/network/interfaces.new",
-    "/etc/postfix/main.cf",
-    "/etc/resolv.conf",
-    "/etc/rsyslog.conf",
-    "/etc/rsyslog.d/*.conf",
-    "/etc/sudoers",
-    "/etc/sudoers.d/*",
-    "/etc/systemd/journal-upload.conf",
-    "/etc/systemd/journal-upload.conf.d/*.conf",
-    "/etc/systemd/journald.conf",
-    "/etc/systemd/journald.conf.d/*.conf",
-    "/etc/systemd/system.conf",
-    "/etc/systemd/system.conf.d/*.conf",
-    "/etc/systemd/timesyncd.conf",
-    "/etc/systemd/timesyncd.conf.d/*.conf",
-    "/etc/vzdump.conf",
-    "/etc/zfs/zed.d/zed.rc",
-];
-
-fn is_one_of(patterns: &[&str], path: &str) -> bool {
-    patterns.iter().any(|pattern| fits(pattern, path))
-}
 /// Asked, not read: a file in their place is none. `guest_sockets.rs` has them.
 const SOCKETS: &[&str] = &["/run/qemu-server/*.qmp", "/run/qemu-server/*.qga"];
-/// Files of sections, any of which may go.
-const SECTION_FILES: &[&str] = &[
-    "/etc/pve/ha/*.cfg",
-    "/etc/pve/mapping/*.cfg",
-    "/etc/pve/sdn/*.cfg",
-    "/etc/pve/virtual-guest/*",
-];
-
 /// As few machines have less.
 const THREADS: usize = 2;
-
-/// Faults that are none for a path.
-fn is_harmless(path: &str, fault: Fault, is_link: bool) -> bool {
-    match fault {
-        // A source may be missing. What that means is each collector's matter;
-        // that nothing else changes is checked all the same.
-        Fault::Vanished => true,
-        // It is a link either way, and has no mode of its own.
-        Fault::Loop | Fault::Unreadable if is_link => true,
-        _ if is_one_of(NAMES_ONLY, path) => true,
-        Fault::Truncated | Fault::Empty | Fault::NotUtf8 | Fault::Giant | Fault::Unreadable
-            if is_one_of(TIMES_ONLY, path) =>
-        {
-            true
-        }
-        Fault::Truncated | Fault::Empty if is_one_of(BY_HAND, path) => true,
-        // Written by people, who may leave out the newline; the name in use is
-        // that of the `local` link.
-        Fault::Truncated | Fault::Empty if path == "/etc/hostname" => true,
-        Fault::Truncated | Fault::Empty if path == "/proc/sys/kernel/hostname" => true,
-        // PVE leaves an empty file when the last section goes.
-        Fault::Empty if SECTION_FILES.iter().any(|pattern| fits(pattern, path)) => true,
-        // Empty before the first task.
-        Fault::Empty
-            if path == "/var/log/pve/tasks/active" || path == "/var/log/pve/tasks/index" =>
-        {
-            true
-        }
-        // Empty where IPv6 is switched off.
-        Fault::Empty if path == "/proc/1/net/if_inet6" || path == "/proc/1/net/ipv6_route" => true,
-        // Empty without a profile.
-        Fault::Empty if path == "/sys/kernel/security/apparmor/profiles" => true,
-        // Empty until the first request.
-        Fault::Empty if fits("/sys/fs/cgroup/*/*/io.stat", path) => true,
-        // Empty when the last setting or job was taken out.
-        Fault::Empty if MAY_BE_EMPTY.iter().any(|pattern| fits(pattern, path)) => true,
-        _ => false,
-    }
-}
-
-fn inflict(node: &Node, path: &str, fault: Fault) {
-    let content = fs::read(node.path(path)).unwrap_or_default();
-    node.clear(path);
-    let full = node.path(path);
-    match fault {
-        Fault::Truncated => {
-            // Inside a line: a whole file with fewer lines is another file.
-            let cut = content[..content.len() * 2 / 3].trim_ascii_end();
-            fs::write(full, &cut[..cut.len().saturating_sub(1)]).unwrap();
-        }
-        Fault::Empty => fs::write(full, "").unwrap(),
-        Fault::NotUtf8 => {
-            fs::write(full, [b"\xff\xfe\xe9".as_slice(), &content].concat()).unwrap();
-        }
-        Fault::Giant => fs::File::create(full)
-            .unwrap()
-            .set_len(100_000_000)
-            .unwrap(),
-        Fault::Directory => fs::create_dir(full).unwrap(),
-        Fault::Loop => symlink(full.file_name().unwrap(), &full).unwrap(),
-        Fault::Vanished => {}
-        Fault::Unreadable => {
-            fs::write(&full, content).unwrap();
-            fs::set_permissions(full, fs::Permissions::from_mode(0o000)).unwrap();
-        }
-        Fault::Fifo => {
-            mknodat(CWD, full, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
-        }
-    }
-}
 
 fn reads(collector: &Collector, path: &str) -> bool {
     let reads_trees = !LIVE_ONLY.contains(&collector.name);
@@ -334,7 +142,9 @@ fn wrong_with(paths: &[String]) -> Vec<String> {
         expose(&node, path);
         let healthy = sweep(&host);
         for fault in FAULTS {
-            inflict(&node, path, *fault);
+            let content = fs::read(node.path(path)).unwrap_or_default();
+            node.clear(path);
+            inflict(&node.path(path), &content, *fault).unwrap();
             let begun = Instant::now();
             let broken = sweep(&host);
             if begun.elapsed() > Duration::from_secs(5) {

@@ -1,6 +1,6 @@
 //! Simulated nodes, faults with labels, scenarios, and the runner that puts
-//! them through the real agent and coordinator; the manual and the licences
-//! of the packages.
+//! them through the real agent and coordinator; what the agent costs and
+//! endures; the manual and the licences of the packages.
 
 pub mod cost;
 pub mod coverage;
@@ -16,3 +16,4 @@ pub mod scenario;
 pub mod score;
 pub mod sim;
 pub mod small;
+pub mod soak;

@@ -217,6 +217,16 @@ impl Cluster {
         &self.state
     }
 
+    /// For whoever changes it between two steps; the files follow at the next.
+    pub fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// The files of a node, for whoever breaks some.
+    pub fn tree_mut(&mut self, index: usize) -> &mut Tree {
+        &mut self.trees[index]
+    }
+
     /// The instant the files show, in milliseconds since the epoch.
     #[must_use]
     pub fn now_millis(&self) -> i64 {

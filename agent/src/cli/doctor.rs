@@ -31,8 +31,9 @@ mod system;
 #[expect(clippy::disallowed_methods, reason = "tests write the tree they read")]
 mod tests;
 
-use process::UNIT;
-use reading::{Answer, AskError, Reading, ask};
+pub(super) use process::UNIT;
+use reading::{Answer, Reading, ask};
+pub(super) use reading::{AskError, DEADLINE, connect};
 use report::{Item, Report, Section, State};
 use system::{System, Unit};
 
@@ -151,6 +152,13 @@ fn gist(error: &str) -> String {
         Some(last) => format!("{first}: {last}"),
         None => first.to_owned(),
     }
+}
+
+/// Whether the agent of this socket is a unit that does not run.
+pub(super) fn is_stopped(socket: &Path) -> anyhow::Result<bool> {
+    let system = System::open(Path::new("/")).context("looking at the system")?;
+    let is_packaged = socket == Path::new(socket::LOCAL.path);
+    Ok(would_start(&system, &system.unit(UNIT), is_packaged))
 }
 
 /// Whether a question would make systemd start the agent.

@@ -52,6 +52,22 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Any message as an object, by its full name.
+    pub(super) fn message(
+        &self,
+        name: &str,
+        message: &impl Message,
+    ) -> anyhow::Result<Map<String, Json>> {
+        let descriptor = self
+            .pool
+            .get_message_by_name(name)
+            .context("the message is not described")?;
+        let message = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?;
+        Ok(fields(&message, |_| true))
+    }
+}
+
 /// The wanted fields of a message, in the order of their definition; those
 /// that say nothing by being absent are left out.
 fn fields(

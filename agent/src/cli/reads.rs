@@ -10,6 +10,7 @@ use std::{
 use crate::{
     collector::{COLLECTORS, Collector},
     host::Host,
+    ledger,
 };
 use anyhow::Context;
 use pvelens_proto::agent::v1::CollectionClass;
@@ -23,7 +24,11 @@ pub(super) fn reads(output: Output) -> anyhow::Result<ExitCode> {
         Output::Text => print(&format!("{}\n{}", text()?, probe::text(&host)?))?,
         Output::Json => {
             let collectors: Vec<Value> = COLLECTORS.iter().map(object).collect();
-            let object = json!({ "collectors": collectors, "probes": probe::objects(&host) });
+            let object = json!({
+                "collectors": collectors,
+                "self_report": { "paths": ledger::PATHS },
+                "probes": probe::objects(&host),
+            });
             print(&format!("{object:#}\n"))?;
         }
     }
@@ -64,6 +69,15 @@ fn text() -> Result<String, fmt::Error> {
         for probe in collector.probes {
             writeln!(text, "    asks a probe: {probe}")?;
         }
+    }
+    writeln!(
+        text,
+        "\n{}: what the agent itself costs\n  every {}, and when `status` asks",
+        ledger::NAME,
+        span(ledger::INTERVAL)
+    )?;
+    for path in ledger::PATHS {
+        writeln!(text, "    {path}")?;
     }
     Ok(text)
 }

@@ -61,7 +61,11 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
         return Ok(broken(&violation));
     }
     let spool = Arc::new(spool(&host, &config.spool)?);
-    let agent = NodeAgent::new(Arc::clone(&host), Arc::clone(&spool));
+    let mut sampler = Sampler::new(Arc::clone(&host), Arc::clone(&spool));
+    if let Some(recorder) = recorder(&host, &config.recorder, &spool)? {
+        sampler = sampler.with_recorder(Arc::new(recorder));
+    }
+    let agent = NodeAgent::with_ledger(Arc::clone(&host), Arc::clone(&spool), sampler.ledger());
     info!(
         version = env!("CARGO_PKG_VERSION"),
         root = %config.agent.root.display(),
@@ -73,10 +77,6 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
     warn_if_not_pve(&host).await;
 
     let shutdown = CancellationToken::new();
-    let mut sampler = Sampler::new(Arc::clone(&host), Arc::clone(&spool));
-    if let Some(recorder) = recorder(&host, &config.recorder, &spool)? {
-        sampler = sampler.with_recorder(Arc::new(recorder));
-    }
     let mut overseer = Overseer {
         ticks: sampler.ticks(),
         spool,

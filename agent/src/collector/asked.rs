@@ -68,11 +68,20 @@ impl Answer {
     }
 }
 
+/// What failures of an answer are about: `probe disk: smart sda auto`.
+pub(super) fn source(request: &Request) -> String {
+    format!(
+        "probe {}: {}",
+        request.kind().name(),
+        name(request).replace('.', " ")
+    )
+}
+
 /// Asks the probe, or the recording in the tree.
 pub(super) fn ask(host: &Host, request: &Request) -> Result<Answer, SourceError> {
     let name = name(request);
     let kind = request.kind().name();
-    let source = format!("probe {kind}: {}", name.replace('.', " "));
+    let source = source(request);
     let reply = if host.is_live() {
         let reply = live(host, request).map_err(|error| unanswered(&source, &error))?;
         host.witness(|witness| {

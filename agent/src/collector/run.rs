@@ -2,17 +2,18 @@
 //!
 //! A collector blocks: each run has a thread of its own, a deadline, and one
 //! flight at a time. A run that hangs costs that thread, a panic costs one
-//! sample. Both are facts.
+//! sample. Both are facts, and so is what a run that hangs was reading.
 
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use pvelens_proto::agent::v1::{FailureKind, Sample};
 
-use super::{Collector, collect_once, empty_sample, failure};
+use super::{Collector, collect_watched, empty_sample, failure, microseconds};
 use crate::{
     flight::{Lost, SingleFlight},
     host::{Host, SourceError},
@@ -23,7 +24,13 @@ use crate::{
 pub struct Runner {
     collector: Collector,
     flight: SingleFlight,
+    /// Of the run that is under way.
+    whereabouts: Arc<Whereabouts>,
 }
+
+/// What a run is reading, for whoever waits for it in vain.
+#[derive(Debug, Default)]
+pub(super) struct Whereabouts(Mutex<String>);
 
 impl Runner {
     #[must_use]
@@ -31,7 +38,14 @@ impl Runner {
         Self {
             collector,
             flight: SingleFlight::new(collector.name),
+            whereabouts: Arc::default(),
         }
+    }
+
+    /// Whether a run has begun and not ended; beyond the deadline it hangs.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.flight.is_under_way()
     }
 
     #[must_use]
@@ -42,38 +56,72 @@ impl Runner {
     /// Runs the collector once and waits until its deadline at most.
     pub async fn run(&self, host: &Arc<Host>) -> Sample {
         let (collector, root) = (self.collector, Arc::clone(host));
-        let run = move || caught(&collector, &root);
+        let whereabouts = Arc::clone(&self.whereabouts);
+        let run = move || caught_at(&collector, &root, &whereabouts);
+        let begun = Instant::now();
         match self.flight.run(self.collector.deadline, run).await {
             Ok(sample) => sample,
             Err(lost) => {
-                let kind = match lost {
-                    Lost::InProgress => FailureKind::InProgress,
-                    Lost::NotStarted(_) => FailureKind::Io,
-                    Lost::Panicked => FailureKind::Panicked,
-                    Lost::TimedOut(_) => FailureKind::TimedOut,
+                let (kind, path) = match lost {
+                    Lost::InProgress => (FailureKind::InProgress, self.whereabouts.get()),
+                    Lost::NotStarted(_) => (FailureKind::Io, String::new()),
+                    Lost::Panicked => (FailureKind::Panicked, String::new()),
+                    Lost::TimedOut(_) => (FailureKind::TimedOut, self.whereabouts.get()),
                 };
-                failed(&self.collector, host, kind, &lost.to_string())
+                let error = SourceError::new(&path, kind, lost.to_string());
+                failed(&self.collector, host, error, begun.elapsed())
             }
         }
+    }
+}
+
+impl Whereabouts {
+    /// Is at a path while something is read there.
+    pub(super) fn at<T>(&self, path: &str, read: impl FnOnce() -> T) -> T {
+        self.lock().push_str(path);
+        let read = read();
+        self.lock().clear();
+        read
+    }
+
+    fn get(&self) -> String {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Runs a collector and turns a panic into a sample. Collectors keep no state,
 /// so nothing can be left half-changed.
 pub(crate) fn caught(collector: &Collector, host: &Host) -> Sample {
-    catch_unwind(AssertUnwindSafe(|| collect_once(collector, host)))
-        .unwrap_or_else(|panic| failed(collector, host, FailureKind::Panicked, panic_text(&*panic)))
+    caught_at(collector, host, &Whereabouts::default())
+}
+
+fn caught_at(collector: &Collector, host: &Host, whereabouts: &Whereabouts) -> Sample {
+    let begun = Instant::now();
+    catch_unwind(AssertUnwindSafe(|| {
+        collect_watched(collector, host, whereabouts)
+    }))
+    .unwrap_or_else(|panic| {
+        // It unwound out of a read, if it was in one.
+        whereabouts.lock().clear();
+        let error = SourceError::new("", FailureKind::Panicked, panic_text(&*panic));
+        failed(collector, host, error, begun.elapsed())
+    })
 }
 
 /// The sample of a run that gave none.
 pub(crate) fn failed(
     collector: &Collector,
     host: &Host,
-    kind: FailureKind,
-    detail: &str,
+    error: SourceError,
+    took: Duration,
 ) -> Sample {
     Sample {
-        failures: vec![failure(SourceError::new("", kind, detail))],
+        duration_microseconds: microseconds(took),
+        failures: vec![failure(error)],
         ..empty_sample(collector, host.now())
     }
 }
@@ -92,7 +140,6 @@ mod tests {
         path::Path,
         sync::atomic::{AtomicBool, Ordering},
         thread,
-        time::Duration,
     };
 
     use pvelens_proto::agent::v1::{CollectionClass, Load};

@@ -17,7 +17,7 @@ use std::{
 use pvelens_proto::agent::v1::{CollectionClass, Sample, SourceFailure};
 use tokio::{
     sync::{Semaphore, watch},
-    task::{AbortHandle, JoinSet},
+    task::{AbortHandle, JoinError, JoinSet},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ use super::{Sampler, schedule::Schedule};
 use crate::{
     collector::{COLLECTORS, Collector, FAST, Runner},
     host::Host,
+    ledger::Ledger,
     recorder::Recorder,
     spool::Spool,
 };
@@ -36,6 +37,18 @@ const STATUS_WAIT: Duration = Duration::from_secs(7);
 /// Fast collectors that read at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
+/// The live loop in single steps, for whoever has a time of its own: each step
+/// is what [`Sampler::run`] does every ten seconds.
+#[derive(Debug)]
+pub struct Rounds {
+    live: Arc<Live>,
+    ticks: watch::Sender<u64>,
+    tasks: JoinSet<()>,
+    running: HashMap<Group, AbortHandle>,
+    last: Option<Duration>,
+}
+
+#[derive(Debug)]
 struct Live {
     host: Arc<Host>,
     spool: Arc<Spool>,
@@ -44,12 +57,13 @@ struct Live {
     /// What each collector failed with last, so that only changes are logged.
     failing: Mutex<HashMap<String, String>>,
     runners: Vec<Arc<Runner>>,
+    ledger: Arc<Ledger>,
     /// The tick whose status files have been read.
     polled: watch::Sender<Duration>,
 }
 
 /// The groups of one class that run without each other.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Group {
     Fast,
     /// Status files of the cluster.
@@ -60,45 +74,84 @@ enum Group {
 }
 
 pub(super) async fn run(sampler: Sampler, shutdown: CancellationToken) {
-    let live = Arc::new(Live {
-        host: sampler.host,
-        spool: sampler.spool,
-        recorder: sampler.recorder,
-        schedule: Mutex::new(sampler.schedule),
-        failing: Mutex::default(),
-        runners: COLLECTORS
-            .iter()
-            .map(|collector| Arc::new(Runner::new(*collector)))
-            .collect(),
-        polled: watch::Sender::new(Duration::ZERO),
-    });
+    let mut rounds = Rounds::of(sampler);
     let started = Instant::now();
     let mut ticks = interval(FAST);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut tasks = JoinSet::new();
-    let mut running: HashMap<Group, AbortHandle> = HashMap::new();
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             _ = ticks.tick() => {}
         }
-        while let Some(ended) = tasks.try_join_next() {
-            // Collectors are caught, so this is a fault of the loop itself.
-            if let Err(error) = ended {
-                warn!(%error, "a round of sampling was lost");
-            }
+        rounds.begin(started.elapsed());
+    }
+    rounds.tasks.shutdown().await;
+}
+
+impl Rounds {
+    pub(super) fn of(sampler: Sampler) -> Self {
+        Self {
+            live: Arc::new(Live {
+                host: sampler.host,
+                spool: sampler.spool,
+                recorder: sampler.recorder,
+                schedule: Mutex::new(sampler.schedule),
+                failing: Mutex::default(),
+                runners: sampler.runners,
+                ledger: sampler.ledger,
+                polled: watch::Sender::new(Duration::ZERO),
+            }),
+            ticks: sampler.ticks,
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            last: None,
         }
-        let now = started.elapsed();
+    }
+
+    /// Starts what is due at a time since the start, and waits for none of it.
+    /// Call it in a runtime.
+    pub fn begin(&mut self, now: Duration) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            complain(ended);
+        }
+        let since = self.last.replace(now).map(|last| now.saturating_sub(last));
+        let beats = since.map_or(1, |since| {
+            // Half a beat early or late is no beat more or less.
+            since.saturating_add(FAST / 2).as_secs() / FAST.as_secs()
+        });
+        self.live.ledger.ticked(now, beats.saturating_sub(1));
         for group in groups() {
-            if running.get(&group).is_none_or(AbortHandle::is_finished) {
-                running.insert(group, tasks.spawn(Arc::clone(&live).round(group, now)));
+            if self
+                .running
+                .get(&group)
+                .is_none_or(AbortHandle::is_finished)
+            {
+                let round = Arc::clone(&self.live).round(group, now);
+                self.running.insert(group, self.tasks.spawn(round));
+            } else {
+                self.live.ledger.round_skipped();
             }
         }
-        sampler
-            .ticks
+        if let Some(sample) = self.live.ledger.sample(now) {
+            self.live.spool.append(vec![sample]);
+        }
+        self.ticks
             .send_modify(|ticks| *ticks = ticks.wrapping_add(1));
     }
-    tasks.shutdown().await;
+
+    /// Waits until all that was begun has ended, or was given up at its deadline.
+    pub async fn end(&mut self) {
+        while let Some(ended) = self.tasks.join_next().await {
+            complain(ended);
+        }
+    }
+}
+
+/// Collectors are caught, so an error is a fault of the loop itself.
+fn complain(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        warn!(%error, "a round of sampling was lost");
+    }
 }
 
 fn groups() -> impl Iterator<Item = Group> {
@@ -163,7 +216,7 @@ impl Live {
         let mut samples = Vec::new();
         for runner in members {
             if self.schedule().starts(runner.collector(), now) {
-                samples.push(self.sampled(&runner).await);
+                samples.push(self.sampled(&runner, now).await);
             }
         }
         samples
@@ -182,15 +235,17 @@ impl Live {
                 tasks.spawn(async move {
                     // Never closed; without a place it would run all the same.
                     let _place = places.acquire().await;
-                    live.sampled(&runner).await
+                    live.sampled(&runner, now).await
                 });
             }
         }
         tasks.join_all().await
     }
 
-    async fn sampled(&self, runner: &Runner) -> Sample {
+    async fn sampled(&self, runner: &Runner, now: Duration) -> Sample {
+        self.ledger.began(runner.collector().name, now);
         let sample = runner.run(&self.host).await;
+        self.ledger.ended(&sample);
         self.schedule().ended(runner.collector(), &sample);
         self.log(&sample);
         sample

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, io};
 
 use prost::Message;
-use pvelens_proto::agent::v1::{Cursor, NodeUpdate, Sample, sample::Payload};
+use pvelens_proto::agent::v1::{Cursor, NodeUpdate, Sample, SpoolReport, sample::Payload};
 use tracing::warn;
 
 use super::{
@@ -33,6 +33,8 @@ pub(super) struct Ring {
     contents: Contents,
     /// Sequence of the newest update; 0 before the first.
     newest: u64,
+    /// Updates that sank since this process began.
+    dropped: u64,
     /// `None` when everything is in memory.
     files: Option<Files>,
 }
@@ -62,6 +64,7 @@ impl Ring {
             base: Base::empty(),
             contents: Contents::default(),
             newest: 0,
+            dropped: 0,
             files: None,
         }
     }
@@ -83,6 +86,7 @@ impl Ring {
             base: kept.base,
             contents: kept.contents,
             newest: kept.newest,
+            dropped: 0,
             files: Some(files),
         };
         ring.trim();
@@ -97,6 +101,24 @@ impl Ring {
         Cursor {
             epoch: self.epoch.clone(),
             sequence,
+        }
+    }
+
+    /// What it holds, and what went.
+    pub(super) fn report(&self) -> SpoolReport {
+        let updates = self.segments.iter().map(|segment| segment.records.len());
+        // What cannot be read back is found out by the next reader of updates.
+        let oldest = self.segments.front().map(|segment| segment.records.read(0));
+        let oldest = oldest.and_then(Result::ok);
+        SpoolReport {
+            bytes: wide(self.bytes()),
+            limit_bytes: wide(self.limit),
+            updates: wide(updates.sum()),
+            oldest_at: oldest.and_then(|update| update.samples.first()?.observed_at),
+            dropped_updates_total: self.dropped,
+            is_in_files: self.files.is_some(),
+            epoch: self.epoch.clone(),
+            newest_sequence: self.newest,
         }
     }
 
@@ -265,6 +287,7 @@ impl Ring {
         };
         let frames = self.base.with(&oldest.records)?;
         let dropped = oldest.first;
+        self.dropped = self.dropped.saturating_add(wide(oldest.records.len()));
         self.segments.pop_front();
         let records = match self.sunk(&frames, dropped) {
             Ok(records) => records,
@@ -312,7 +335,9 @@ impl Ring {
         if let Some(files) = self.files.take() {
             files.forget();
         }
+        let dropped = self.dropped;
         *self = Self::in_memory(format!("{}-again", self.epoch), self.limit);
+        self.dropped = dropped;
     }
 }
 
@@ -321,4 +346,9 @@ impl Segment {
     fn position(&self, sequence: u64) -> usize {
         usize::try_from(sequence.saturating_sub(self.first)).unwrap_or(usize::MAX)
     }
+}
+
+/// 64 bits hold every size in memory.
+fn wide(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
 }

@@ -12,6 +12,7 @@ use rustix::{
     mount::{MountFlags, UnmountFlags, mount, unmount},
 };
 
+#[derive(Debug)]
 pub(crate) struct Hanging {
     path: PathBuf,
     /// Closing it ends the wait of everybody.

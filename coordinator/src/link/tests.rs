@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use pvelens_proto::agent::v1::{
-    Cursor, NoData, Sample,
+    Cursor, GetSelfReportRequest, GetSelfReportResponse, NoData, Sample,
     node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
     sample::Payload,
 };
@@ -43,6 +43,13 @@ impl NodeAgentService for FakeAgent {
             started_at: Some(pvelens_proto::timestamp_from_millis(at().as_millisecond())),
             ..DescribeResponse::default()
         }))
+    }
+
+    async fn get_self_report(
+        &self,
+        _: Request<GetSelfReportRequest>,
+    ) -> Result<Response<GetSelfReportResponse>, Status> {
+        Err(Status::unimplemented("a coordinator does not ask this"))
     }
 
     async fn watch(

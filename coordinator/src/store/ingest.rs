@@ -239,6 +239,7 @@ impl Agent {
             Payload::InterfaceStates(value) => {
                 put(&mut facts.interface_states, value.into(), stamp)
             }
+            Payload::SelfReport(value) => put(&mut facts.self_report, value.into(), stamp),
             Payload::DiskHealth(value) => put(&mut facts.disk_health, value.into(), stamp),
             Payload::Packages(value) => put(&mut facts.packages, value.into(), stamp),
             Payload::PackageUpdates(value) => put(&mut facts.package_updates, value.into(), stamp),

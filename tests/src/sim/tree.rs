@@ -47,6 +47,8 @@ pub struct Tree {
     edits: Vec<Edit>,
     /// Text below the edits of files that the simulator does not rewrite.
     originals: BTreeMap<String, String>,
+    /// What belongs in files that somebody has taken, by path.
+    held: BTreeMap<String, Vec<u8>>,
 }
 
 impl Tree {
@@ -61,6 +63,7 @@ impl Tree {
             written: BTreeMap::new(),
             edits: Vec::new(),
             originals: BTreeMap::new(),
+            held: BTreeMap::new(),
         })
     }
 
@@ -73,6 +76,32 @@ impl Tree {
     pub fn add_edit(&mut self, edit: Edit) {
         self.written.remove(&edit.path);
         self.edits.push(edit);
+    }
+
+    /// Takes a file away and gives its content; nothing is written there until it
+    /// is released, whatever somebody puts in its place.
+    ///
+    /// # Errors
+    /// When it cannot be read or removed.
+    pub fn hold(&mut self, path: &str) -> io::Result<Vec<u8>> {
+        let place = self.place(path);
+        let content = fs::read(&place)?;
+        fs::remove_file(place)?;
+        self.held.insert(path.to_owned(), content.clone());
+        Ok(content)
+    }
+
+    /// Puts a file back as it would be by now.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn release(&mut self, path: &str) -> io::Result<()> {
+        let Some(content) = self.held.remove(path) else {
+            return Ok(());
+        };
+        let place = self.place(path);
+        remove(&place)?;
+        fs::write(place, content)
     }
 
     /// Edits so far; a change counter for whoever polls one.
@@ -113,6 +142,10 @@ impl Tree {
             None => {
                 self.written.insert(path.to_owned(), hash);
             }
+        }
+        if let Some(held) = self.held.get_mut(path) {
+            *held = text.as_bytes().to_vec();
+            return Ok(());
         }
         if self.edits.iter().any(|edit| edit.path == path) {
             return match self.edited(path, text) {
@@ -260,6 +293,22 @@ mod tests {
         tree.add_edit(edit(Operation::Remove));
         tree.write_edited().unwrap();
         assert_eq!(read(), None);
+    }
+
+    #[test]
+    fn a_file_that_is_held_comes_back_as_it_would_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut tree = Tree::create(directory.path()).unwrap();
+        let place = directory.path().join("a");
+        tree.write("/a", "one\n").unwrap();
+        assert_eq!(tree.hold("/a").unwrap(), b"one\n");
+        fs::create_dir(&place).unwrap();
+        tree.write("/a", "two\n").unwrap();
+        assert!(place.is_dir());
+        tree.release("/a").unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"two\n");
+        tree.write("/a", "three\n").unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"three\n");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     system::{System, Unit},
 };
 
-pub(super) const UNIT: &str = "pvelens-agent.service";
+pub(in super::super) const UNIT: &str = "pvelens-agent.service";
 const INIT: u32 = 1;
 /// Above this share of its ceiling the agent is about to be slowed down or ended.
 const NEAR_CEILING_PERCENT: u64 = 90;

@@ -19,7 +19,7 @@ use tonic::{
 use crate::{collector::COLLECTORS, host::Host};
 
 /// For all questions together.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(in super::super) const DEADLINE: Duration = Duration::from_secs(5);
 /// The configuration of thousands of guests comes in one message.
 const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 
@@ -60,7 +60,7 @@ pub(super) struct Answer {
 
 /// Why the running agent gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+pub(in super::super) enum AskError {
     #[error("{0}")]
     Connect(#[source] io::Error),
     #[error("no whole answer within {} s", DEADLINE.as_secs())]
@@ -130,17 +130,25 @@ pub(super) async fn ask(socket: &Path) -> Result<Answer, AskError> {
         .unwrap_or(Err(AskError::Deadline))
 }
 
-async fn asked(socket: &Path) -> Result<Answer, AskError> {
+/// A client of the agent behind a socket, and the process that made the socket.
+pub(in super::super) async fn connect(
+    socket: &Path,
+) -> Result<(NodeAgentServiceClient<Channel>, Option<i32>), AskError> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the doctor asks the agent of this node, over its own socket"
+        reason = "doctor and status ask the agent of this node, over its own socket"
     )]
     let stream = UnixStream::connect(socket)
         .await
         .map_err(AskError::Connect)?;
     let listener = stream.peer_cred().ok().and_then(|peer| peer.pid());
-    let mut client = NodeAgentServiceClient::new(channel(stream).await?)
+    let client = NodeAgentServiceClient::new(channel(stream).await?)
         .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+    Ok((client, listener))
+}
+
+async fn asked(socket: &Path) -> Result<Answer, AskError> {
+    let (mut client, listener) = connect(socket).await?;
     let agent = client.describe(DescribeRequest {}).await?.into_inner();
     let mut answer = Answer {
         version: agent.agent_version.clone(),
