@@ -112,6 +112,12 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// Whether the last run of a collector gave something, be it in part.
+    pub(super) fn has_payload(&self, collector: &str) -> bool {
+        let newest = self.newest.get(collector);
+        newest.is_some_and(|sample| sample.payload.is_some())
+    }
+
     /// Whether enough was read to call a node fine: it is one, and the cluster file
     /// system and Proxmox VE's own figures are of now.
     pub(super) fn is_assessed(&self) -> bool {

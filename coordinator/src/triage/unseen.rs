@@ -86,7 +86,8 @@ pub(super) fn notes(gathered: &Gathered, facts: &Facts<'_>) -> Vec<String> {
             FailureKind::PermissionDenied => refused.insert(name),
             // A file that is not there, or is odd, is for the findings to tell.
             FailureKind::NotFound => false,
-            _ => others.insert(name),
+            // One odd file among many is no gap to tell at night.
+            _ => !facts.has_payload(collector) && others.insert(name),
         };
     }
     let newest = facts.samples.iter().rev();
