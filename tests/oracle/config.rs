@@ -256,7 +256,10 @@ pub(crate) fn of_ours(guest: &Value) -> Flat {
         ("display_clipboard", "vga"),
         ("hook_script_volume", "hookscript"),
     ] {
-        let is_set = items(settings, field).next().is_some() || !text(settings, field).is_empty();
+        let is_set = match settings.get(field) {
+            Some(Value::Array(items)) => !items.is_empty(),
+            value => value.is_some_and(|value| !leaf(value).is_empty()),
+        };
         if is_set {
             put(&mut flat, key, SET.to_owned());
         }
