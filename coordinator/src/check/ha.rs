@@ -14,7 +14,7 @@ use super::{
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
-    view::{Cluster, ClusterIndex, Dated, Fact, Node, NodeIndex, NodeStatus, Subject},
+    view::{Cluster, ClusterIndex, Dated, Node, NodeIndex, NodeStatus, Subject},
 };
 
 pub(super) const MANAGER: &str = "/etc/pve/ha/manager_status";
@@ -362,15 +362,15 @@ const SERVICES_SHOWN: usize = 20;
 /// After a start the file is that of before, until the manager starts, which is
 /// after the file system of the cluster.
 fn is_starting(input: &Input<'_>, node: &Node, written: Timestamp) -> bool {
-    let booted = booted(&node.facts.cpu);
+    let booted = booted(node);
     booted.is_some_and(|booted| {
         written < booted && input.is_recent(booted, input.params.limits.state_age)
     })
 }
 
 /// When the node was started, by its own clock.
-pub(super) fn booted(cpu: &Fact<wire::CpuTimes>) -> Option<Timestamp> {
-    let booted = cpu.as_ref()?.value.boot_time.as_ref()?;
+pub(super) fn booted(node: &Node) -> Option<Timestamp> {
+    let booted = node.facts.cpu.as_ref()?.value.boot_time.as_ref()?;
     Timestamp::from_millisecond(timestamp_to_millis(booted)).ok()
 }
 

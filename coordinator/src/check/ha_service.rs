@@ -162,7 +162,7 @@ fn restarts(
         .find(|manager| manager.node == service.node)
         .is_some_and(|manager| matches!(manager.mode.as_str(), "restart" | "shutdown"));
     let node = input.view.find_node(cluster, &service.node);
-    let booted = node.and_then(|node| ha::booted(&input.view.node(node).facts.cpu));
+    let booted = node.and_then(|node| ha::booted(input.view.node(node)));
     let warm_up = SignedDuration::try_from(input.params.limits.warm_up).unwrap_or_default();
     goes_down || booted.is_some_and(|booted| input.at.duration_since(booted) < warm_up)
 }
