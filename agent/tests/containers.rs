@@ -32,7 +32,7 @@ use pvelens_agent::{
     host::FilesystemSize,
     probe::{ContainerLine, Header, Outcome, Seen, SeenFilesystem, SeenState},
 };
-use rustix::process::getuid;
+use rustix::process::{Pid, Signal, getuid, kill_process};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pvelens-agent");
@@ -49,6 +49,7 @@ struct Container {
     /// Of its first process, as the node counts.
     pid: u32,
     directory: TempDir,
+    has_ended: bool,
 }
 
 impl Container {
@@ -84,6 +85,7 @@ impl Container {
             process,
             pid,
             directory,
+            has_ended: false,
         })
     }
 
@@ -148,6 +150,11 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
+        // Who has changed its user does not end with its parent.
+        let first = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Some(first) = first.filter(|_| !self.has_ended) {
+            kill_process(first, Signal::KILL).unwrap();
+        }
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -254,11 +261,11 @@ fn an_unprivileged_container_is_looked_into() {
 
 #[test]
 fn a_container_that_has_ended_is_named() {
-    let Some(container) = Container::start(true) else {
+    let Some(mut container) = Container::start(true) else {
         return;
     };
     let pid = container.pid;
-    let mut container = container;
+    container.has_ended = true;
     container.process.kill().unwrap();
     container.process.wait().unwrap();
     // The number is of no process, or of one that is not the first of a container.
