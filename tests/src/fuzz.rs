@@ -128,7 +128,13 @@ fn qga(said: &[u8]) {
 
 /// What was read as a request is written as the same one.
 fn probe_request(line: &[u8]) {
-    for kind in [Kind::Disk, Kind::Cluster, Kind::Ceph, Kind::System] {
+    for kind in [
+        Kind::Disk,
+        Kind::Cluster,
+        Kind::Ceph,
+        Kind::System,
+        Kind::Container,
+    ] {
         if let Ok(request) = Request::parse(kind, line) {
             let again = Request::parse(kind, request.to_json().as_bytes());
             assert_eq!(again.ok(), Some(request));
