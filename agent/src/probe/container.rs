@@ -235,8 +235,8 @@ fn open(host: &Host, vmid: u32) -> Result<Open, String> {
         .map_err(|error| format!("reading its mount table: {error}"))?;
     let mut table = Table::parse(&text, FILESYSTEM_LIMIT);
     table.is_whole &= is_whole;
-    let roots = table.mounts.iter().filter(|mount| mount.is_root());
-    let root = match roots.last() {
+    let mut roots = table.mounts.iter().filter(|mount| mount.is_root());
+    let root = match roots.next_back() {
         Some(root) if root.may_be_touched() => Some(
             inside
                 .root()
