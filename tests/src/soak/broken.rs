@@ -241,7 +241,13 @@ impl Broken {
             .fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
         let lacking = match self.lacking.len() {
             0 => "nothing".to_owned(),
-            count => format!("{count} sources"),
+            _ => {
+                let lacking = self.lacking.iter();
+                let lacking: Vec<String> = lacking
+                    .map(|(name, path, _)| format!("{path} ({name})"))
+                    .collect();
+                lacking.join(", ")
+            }
         };
         let mut lines = vec![format!(
             "{injected} faults of files, {named} of them in the self-report; {} more were of files that may be absent",
