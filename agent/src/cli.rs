@@ -175,7 +175,7 @@ struct CollectArguments {
 
 #[derive(Debug, Args)]
 struct FlightArguments {
-    /// With every sample that was recorded; needs `--output json`
+    /// With every sample that was recorded; needs --output json
     #[arg(long)]
     samples: bool,
     #[command(flatten)]

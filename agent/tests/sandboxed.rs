@@ -76,7 +76,9 @@ const CONDITIONAL: &[(&str, &str)] = &[
         "/sys/devices/system/cpu/cpu*/thermal_throttle/package_throttle_count",
     ),
     ("/etc/lvm/lvm.conf", "/sys/class/misc/device-mapper/dev"),
+    ("/etc/cron.d/zfsutils-linux", "/sys/module/zfs/version"),
     ("/etc/modprobe.d/zfs.conf", "/sys/module/zfs/version"),
+    ("/etc/zfs/zed.d/zed.rc", "/sys/module/zfs/version"),
     (
         "/proc/1/mountstats",
         "/.pvelens/probe/cluster/mount_liveness.*",

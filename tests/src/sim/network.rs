@@ -31,7 +31,7 @@ pub(super) fn write(state: &State, index: usize, tree: &mut Tree) -> io::Result<
     let node = &state.nodes[index];
     let mut table = HEADER.to_owned();
     row(&mut table, "lo", 44_901, 44_901);
-    for nic in &node.nics {
+    for (slot, nic) in node.nics.iter().enumerate() {
         let interface = Interface {
             name: &nic.name,
             mac: &nic.mac,
@@ -43,9 +43,11 @@ pub(super) fn write(state: &State, index: usize, tree: &mut Tree) -> io::Result<
             transmitted: whole(nic.transmitted),
         };
         write_interface(tree, &mut table, &interface)?;
-        tree.write(
-            &format!("/sys/class/net/{}/device/vendor", nic.name),
-            "0x8086\n",
+        let function = format!("devices/pci0000:00/0000:{:02x}:00.0", slot + 1);
+        tree.write(&format!("/sys/{function}/vendor"), "0x8086\n")?;
+        tree.link(
+            &format!("/sys/class/net/{}/device", nic.name),
+            &format!("../../../{function}"),
         )?;
     }
     let guests = || {

@@ -43,6 +43,7 @@ const NOT_SIMULATED: &[&str] = &[
     "rrd_history",
     "sdn_config",
     "sensor",
+    "sensor_limits",
     "sshd",
     "subscription",
     "tasks",
