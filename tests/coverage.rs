@@ -21,10 +21,6 @@ const COMPOSED: &[(&str, &str)] = &[
         "the probe is off unless enabled; what it sees of real mounts: agent/tests/containers.rs",
     ),
     ("disk_health.disks.", "its disks are virtual"),
-    (
-        "filesystems.filesystems.uuid",
-        "udev does not run in a container",
-    ),
     ("hardware_errors.", "it has no EDAC, pstore or SCSI disks"),
     ("host_files.fstab.", "a container mounts nothing by it"),
     ("host_files.journal.", "its journal has just begun"),

@@ -2,8 +2,8 @@
 //!
 //! A node that is fenced is reset, and what it sampled in `/run` is gone. So when
 //! the newest samples show that quorum is lost, or that the watchdog may soon bite
-//! ([`sign`]), the last ten minutes are taken from the spool and written to a small
-//! ring of files, and then what is sampled as long as that lasts ([`writer`]). In
+//! (`sign`), the last ten minutes are taken from the spool and written to a small
+//! ring of files, and then what is sampled as long as that lasts (`writer`). In
 //! calm nothing is written, no file is open and no thread runs.
 //!
 //! Files are as those of the spool, so a reset leaves at worst a torn end. Each
