@@ -6,7 +6,7 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = protox::Compiler::new(["proto"])?
+    let mut files = protox::Compiler::new(["proto"])?
         .include_imports(true)
         .include_source_info(true)
         .open_files([
@@ -18,10 +18,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             "pvelens/v1/inventory.proto",
         ])?
         .file_descriptor_set();
-    let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("pvelens.binpb"), files.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_transport(false)
-        .compile_fds(files)?;
+        .compile_fds(files.clone())?;
+    // The comments are for the generated code; every program holds the rest.
+    for file in &mut files.file {
+        file.source_code_info = None;
+    }
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("pvelens.binpb"), files.encode_to_vec())?;
     Ok(())
 }

@@ -252,7 +252,7 @@ const ROWS: &[Advice] = &[
 ];
 
 const WATCHDOG: &str =
-    "60 s after that the watchdog resets the node, and its HA guests start elsewhere.";
+    "60 s after that the watchdog resets the node if it has HA guests; they start elsewhere.";
 const THIN_START: &str = "start, create, restore or snapshot guests on the pool";
 const THIN_REPAIR: &str =
     "lvconvert --repair while the pool is in use: stop its guests and save its metadata first";
