@@ -286,7 +286,12 @@ mod tests {
         let environment = String::from_utf8(environment).unwrap();
         let mut lines: Vec<_> = environment.lines().collect();
         lines.sort_unstable();
-        let expected = ["LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TZ=UTC"];
+        let expected = [
+            "LC_ALL=C",
+            "LVM_SUPPRESS_FD_WARNINGS=1",
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "TZ=UTC",
+        ];
         assert_eq!(lines, expected);
         assert_eq!(ran("/bin/pwd", &[], LONG).stdout, b"/\n");
         assert_eq!(ran("/bin/cat", &[], LONG).stdout, b"");

@@ -91,6 +91,8 @@ fn start(program: &str, arguments: &[String]) -> io::Result<Child> {
         .args(arguments)
         .env_clear()
         .env("LC_ALL", "C")
+        // LVM tells of every file that it inherits, before what is wrong.
+        .env("LVM_SUPPRESS_FD_WARNINGS", "1")
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("TZ", "UTC")
         .current_dir("/")
