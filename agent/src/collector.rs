@@ -7,18 +7,13 @@
 use std::time::{Duration, Instant};
 
 use pvelens_proto::{
-    Timestamp,
-    agent::v1::{CollectionClass, FailureKind, NoData, Sample, SourceFailure},
+    agent::v1::{CollectionClass, NoData, Sample},
     timestamp_from_millis,
 };
 
 pub use pvelens_proto::agent::v1::sample::Payload;
 
-use crate::{
-    format::{FormatError, whole_lines},
-    host::{FilesystemSize, Host, Places, SourceError},
-    probe::Request,
-};
+use crate::host::{Host, SourceError};
 
 mod access_config;
 mod asked;
@@ -81,6 +76,7 @@ mod pci_devices;
 mod pmxcfs;
 mod pressure;
 mod pve_status;
+mod reading;
 mod replication_config;
 mod replication_state;
 mod repositories;
@@ -101,6 +97,7 @@ mod zfs;
 
 pub use asked::Answer;
 pub use host_identity::{identify, is_pve_node};
+pub use reading::Reading;
 pub use run::Runner;
 use run::Whereabouts;
 pub(crate) use {
@@ -189,12 +186,6 @@ pub const COLLECTORS: &[Collector] = &[
     subscription::COLLECTOR,
 ];
 
-/// Failures that one sample names; a broken directory of thousands of files
-/// must not fill the wire.
-const FAILURE_LIMIT: usize = 100;
-/// Bytes of a failure's text.
-const DETAIL_LIMIT: usize = 300;
-
 /// Interval of the fast class, and of polling the change counters.
 pub(crate) const FAST: Duration = Duration::from_secs(10);
 /// At the latest, the configuration is read again after this time.
@@ -251,228 +242,6 @@ pub enum CollectError {
     Source(#[from] SourceError),
 }
 
-/// One run of one collector: the files below the host, the bytes read, and
-/// what could not be read so far.
-#[derive(Debug)]
-pub struct Reading<'a> {
-    host: &'a Host,
-    /// What is being read at the moment.
-    whereabouts: &'a Whereabouts,
-    places: Places,
-    bytes: u64,
-    failures: Vec<SourceFailure>,
-}
-
-impl Reading<'_> {
-    /// As [`Host::read`].
-    ///
-    /// # Errors
-    /// As [`Host::read`].
-    pub fn read(&mut self, path: &str, limit: u64) -> Result<String, SourceError> {
-        let text = self
-            .whereabouts
-            .at(path, || self.host.read_near(&self.places, path, limit))?;
-        self.count(text.len());
-        Ok(text)
-    }
-
-    /// As [`Host::read_bytes`].
-    ///
-    /// # Errors
-    /// As [`Host::read_bytes`].
-    pub fn read_bytes(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let bytes = self.whereabouts.at(path, || {
-            self.host.read_bytes_near(&self.places, path, limit)
-        })?;
-        self.count(bytes.len());
-        Ok(bytes)
-    }
-
-    /// The text of a log that may be absent. Programs write whatever bytes they
-    /// get into logs: bytes that are not UTF-8 are named, and replaced.
-    pub fn read_log(&mut self, path: &str, limit: u64) -> Option<String> {
-        let bytes = match self.read_bytes(path, limit) {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_not_found() => return None,
-            Err(error) => {
-                self.fail(error);
-                return None;
-            }
-        };
-        Some(String::from_utf8(bytes).unwrap_or_else(|error| {
-            let detail = "not UTF-8";
-            self.fail(SourceError::new(path, FailureKind::NotUtf8, detail));
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        }))
-    }
-
-    /// As [`Host::read_first_line`].
-    ///
-    /// # Errors
-    /// As [`Host::read_first_line`].
-    pub fn read_first_line(&mut self, path: &str, limit: u64) -> Result<String, SourceError> {
-        let text = self
-            .whereabouts
-            .at(path, || self.host.read_first_line(path, limit))?;
-        self.count(text.len());
-        Ok(text)
-    }
-
-    /// As [`Host::read_dot_file`].
-    ///
-    /// # Errors
-    /// As [`Host::read_dot_file`].
-    pub fn read_dot_file(
-        &mut self,
-        path: &str,
-        limit: u64,
-        is_complete: fn(&str) -> bool,
-    ) -> Result<String, SourceError> {
-        let text = self
-            .whereabouts
-            .at(path, || self.host.read_dot_file(path, limit, is_complete))?;
-        self.count(text.len());
-        Ok(text)
-    }
-
-    /// The text of a file that may be absent. Anything else that is wrong with
-    /// it is named, and the collector goes on without it.
-    pub fn read_optional(&mut self, path: &str, limit: u64) -> Option<String> {
-        match self.read(path, limit) {
-            Ok(text) => Some(text),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => {
-                self.fail(error);
-                None
-            }
-        }
-    }
-
-    /// The line in a small file that may be absent, trimmed. The kernel ends its
-    /// lines, so one that does not end is named.
-    pub fn read_word(&mut self, path: &str) -> Option<String> {
-        let text = self.read_optional(path, WORD_LIMIT)?;
-        let word = whole_lines(&text).map(|line| line.trim().to_owned());
-        self.keep(word.map_err(|error| error.at(path)))
-    }
-
-    /// The number in a small file that may be absent.
-    pub fn read_number(&mut self, path: &str) -> Option<u64> {
-        let number = self.read_word(path)?.parse();
-        self.keep(number.map_err(|_| FormatError::malformed("not a number").at(path)))
-    }
-
-    /// As [`Host::list`].
-    ///
-    /// # Errors
-    /// As [`Host::list`].
-    pub fn list(&self, path: &str) -> Result<Vec<String>, SourceError> {
-        self.whereabouts
-            .at(path, || self.host.list_near(&self.places, path))
-    }
-
-    /// As [`Host::link_target`].
-    ///
-    /// # Errors
-    /// As [`Host::link_target`].
-    pub fn link_target(&self, path: &str) -> Result<String, SourceError> {
-        self.whereabouts.at(path, || self.host.link_target(path))
-    }
-
-    /// As [`Host::statvfs`].
-    ///
-    /// # Errors
-    /// As [`Host::statvfs`].
-    pub fn statvfs(&self, path: &str) -> Result<Option<FilesystemSize>, SourceError> {
-        self.whereabouts.at(path, || self.host.statvfs(path))
-    }
-
-    /// When a file that may be absent was last changed. Anything else that is wrong
-    /// with it is named. See [`Host::modified_at`].
-    pub fn modified_at(&mut self, path: &str) -> Option<Timestamp> {
-        match self.whereabouts.at(path, || self.host.modified_at(path)) {
-            Ok(time) => time.map(|time| timestamp_from_millis(time.as_millisecond())),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => {
-                self.fail(error);
-                None
-            }
-        }
-    }
-
-    #[must_use]
-    pub fn exists(&self, path: &str) -> bool {
-        self.whereabouts
-            .at(path, || self.host.exists_near(&self.places, path))
-    }
-
-    /// The names in a directory that may be absent. Anything else that is wrong with
-    /// it is named.
-    pub fn list_optional(&mut self, path: &str) -> Vec<String> {
-        match self.list(path) {
-            Ok(names) => names,
-            Err(error) if error.is_not_found() => Vec::new(),
-            Err(error) => {
-                self.fail(error);
-                Vec::new()
-            }
-        }
-    }
-
-    /// Asks a probe, and gives what its tool wrote; in a tree of files, what was recorded.
-    ///
-    /// # Errors
-    /// When there is no such reply.
-    pub fn ask(&mut self, request: &Request) -> Result<Answer, SourceError> {
-        let answer = self
-            .whereabouts
-            .at(&asked::source(request), || asked::ask(self.host, request))?;
-        self.count(answer.stdout.len());
-        Ok(answer)
-    }
-
-    /// The host itself, to ask guests over their sockets from several threads.
-    pub(crate) fn host(&self) -> &Host {
-        self.host
-    }
-
-    /// By the node's clock.
-    #[must_use]
-    pub fn now(&self) -> jiff::Timestamp {
-        self.host.now()
-    }
-
-    /// Whether this is the running system and not a tree of files.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        self.host.is_live()
-    }
-
-    #[must_use]
-    pub fn is_pve_node(&self) -> bool {
-        self.whereabouts
-            .at("/etc/pve/local", || is_pve_node(self.host))
-    }
-
-    /// Names a source that could not be read; the collector goes on.
-    pub fn fail(&mut self, error: SourceError) {
-        if self.failures.len() < FAILURE_LIMIT {
-            self.failures.push(failure(error));
-        }
-    }
-
-    /// Keeps a value, or names why there is none.
-    pub fn keep<T>(&mut self, result: Result<T, SourceError>) -> Option<T> {
-        result.map_err(|error| self.fail(error)).ok()
-    }
-
-    fn count(&mut self, bytes: usize) {
-        self.bytes = self
-            .bytes
-            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-}
-
 /// Runs one collector on this thread, without deadline.
 #[must_use]
 pub fn collect_once(collector: &Collector, host: &Host) -> Sample {
@@ -483,13 +252,7 @@ pub fn collect_once(collector: &Collector, host: &Host) -> Sample {
 fn collect_watched(collector: &Collector, host: &Host, whereabouts: &Whereabouts) -> Sample {
     let observed_at = host.now();
     let started = Instant::now();
-    let mut reading = Reading {
-        host,
-        whereabouts,
-        places: Places::default(),
-        bytes: 0,
-        failures: Vec::new(),
-    };
+    let mut reading = Reading::new(host, whereabouts);
     let payload = match (collector.collect)(&mut reading) {
         Ok(payload) => Some(payload),
         Err(CollectError::NoData(reason)) => Some(Payload::NoData(NoData {
@@ -500,10 +263,11 @@ fn collect_watched(collector: &Collector, host: &Host, whereabouts: &Whereabouts
             None
         }
     };
+    let (read_bytes, failures) = reading.end();
     Sample {
         duration_microseconds: microseconds(started.elapsed()),
-        read_bytes: reading.bytes,
-        failures: reading.failures,
+        read_bytes,
+        failures,
         payload,
         ..empty_sample(collector, observed_at)
     }
@@ -516,14 +280,6 @@ fn empty_sample(collector: &Collector, observed_at: jiff::Timestamp) -> Sample {
         observed_at: Some(timestamp_from_millis(observed_at.as_millisecond())),
         interval_seconds: u32::try_from(collector.interval.as_secs()).unwrap_or(u32::MAX),
         ..Sample::default()
-    }
-}
-
-fn failure(error: SourceError) -> SourceFailure {
-    SourceFailure {
-        path: error.path,
-        kind: error.kind.into(),
-        detail: error.detail.chars().take(DETAIL_LIMIT).collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The agent starts nothing and opens no device. What needs that is asked of a
 //! probe: systemd accepts the connection and starts one process for one
 //! request, in a cage that holds what its tools need and no more. A request is
-//! an entry of [`MENU`] with typed parameters, one line of JSON; the reply is
+//! an entry of the [`menu`] with typed parameters, one line of JSON; the reply is
 //! one line of JSON ([`Header`]) and the bytes of the tool, untouched. Nothing
 //! of the caller becomes part of a command line but a value that a type of
 //! [`request`] has let through.
@@ -35,7 +35,7 @@ pub use client::{ProbeError, ask, ask_at};
 pub use container::{Line as ContainerLine, Seen, SeenFilesystem, SeenState};
 pub use entry::{Entry, Parameter};
 pub(crate) use guard::KEYRING as CEPH_KEYRING;
-pub use menu::MENU;
+pub use menu::menu;
 pub use reply::{Header, Outcome, Reply};
 pub use request::{ClusterRequest, ContainerRequest, Request};
 pub use subscription::SubscriptionState;
@@ -88,7 +88,7 @@ impl Kind {
 
     /// Its entries of the menu.
     pub fn entries(self) -> impl Iterator<Item = &'static Entry> {
-        MENU.iter().filter(move |entry| entry.probe == self)
+        menu::entries(self).iter()
     }
 }
 

@@ -9,7 +9,7 @@ use std::{env, fs, path::Path};
 use anyhow::{Context, Result, bail};
 use pvelens_agent::{
     fuzzing,
-    probe::{Kind, MENU, Request},
+    probe::{Kind, Request, menu},
     recorder,
 };
 use tempfile::TempDir;
@@ -143,7 +143,7 @@ fn probe_request(line: &[u8]) {
 }
 
 fn probe_requests() -> Result<Vec<Vec<u8>>> {
-    let requests = MENU.iter().map(|entry| {
+    let requests = menu().map(|entry| {
         let parameters = entry.parameters.iter().map(|parameter| {
             let value = if parameter.is_number { "1" } else { "\"sda\"" };
             format!(",\"{}\":{value}", parameter.name)

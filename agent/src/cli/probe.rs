@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{INCOMPLETE, Output, OutputArguments, USAGE, complain, plain, print};
 use crate::{
     host::Host,
-    probe::{Entry, Kind, MENU, Outcome, ProbeError, Request, answer, ask, ask_at},
+    probe::{Entry, Kind, Outcome, ProbeError, Request, answer, ask, ask_at, menu},
 };
 
 #[derive(Debug, Subcommand)]
@@ -80,7 +80,7 @@ pub(super) fn text(host: &Host) -> Result<String, fmt::Error> {
     let mut text = String::from(
         "Everything that the probes may do, in processes of their own, one request each. {name} is a parameter.\n",
     );
-    for entry in MENU {
+    for entry in menu() {
         writeln!(
             text,
             "\n{} {}: {}",
@@ -106,7 +106,7 @@ pub(super) fn text(host: &Host) -> Result<String, fmt::Error> {
 
 /// The menu for programs.
 pub(super) fn objects(host: &Host) -> Vec<Value> {
-    let entries = MENU.iter().map(|entry| {
+    let entries = menu().map(|entry| {
         let parameters = entry.parameters.iter().map(|parameter| {
             json!({
                 "name": parameter.name,
@@ -301,8 +301,8 @@ mod tests {
     fn the_menu_is_whole_in_both_outputs() {
         let host = Host::open(Path::new("/")).unwrap();
         let (text, objects) = (text(&host).unwrap(), objects(&host));
-        assert_eq!(objects.len(), MENU.len());
-        for (entry, object) in MENU.iter().zip(objects) {
+        assert_eq!(objects.len(), menu().count());
+        for (entry, object) in menu().zip(objects) {
             assert!(text.contains(entry.title), "{}", entry.name);
             assert_eq!(object["name"], entry.name);
             for word in entry.template() {

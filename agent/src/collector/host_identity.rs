@@ -71,7 +71,7 @@ pub fn identify(host: &Host) -> (String, String) {
 
 fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
     let is_pve_node = reading.is_pve_node();
-    let (node_name, _) = identify(reading.host);
+    let (node_name, _) = identify(reading.host());
     if !is_pve_node && reading.exists("/etc/pve") {
         // Proxmox VE is installed and pmxcfs is not there: not mounted, or dead.
         let mounted = reading.link_target(LOCAL);

@@ -13,7 +13,7 @@ use std::{
 
 use pvelens_proto::agent::v1::{FailureKind, Sample};
 
-use super::{Collector, collect_watched, empty_sample, failure, microseconds};
+use super::{Collector, collect_watched, empty_sample, microseconds, reading::failure};
 use crate::{
     flight::{Lost, SingleFlight},
     host::{Host, SourceError},

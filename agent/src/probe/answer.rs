@@ -179,7 +179,7 @@ mod tests {
     use std::{path::Path, thread};
 
     use super::*;
-    use crate::probe::{Kind, MENU, entry::Word};
+    use crate::probe::{Kind, entry::Word};
 
     /// What a tool gives as an entry of the menu.
     fn ran(program: &'static str, words: &'static [Word], timeout: Duration) -> Reply {
@@ -190,7 +190,7 @@ mod tests {
             timeout,
             stdout_limit: 1000,
             guard: guard::none,
-            ..MENU[0]
+            ..*request.entry().unwrap()
         };
         let host = Arc::new(Host::open(Path::new("/")).unwrap());
         run(&entry, &host, &request)

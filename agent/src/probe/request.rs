@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Entry, Kind, MENU};
+use super::{Entry, Kind};
 
 /// One request, of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,8 +179,7 @@ impl Request {
     /// Its row of the menu; a test finds one for every variant.
     pub(crate) fn entry(&self) -> Option<&'static Entry> {
         let name = self.value("entry")?;
-        MENU.iter()
-            .find(|entry| entry.probe == self.kind() && entry.name == name)
+        self.kind().entries().find(|entry| entry.name == name)
     }
 
     /// The text of a parameter.

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn the_columns_are_those_of_the_menu() {
         for (entry, columns) in [("zpool_list", POOL_COLUMNS), ("zfs_list", DATASET_COLUMNS)] {
-            let mut menu = crate::probe::MENU.iter();
+            let mut menu = crate::probe::menu();
             let entry = menu.find(|row| row.name == entry).unwrap();
             let joined = columns.join(",");
             assert!(entry.template().any(|word| word == joined), "{joined}");
