@@ -9,7 +9,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
@@ -21,13 +21,11 @@ use std::{
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::FailureKind;
-use rustix::{
-    fs::{Dir, FileType, Mode, OFlags},
-    io::Errno,
-};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
 
 mod ban;
 mod connect;
+mod error;
 mod inside;
 mod pattern;
 mod places;
@@ -38,11 +36,13 @@ mod subscription;
 mod time;
 mod tools;
 
+pub use error::SourceError;
 pub use pattern::{Found, Match, fits};
 pub use refused::kind_name;
 pub use size::FilesystemSize;
 
 use crate::guest_socket::Memory;
+use error::{banned, errno, into_text, io_error, malformed, too_large};
 use refused::Refused;
 use tools::Tools;
 pub(crate) use {
@@ -87,34 +87,6 @@ pub enum Clock {
     System,
     /// Milliseconds since the epoch, moved by whoever simulates the node.
     Fixed(Arc<AtomicI64>),
-}
-
-/// A source that gave nothing, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {detail}")]
-pub struct SourceError {
-    /// Path on the node; empty when no single file is to blame.
-    pub path: String,
-    pub kind: FailureKind,
-    /// For people; never content of the file.
-    pub detail: String,
-}
-
-impl SourceError {
-    #[must_use]
-    pub fn new(path: &str, kind: FailureKind, detail: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            kind,
-            detail: detail.into(),
-        }
-    }
-
-    /// The file is not there, or went away while it was read.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        self.kind == FailureKind::NotFound
-    }
 }
 
 impl Host {
@@ -400,66 +372,6 @@ impl Host {
         let path = target.to_str().ok()?.strip_prefix(self.prefix.as_str())?;
         Some(path.to_owned())
     }
-}
-
-fn banned(path: &str) -> SourceError {
-    SourceError::new(path, FailureKind::Banned, "the agent never opens this path")
-}
-
-fn too_large(path: &str, limit: u64) -> SourceError {
-    SourceError::new(
-        path,
-        FailureKind::TooLarge,
-        format!("larger than {limit} bytes"),
-    )
-}
-
-/// A file of the tree itself that is not as described.
-fn malformed(path: &str, error: &serde_json::Error) -> SourceError {
-    SourceError::new(
-        path,
-        FailureKind::Malformed,
-        format!("line {}, column {}", error.line(), error.column()),
-    )
-}
-
-fn into_text(path: &str, bytes: Vec<u8>) -> Result<String, SourceError> {
-    String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        SourceError::new(
-            path,
-            FailureKind::NotUtf8,
-            format!("not UTF-8 at byte {offset}"),
-        )
-    })
-}
-
-fn io_error(path: &str, error: &io::Error) -> SourceError {
-    match Errno::from_io_error(error) {
-        Some(number) => errno(path, number),
-        None => SourceError::new(path, FailureKind::Io, error.to_string()),
-    }
-}
-
-fn errno(path: &str, error: Errno) -> SourceError {
-    let kind = match error {
-        // A process or device that ended between two reads.
-        Errno::NOENT | Errno::NOTDIR | Errno::SRCH | Errno::NODEV | Errno::NXIO => {
-            FailureKind::NotFound
-        }
-        Errno::ACCESS | Errno::PERM => FailureKind::PermissionDenied,
-        Errno::NOTCONN | Errno::HOSTDOWN | Errno::STALE | Errno::TIMEDOUT | Errno::CONNABORTED => {
-            FailureKind::Disconnected
-        }
-        // A magic link of /proc, or a loop of links.
-        Errno::LOOP => FailureKind::Banned,
-        Errno::ISDIR => FailureKind::NotAFile,
-        _ => FailureKind::Io,
-    };
-    let text = error.to_string();
-    // The number says nothing that the words do not.
-    let words = text.split(" (os error").next().unwrap_or_default();
-    SourceError::new(path, kind, words)
 }
 
 fn file_type(path: &str, file: &OwnedFd) -> Result<FileType, SourceError> {
