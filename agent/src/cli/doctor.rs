@@ -23,6 +23,7 @@ mod explain;
 mod node;
 mod process;
 mod reading;
+mod recorder;
 mod report;
 mod socket;
 mod source;
@@ -112,6 +113,8 @@ fn examine(system: &System, settings: &SettingsArguments) -> anyhow::Result<Repo
     }
     if unit.is_installed {
         sections.push(section("Probes", probes(system)));
+        let recorded = recorder::look(&config.recorder.directory);
+        sections.push(section("Flight recorder", vec![recorded]));
         sections.push(section("Link", vec![link(system)]));
     }
     Ok(Report::new(sections))

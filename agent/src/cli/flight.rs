@@ -255,7 +255,7 @@ fn object(
     Ok(object)
 }
 
-fn signs(emergency: &Emergency) -> String {
+pub(super) fn signs(emergency: &Emergency) -> String {
     let words: Vec<_> = emergency.signs.iter().map(|sign| sign.words()).collect();
     match words.join(", ") {
         words if words.is_empty() => "not recorded".to_owned(),
@@ -270,7 +270,7 @@ fn more(text: &mut String, number: usize) -> fmt::Result {
     }
 }
 
-fn second(at: Timestamp) -> String {
+pub(super) fn second(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
