@@ -137,8 +137,7 @@ pub fn serve_child(tree: Option<(&Path, Timestamp)>, within: Duration) -> Result
     let mut out = io::stdout().lock();
     let mut failed = None;
     once::collect(&host, within, wanted, |sample| {
-        let bytes = sample.encode_length_delimited_to_vec();
-        if let Err(error) = out.write_all(&bytes).and_then(|()| out.flush()) {
+        if let Err(error) = out.write_all(&framed(&sample)).and_then(|()| out.flush()) {
             failed = Some(error.to_string());
         }
     });
@@ -220,18 +219,19 @@ fn received(child: &mut Child, deadline: Instant) -> Vec<Sample> {
     }
 }
 
+/// A sample on the pipe: its length in eight bytes, then itself.
+fn framed(sample: &Sample) -> Vec<u8> {
+    let length = u64::try_from(sample.encoded_len()).unwrap_or(u64::MAX);
+    let mut bytes = length.to_le_bytes().to_vec();
+    bytes.extend(sample.encode_to_vec());
+    bytes
+}
+
 /// The next sample; none at the end or at what is none.
 fn read_sample(pipe: &mut impl Read) -> Option<Sample> {
-    let mut length = 0_u64;
-    for shift in (0..63).step_by(7) {
-        let mut byte = [0];
-        pipe.read_exact(&mut byte).ok()?;
-        let [byte] = byte;
-        length |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
+    let mut length = [0; 8];
+    pipe.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
     if length > SAMPLE_LIMIT {
         return None;
     }
@@ -350,8 +350,9 @@ mod tests {
             collector: "cpu".to_owned(),
             ..Sample::default()
         };
-        let mut bytes = sample.encode_length_delimited_to_vec();
-        bytes.extend([200, 1, 7]);
+        let mut bytes = framed(&sample);
+        bytes.extend(200_u64.to_le_bytes());
+        bytes.push(7);
         let mut pipe = bytes.as_slice();
         assert_eq!(read_sample(&mut pipe), Some(sample));
         assert_eq!(read_sample(&mut pipe), None);
