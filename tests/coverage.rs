@@ -10,10 +10,6 @@ use pvelens_tests::coverage::{Coverage, SANDBOXED};
 /// Facts of P0 checks that no test system can have, so that their values are in a
 /// composed tree only: how they begin, and why.
 const COMPOSED: &[(&str, &str)] = &[
-    (
-        "backups.archives",
-        "the dump directory is no part of the small node",
-    ),
     ("blocked_tasks.processes", "nothing waits there"),
     ("bonds.", "the kernel of the test systems has no bonding"),
     (
@@ -22,30 +18,18 @@ const COMPOSED: &[(&str, &str)] = &[
     ),
     ("disk_health.disks.", "its disks are virtual"),
     ("hardware_errors.", "it has no EDAC, pstore or SCSI disks"),
-    ("host_files.fstab.", "a container mounts nothing by it"),
     ("host_files.journal.", "its journal has just begun"),
-    (
-        "host_files.other_root_accounts",
-        "its accounts are those of Debian",
-    ),
-    ("interface_states.interfaces.", "a container has no bridge"),
     (
         "kernels.flags.",
         "the command line of the machine is not recorded",
     ),
-    ("listeners.", "it has no address, and nothing that listens"),
-    (
-        "local_media.",
-        "the directories of storages are no part of it",
-    ),
     ("lvm.", "it has no device-mapper"),
     ("memory.arc.", "it has no ZFS"),
-    ("network_links.", "a container has no bridge, bond or VLAN"),
-    ("network_mounts.", "it mounts nothing of others"),
     (
-        "packages.held",
-        "its packages are those of the simulated node",
+        "network_links.links.vlan_filtering",
+        "its bridges have no VLANs",
     ),
+    ("network_mounts.", "it mounts nothing of others"),
     (
         "storage_config.storages.nodes",
         "its storages are those of the simulated node",

@@ -75,6 +75,8 @@ const CONDITIONAL: &[(&str, &str)] = &[
         "/sys/devices/system/cpu/cpu*/topology/physical_package_id",
         "/sys/devices/system/cpu/cpu*/thermal_throttle/package_throttle_count",
     ),
+    // Of hardware alone.
+    ("/sys/class/net/*/duplex", "/sys/class/net/*/device"),
     ("/etc/lvm/lvm.conf", "/sys/class/misc/device-mapper/dev"),
     ("/etc/cron.d/zfsutils-linux", "/sys/module/zfs/version"),
     ("/etc/modprobe.d/zfs.conf", "/sys/module/zfs/version"),

@@ -55,12 +55,16 @@ const OUTSIDE: &str = "/var/lib/pvelens-outside.json";
 /// In the one directory that the agent may write.
 const RECORDING: &str = "/run/pvelens-agent/recording";
 
-/// What collectors do not read, but ask whether it is there.
+/// What collectors do not read, but ask whether it is there, or list by its name: of
+/// directories of storages, which are configured, those of the simulated node.
 const ASKED_FOR: &[&str] = &[
+    "/mnt/backup/dump/*",
     "/sys/class/net/*/bonding",
     "/sys/class/net/*/bridge",
     "/sys/class/net/*/device",
     "/sys/fs/cgroup/lxc/*/cgroup.procs",
+    "/var/lib/vz/snippets/*",
+    "/var/lib/vz/template/iso/*",
     "/var/log/journal/*/system@*",
 ];
 

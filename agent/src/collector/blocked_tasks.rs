@@ -2,19 +2,28 @@
 //! does not answer.
 //!
 //! `/proc/PID/stat` of every process costs some milliseconds, so it is read only
-//! while the kernel counts waiting tasks. Unlike `cmdline` it does not wait for the
-//! memory of a process that hangs. Where in the kernel one waits is told only to
-//! processes with more rights than the agent has.
+//! while something may wait. The kernel counts who waits for a disk, but neither who
+//! waits for a server of NFS nor for a pool that is suspended; in the load average
+//! each of them counts as one. Unlike `cmdline`, `stat` does not wait for the memory
+//! of a process that hangs. Where in the kernel one waits is told only to processes
+//! with more rights than the agent has.
 
 use std::time::Duration;
 
 use pvelens_proto::agent::v1::{BlockedProcess, BlockedTasks, CollectionClass};
 
-use super::{CollectError, Collector, KERNEL_FILE_LIMIT, Payload, Reading};
+use super::{
+    CollectError, Collector, KERNEL_FILE_LIMIT, Payload, Reading,
+    load::{LOADAVG, parse_loadavg},
+};
 use crate::format::{FormatError, KeyValues, plain::short, whole_lines};
 
 const PROC: &str = "/proc";
 const STAT: &str = "/proc/stat";
+const LOADAVG_LIMIT: u64 = 4096;
+/// One task that has waited for a minute has brought the average of one minute to
+/// 0.63, if nothing else ran.
+const LOAD_OF_ONE: f64 = 0.5;
 /// Of one process: 52 numbers and a short name.
 const PROCESS_LIMIT: u64 = 4096;
 /// Processes that are looked at.
@@ -31,7 +40,7 @@ pub(super) const COLLECTOR: Collector = Collector {
     // Thousands of small files on a node that is in trouble.
     deadline: Duration::from_secs(10),
     // Of parents, the name alone.
-    paths: &[STAT, "/proc/*/stat", "/proc/*/comm"],
+    paths: &[STAT, LOADAVG, "/proc/*/stat", "/proc/*/comm"],
     probes: &[],
     collect,
 };
@@ -43,7 +52,13 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
         blocked,
         ..BlockedTasks::default()
     };
-    if blocked > 0 {
+    let load = reading.read(LOADAVG, LOADAVG_LIMIT).and_then(|text| {
+        let load = parse_loadavg(&text).map_err(|error| error.at(LOADAVG));
+        load.map(|load| load.load1)
+    });
+    // What is not known may be high.
+    let is_idle = reading.keep(load).is_some_and(|load| load < LOAD_OF_ONE);
+    if blocked > 0 || !is_idle {
         look(reading, &mut tasks)?;
     }
     Ok(Payload::BlockedTasks(tasks))
@@ -123,9 +138,12 @@ fn process(text: &str) -> Result<Process, FormatError> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use pvelens_proto::agent::v1::FailureKind;
 
     use super::*;
     use crate::collector::tests::{kinds, sample};
+
+    const IDLE: &str = "0.49 1.00 1.00 1/300 1201\n";
 
     fn stat(pid: u32, name: &str, state: char, parent: u32) -> String {
         format!("{pid} ({name}) {state} {parent} 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n")
@@ -146,6 +164,7 @@ mod tests {
         let other = stat(30, "D", 'R', 2);
         let found = tasks(&[
             ("proc/stat", "cpu 1\nprocs_blocked 2\n"),
+            ("proc/loadavg", IDLE),
             ("proc/900/comm", "pvestatd\n"),
             ("proc/1200/stat", &child),
             ("proc/30/stat", &other),
@@ -168,9 +187,29 @@ mod tests {
     fn while_nothing_waits_no_process_is_read() {
         let found = tasks(&[
             ("proc/stat", "procs_blocked 0\n"),
+            ("proc/loadavg", IDLE),
             ("proc/1200/stat", "nonsense"),
         ]);
         assert_eq!(found, BlockedTasks::default());
+    }
+
+    #[test]
+    fn who_waits_for_a_server_is_found_by_the_load() {
+        let child = stat(1200, "kworker", 'D', 2);
+        let files = [
+            ("proc/stat", "procs_blocked 0\n"),
+            ("proc/loadavg", "0.63 0.18 0.06 1/300 1201\n"),
+            ("proc/1200/stat", child.as_str()),
+        ];
+        let found = tasks(&files);
+        assert_eq!((found.blocked, found.processes.len()), (0, 1));
+        // A load that cannot be read is not a low one.
+        let node = sample(&COLLECTOR, &[files[0], ("proc/loadavg", "x\n"), files[2]]);
+        assert_eq!(kinds(&node), [FailureKind::Malformed]);
+        let Some(Payload::BlockedTasks(found)) = node.payload else {
+            panic!("no payload");
+        };
+        assert_eq!(found.processes.len(), 1);
     }
 
     #[test]

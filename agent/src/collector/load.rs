@@ -7,7 +7,7 @@ use pvelens_proto::agent::v1::{CollectionClass, Load};
 use super::{CollectError, Collector, FAST, FILE_DEADLINE, Payload, Reading};
 use crate::format::{FormatError, whole_lines};
 
-const LOADAVG: &str = "/proc/loadavg";
+pub(super) const LOADAVG: &str = "/proc/loadavg";
 const UPTIME: &str = "/proc/uptime";
 const LIMIT: u64 = 4096;
 
@@ -31,7 +31,7 @@ fn collect(reading: &mut Reading<'_>) -> Result<Payload, CollectError> {
 }
 
 /// `0.20 0.18 0.12 1/80 11206`: three averages, runnable and all tasks, last PID.
-fn parse_loadavg(text: &str) -> Result<Load, FormatError> {
+pub(super) fn parse_loadavg(text: &str) -> Result<Load, FormatError> {
     let malformed = || FormatError::malformed("not a load average");
     let mut words = whole_lines(text)?.split_ascii_whitespace();
     let mut average = || words.next().and_then(finite).ok_or_else(malformed);

@@ -26,7 +26,7 @@ pub(super) fn line(payload: &Payload) -> Option<String> {
             let names: Vec<&str> = all.processes.iter().map(|one| one.name.as_str()).collect();
             match names.as_slice() {
                 [] => format!("{} waiting", all.blocked),
-                names => format!("{} waiting: {}", all.blocked, names.join(", ")),
+                names => format!("{} waiting: {}", names.len(), names.join(", ")),
             }
         }
         Payload::LocalMedia(all) => {
