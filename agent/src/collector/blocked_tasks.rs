@@ -2,11 +2,11 @@
 //! does not answer.
 //!
 //! `/proc/PID/stat` of every process costs some milliseconds, so it is read only
-//! while something may wait. The kernel counts who waits for a disk, but neither who
-//! waits for a server of NFS nor for a pool that is suspended; in the load average
-//! each of them counts as one. Unlike `cmdline`, `stat` does not wait for the memory
-//! of a process that hangs. Where in the kernel one waits is told only to processes
-//! with more rights than the agent has.
+//! while something may wait. The kernel counts who waits for a disk, but not who waits
+//! for an answer of NFS (`linux@net/sunrpc/sched.c`, `rpc_wait_bit_killable`); in the
+//! load average each of them counts as one. Unlike `cmdline`, `stat` does not wait for
+//! the memory of a process that hangs. Where in the kernel one waits is told only to
+//! processes with more rights than the agent has.
 
 use std::time::Duration;
 
