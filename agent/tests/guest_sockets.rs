@@ -27,9 +27,6 @@ use tempfile::TempDir;
 
 const GREETING: &str = "{\"QMP\":{\"version\":{\"qemu\":{\"major\":10,\"minor\":1,\"micro\":2},\"package\":\"p\"},\"capabilities\":[]}}\n";
 
-/// All are asked at once, for two seconds each at most; a slow machine may take longer.
-const NOT_FOREVER: Duration = Duration::from_secs(30);
-
 /// What an agent is asked that does not say what it can do.
 const ALL: [&str; 4] = [
     "guest-ping",
@@ -378,7 +375,11 @@ fn hostile_monitors_cost_a_second_and_no_other_vm_anything() {
 
     let begun = Instant::now();
     let sample = vms.sample("guest_monitor");
-    assert!(begun.elapsed() < NOT_FOREVER, "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
     let failures: Vec<_> = sample
         .failures
         .iter()
@@ -440,7 +441,11 @@ fn hostile_agents_cost_seconds_and_no_other_vm_anything() {
 
     let begun = Instant::now();
     let sample = vms.sample("guest_agent");
-    assert!(begun.elapsed() < NOT_FOREVER, "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
     let failures: Vec<_> = sample
         .failures
         .iter()
