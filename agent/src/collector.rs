@@ -101,10 +101,13 @@ pub use reading::Reading;
 pub use run::Runner;
 use run::Whereabouts;
 pub(crate) use {
+    access_config::pools_of,
     config_versions::{NAME as CONFIG_VERSIONS, marks as config_marks},
     filesystem::parse_mountinfo,
+    guest_runtime::start_ticks,
     network_mounts::source_hosts,
     run::{caught, failed},
+    tasks::{ACTIVE as ACTIVE_TASKS, running as running_tasks},
 };
 #[cfg(feature = "fuzzing")]
 pub(crate) use {guest_agent::hear as hear_guest_agent, guest_monitor::ask_all as ask_monitor};

@@ -31,14 +31,21 @@ mod bounded;
 mod memory;
 pub(crate) mod qga;
 pub(crate) mod qmp;
+mod shorten;
+mod turn;
 
 pub(crate) use bounded::{Bounded, natural, text};
-pub(crate) use memory::{Due, Known, Memory};
+pub(crate) use memory::{Due, Known, Memory, Remembered};
+use shorten::Shortener;
+pub(crate) use turn::Turns;
 
 /// Bytes of one line; that of a VM with 30 disks has some 100 KiB.
 const LINE_LIMIT: usize = 1 << 20;
 /// Bytes of all lines of one conversation.
 const TOTAL_LIMIT: usize = 4 << 20;
+/// The same when long strings are cut: a guest agent keeps 16 MiB of each stream of a
+/// program, and tells them in base64.
+const CUT_TOTAL_LIMIT: usize = 48 << 20;
 /// Lines that are no answer: events, and what was meant for others.
 const SKIP_LIMIT: usize = 64;
 /// VMs asked at the same time.
@@ -91,6 +98,8 @@ pub(crate) struct Exchange {
     /// Read, and not yet taken as a line.
     buffer: Vec<u8>,
     total: usize,
+    /// Cuts what arrives from now on.
+    shortener: Option<Shortener>,
 }
 
 impl Exchange {
@@ -103,7 +112,18 @@ impl Exchange {
             deadline: begun + patience,
             buffer: Vec::new(),
             total: 0,
+            shortener: None,
         })
+    }
+
+    /// From now on, keeps so many characters of each string.
+    fn shorten(&mut self, limit: usize) {
+        self.shortener = Some(Shortener::new(limit));
+    }
+
+    /// Characters of the strings that were cut, in order.
+    fn cut(&self) -> &[u64] {
+        self.shortener.as_ref().map_or(&[], Shortener::cut)
     }
 
     /// From now on, gives up this long after the beginning.
@@ -134,7 +154,11 @@ impl Exchange {
                 return Ok(line);
             }
             searched = self.buffer.len();
-            if searched > LINE_LIMIT || self.total > TOTAL_LIMIT {
+            let total_limit = match self.shortener {
+                Some(_) => CUT_TOTAL_LIMIT,
+                None => TOTAL_LIMIT,
+            };
+            if searched > LINE_LIMIT || self.total > total_limit {
                 return Err(Trouble::Malformed);
             }
             self.fill()?;
@@ -153,7 +177,11 @@ impl Exchange {
                 Ok(0) => return Err(Trouble::Closed),
                 Ok(length) => {
                     self.total += length;
-                    self.buffer.extend(chunk.iter().take(length));
+                    let arrived = chunk.get(..length).unwrap_or_default();
+                    match &mut self.shortener {
+                        Some(shortener) => shortener.pass(arrived, &mut self.buffer),
+                        None => self.buffer.extend(arrived),
+                    }
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -231,6 +259,7 @@ pub(crate) fn facing(said: &[u8]) -> io::Result<(Exchange, UnixStream)> {
         deadline: begun + Duration::from_secs(5),
         buffer: Vec::new(),
         total: 0,
+        shortener: None,
     };
     Ok((exchange, peer))
 }

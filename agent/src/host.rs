@@ -26,6 +26,7 @@ use rustix::fs::{Dir, FileType, Mode, OFlags};
 mod ban;
 mod connect;
 mod error;
+mod guest_policy;
 mod inside;
 mod pattern;
 mod places;
@@ -41,11 +42,12 @@ pub use pattern::{Found, Match, fits};
 pub use refused::kind_name;
 pub use size::FilesystemSize;
 
-use crate::guest_socket::Memory;
+use crate::guest_socket::{Memory, Turns};
 use error::{banned, errno, into_text, io_error, malformed, too_large};
 use refused::Refused;
 use tools::Tools;
 pub(crate) use {
+    guest_policy::GUEST_POLICY,
     inside::{CONTAINERS, Inside, NoWay, Spot},
     places::Places,
 };
@@ -68,6 +70,7 @@ pub struct Host {
     /// What was read, when that is kept.
     witness: Option<Mutex<Witness>>,
     guest_agents: Memory,
+    guest_turns: Turns,
     /// What this process may start itself; the agent may nothing.
     tools: Option<Tools>,
 }
@@ -119,6 +122,7 @@ impl Host {
             refused: Refused::default(),
             witness: None,
             guest_agents: Memory::default(),
+            guest_turns: Turns::default(),
             tools: None,
         };
         host.refused = Refused::of(&host)?;
@@ -164,6 +168,11 @@ impl Host {
     /// What is known of the guest agents of this node from run to run.
     pub(crate) fn guest_agents(&self) -> &Memory {
         &self.guest_agents
+    }
+
+    /// Who talks to the guest agents of this node.
+    pub(crate) fn guest_turns(&self) -> &Turns {
+        &self.guest_turns
     }
 
     #[must_use]

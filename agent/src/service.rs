@@ -18,7 +18,9 @@ use pvelens_proto::{
     Timestamp,
     agent::v1::{
         CollectorDescription, Cursor, DescribeRequest, DescribeResponse, GetSelfReportRequest,
-        GetSelfReportResponse, Heartbeat, WatchRequest, WatchResponse,
+        GetSelfReportResponse, Heartbeat, ListAuditRequest, ListAuditResponse,
+        ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest,
+        RunGuestCommandResponse, WatchRequest, WatchResponse,
         node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
         sample::Payload,
         watch_response::Event,
@@ -40,6 +42,10 @@ use crate::{
     ledger::Ledger,
     spool::Spool,
 };
+
+mod guest_command;
+
+pub use guest_command::Slot;
 
 /// Silence on a stream is never longer.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -68,6 +74,7 @@ struct Shared {
     streams: Arc<Semaphore>,
     /// Ends the streams, which have no end of their own.
     closing: CancellationToken,
+    guests: Slot,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -94,6 +101,20 @@ impl NodeAgent {
     /// As [`NodeAgent::new`], telling how the sampling goes.
     #[must_use]
     pub fn with_ledger(host: Arc<Host>, spool: Arc<Spool>, ledger: Arc<Ledger>) -> Self {
+        let guests = Slot::default();
+        // Nobody has filled it.
+        guests.set(Err("not wanted here".to_owned())).ok();
+        Self::with_guests(host, spool, ledger, guests)
+    }
+
+    /// As [`NodeAgent::with_ledger`], running commands in guests, too.
+    #[must_use]
+    pub fn with_guests(
+        host: Arc<Host>,
+        spool: Arc<Spool>,
+        ledger: Arc<Ledger>,
+        guests: Slot,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 started_at: now(&host),
@@ -103,6 +124,7 @@ impl NodeAgent {
                 ledger,
                 streams: Arc::new(Semaphore::new(STREAM_LIMIT)),
                 closing: CancellationToken::new(),
+                guests,
             }),
         }
     }
@@ -159,6 +181,32 @@ impl NodeAgentService for NodeAgent {
         Ok(Response::new(GetSelfReportResponse {
             report: Some(self.shared.ledger.report()),
         }))
+    }
+
+    async fn list_guest_commands(
+        &self,
+        request: Request<ListGuestCommandsRequest>,
+    ) -> Result<Response<ListGuestCommandsResponse>, Status> {
+        let guests = guest_command::guests(&self.shared.guests)?;
+        guest_command::list(guests, request.into_inner()).await
+    }
+
+    type RunGuestCommandStream = guest_command::RunStream;
+
+    async fn run_guest_command(
+        &self,
+        request: Request<RunGuestCommandRequest>,
+    ) -> Result<Response<Self::RunGuestCommandStream>, Status> {
+        let guests = guest_command::guests(&self.shared.guests)?;
+        Ok(guest_command::run(guests, request))
+    }
+
+    async fn list_audit(
+        &self,
+        request: Request<ListAuditRequest>,
+    ) -> Result<Response<ListAuditResponse>, Status> {
+        let guests = guest_command::guests(&self.shared.guests)?;
+        guest_command::list_audit(guests, request.into_inner()).await
     }
 
     type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
@@ -269,6 +317,7 @@ impl Stream {
         self.send(Event::Heartbeat(Heartbeat {
             sent_at: Some(now(&self.shared.host)),
             newest: Some(self.shared.spool.newest()),
+            audit_head: guest_command::head(&self.shared.guests),
         }))
         .await
     }

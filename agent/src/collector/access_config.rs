@@ -57,6 +57,22 @@ fn user_config(reading: &mut Reading<'_>, file: SettingsFile) -> Option<UserConf
     Some(config)
 }
 
+/// The pools that a guest is in, by the text of `user.cfg`; a nested pool is in all
+/// those above it. `None` when a line is not understood: it may be the one.
+pub(crate) fn pools_of(text: &str, vmid: u32) -> Option<Vec<String>> {
+    let config = user::parse(text);
+    config.malformed_lines.is_empty().then_some(())?;
+    let mut pools = Vec::new();
+    for pool in config.pools {
+        if pool.vmids.contains(&vmid) {
+            let above = pool.id.match_indices('/').map(|(at, _)| at);
+            pools.extend(above.filter_map(|at| pool.id.get(..at).map(str::to_owned)));
+            pools.push(pool.id);
+        }
+    }
+    Some(pools)
+}
+
 fn realm_config(reading: &mut Reading<'_>, file: SettingsFile) -> RealmConfig {
     let mut config = realm::parse(&file.text);
     config.sha256 = file.digest(&config);

@@ -228,26 +228,24 @@ fn converse<T: serde::de::DeserializeOwned>(
 /// What is made of the answers of a guest agent that said all this.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn hear(said: &[u8], now: Timestamp) -> Option<GuestAgent> {
-    use crate::guest_socket::facing;
-    let (ping, _peer) = facing(said).ok()?;
-    drop(qga::converse::<IgnoredAny>(
-        ping,
-        qga::SyncId::default(),
-        Command::Ping,
-    ));
+    heard::<IgnoredAny>(said, Command::Ping)?;
     let mut agent = GuestAgent::default();
-    let (os, _peer) = facing(said).ok()?;
-    let answer = qga::converse::<answers::OsInfo>(os, qga::SyncId::default(), Command::OsInfo);
-    if let Ok(Some(answer)) = answer {
+    if let Some(answer) = heard::<answers::OsInfo>(said, Command::OsInfo) {
         agent.operating_system = Some(answer.into_fact(stamp(now)));
     }
-    let (filesystems, _peer) = facing(said).ok()?;
-    let answer =
-        qga::converse::<answers::FsInfo>(filesystems, qga::SyncId::default(), Command::FsInfo);
-    if let Ok(Some(answer)) = answer {
+    if let Some(answer) = heard::<answers::FsInfo>(said, Command::FsInfo) {
         agent.filesystems = Some(answers::filesystems(answer, stamp(now)));
     }
     Some(agent)
+}
+
+#[cfg(feature = "fuzzing")]
+fn heard<T: serde::de::DeserializeOwned>(said: &[u8], command: Command) -> Option<T> {
+    let (exchange, _peer) = crate::guest_socket::facing(said).ok()?;
+    match qga::converse(exchange, qga::SyncId::default(), &command.into()) {
+        Ok(qga::Answer::Returned(qga::Cut { value, .. })) => Some(value),
+        Ok(qga::Answer::Refused(_)) | Err(_) => None,
+    }
 }
 
 fn stamp(time: Timestamp) -> pvelens_proto::Timestamp {

@@ -306,6 +306,11 @@ pub(super) fn parse_process(text: &str) -> Result<Process, FormatError> {
     })
 }
 
+/// Start of a process in kernel ticks since boot, by its `/proc/PID/stat`.
+pub(crate) fn start_ticks(text: &str) -> Result<u64, FormatError> {
+    parse_process(text).map(|process| process.start_ticks)
+}
+
 /// `on_cpu_ns run_delay_ns timeslices` (kernel `Documentation/scheduler/sched-stats.rst`):
 /// the first two, in seconds.
 fn parse_schedstat(text: &str) -> Result<(f64, f64), FormatError> {

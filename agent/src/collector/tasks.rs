@@ -16,7 +16,7 @@ use pvelens_proto::{
 use super::{CollectError, Collector, FILE_DEADLINE, KERNEL_FILE_LIMIT, Payload, Reading, STATE};
 use crate::format::{FormatError, free_text, upid::Upid, whole_lines};
 
-pub(super) const ACTIVE: &str = "/var/log/pve/tasks/active";
+pub(crate) const ACTIVE: &str = "/var/log/pve/tasks/active";
 pub(super) const INDEX: &str = "/var/log/pve/tasks/index";
 pub(super) const OLD_INDEX: &str = "/var/log/pve/tasks/index.1";
 /// Twenty times the size at which PVE rotates.
@@ -77,6 +77,20 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<Vec<Task>, CollectError>
     let started = |task: &Task| task.started_at.map(|time| time.seconds);
     tasks.sort_by(|a, b| (started(b), &b.upid).cmp(&(started(a), &a.upid)));
     Ok(tasks)
+}
+
+/// What works on a guest now, by the text of `active`: types of tasks.
+pub(crate) fn running(active: &str, vmid: u32) -> Vec<String> {
+    let mut all = HashMap::new();
+    parse(active, true, &mut all);
+    let id = vmid.to_string();
+    let mut types: Vec<String> = all
+        .into_values()
+        .filter(|task| task.id == id && task.status() == TaskStatus::Running)
+        .map(|task| task.task_type)
+        .collect();
+    types.sort();
+    types
 }
 
 /// Adds the tasks of one list, and counts the lines that are none. A line with

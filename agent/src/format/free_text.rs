@@ -6,12 +6,17 @@ const SECRET: &[&str] = &[
     "password",
     "secret",
     "apikey",
+    "api_key",
+    "api-key",
     "token",
     "fingerprint",
+    "private_key",
+    "authorization",
 ];
 /// Characters of a line that are looked at.
 const LINE_LIMIT: usize = 20_000;
-const MASK: &str = "***";
+/// Stands for what is not told.
+pub(crate) const MASK: &str = "***";
 
 /// One line of at most `limit` characters: without control characters, without
 /// the value that follows a word like `password`, and without the user part of
@@ -63,14 +68,15 @@ pub fn shortened(text: &str, limit: usize) -> String {
 }
 
 /// `--password`, `password:`, `token=`: the value is the next word.
-fn announces_value(word: &str) -> bool {
+pub(crate) fn announces_value(word: &str) -> bool {
     let bare = word.trim_matches(['\'', '"', '(']);
     names_secret(bare)
         && (bare.starts_with('-') || bare.ends_with([':', '=']))
         && value_at(bare).is_none()
 }
 
-fn mask(word: &str) -> String {
+/// A word without the secret that it may have after a `=`, a `:` or a `://`.
+pub(crate) fn mask(word: &str) -> String {
     if let Some(at) = value_at(word).filter(|at| names_secret(word.get(..*at).unwrap_or_default()))
     {
         return format!("{}{MASK}", word.get(..at).unwrap_or_default());

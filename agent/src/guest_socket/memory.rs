@@ -23,17 +23,55 @@ const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// All guest agents of one node, by VMID.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<BTreeMap<u32, Known>>);
+pub(crate) struct Memory {
+    known: Mutex<BTreeMap<u32, Known>>,
+    systems: Mutex<BTreeMap<u32, Remembered>>,
+}
+
+/// What operating system ran in a process of a VM: its `id`, and its name for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) process: (u64, u64),
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
 
 impl Memory {
     /// Takes everything out. There is one run at a time, and it puts back what is
     /// still true; one that fails forgets all, and guests are asked anew.
     pub(crate) fn take(&self) -> BTreeMap<u32, Known> {
-        mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn put(&self, known: BTreeMap<u32, Known>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        let mut systems = self.systems.lock().unwrap_or_else(PoisonError::into_inner);
+        systems.retain(|vmid, _| known.contains_key(vmid));
+        for (vmid, one) in &known {
+            if let Some(told) = &one.agent.operating_system {
+                let system = Remembered {
+                    process: one.process,
+                    id: told.id.clone(),
+                    name: told.pretty_name.clone(),
+                };
+                systems.insert(*vmid, system);
+            }
+        }
+        drop(systems);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// What runs in this process of the VM, if that was ever told.
+    pub(crate) fn system(&self, vmid: u32, process: (u64, u64)) -> Option<Remembered> {
+        let systems = self.systems.lock().unwrap_or_else(PoisonError::into_inner);
+        systems
+            .get(&vmid)
+            .filter(|system| system.process == process)
+            .cloned()
+    }
+
+    pub(crate) fn remember_system(&self, vmid: u32, system: Remembered) {
+        let mut systems = self.systems.lock().unwrap_or_else(PoisonError::into_inner);
+        systems.insert(vmid, system);
     }
 }
 

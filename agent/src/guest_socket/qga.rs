@@ -7,14 +7,12 @@
 //! Numbers below 100 are what PVE takes as stale, should one reach it late
 //! (`qemu-server@src/PVE/QMPClient.pm`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
-use super::{Exchange, SKIP_LIMIT, Trouble, parse};
+use super::{Exchange, SKIP_LIMIT, Trouble, parse, text};
 use crate::host::Host;
 
 /// For the number to come back.
@@ -25,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// before the number.
 const DELIMITER: u8 = 0xff;
 
-/// Everything that is ever sent to a guest agent.
+/// What is asked without anybody's request. Only `guest.rs` asks anything else, and of
+/// its catalogue alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     Ping,
@@ -67,6 +66,71 @@ impl SyncId {
     }
 }
 
+/// Something that is asked.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) arguments: Option<&'a Value>,
+    /// Characters that are kept of each string of the answer; all without it.
+    pub(crate) longest_string: Option<usize>,
+}
+
+impl From<Command> for Question<'_> {
+    fn from(command: Command) -> Self {
+        Self {
+            name: command.name(),
+            arguments: None,
+            longest_string: None,
+        }
+    }
+}
+
+/// What a guest agent says to a question.
+#[derive(Debug)]
+pub(crate) enum Answer<T> {
+    Returned(T),
+    /// It answers with an error.
+    Refused(Complaint),
+}
+
+/// An error of a guest agent, in its words.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Complaint {
+    class: String,
+    desc: String,
+}
+
+/// Bytes of a complaint that are taken over.
+const COMPLAINT_LIMIT: usize = 300;
+
+impl Complaint {
+    /// The question is not known there, or is switched off.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.class == "CommandNotFound"
+    }
+
+    /// The question is known there and switched off, by the guest's administrator or
+    /// while file systems are frozen (`qemu@qga/main.c`, `qapi/qmp-dispatch.c`).
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.is_not_found() && self.desc.contains("disabled")
+    }
+
+    pub(crate) fn words(&self) -> String {
+        text(&self.desc, COMPLAINT_LIMIT)
+    }
+}
+
+/// A value, and what of its strings was cut.
+#[derive(Debug)]
+pub(crate) struct Cut<T> {
+    pub(crate) value: T,
+    /// Characters of each string that was cut, in the order of the answer.
+    pub(crate) lengths: Vec<u64>,
+    /// The answer as it was kept.
+    pub(crate) line: Vec<u8>,
+}
+
 #[derive(Debug, Deserialize)]
 struct Returned<T> {
     #[serde(rename = "return")]
@@ -75,7 +139,7 @@ struct Returned<T> {
 
 #[derive(Debug, Deserialize)]
 struct Head {
-    error: Option<IgnoredAny>,
+    error: Option<Complaint>,
 }
 
 /// Asks one thing in one conversation; `None` when the agent answers with an error.
@@ -85,23 +149,50 @@ pub(crate) fn ask<T: DeserializeOwned>(
     id: SyncId,
     command: Command,
 ) -> Result<Option<T>, Trouble> {
+    Ok(match question(host, vmid, id, &command.into())? {
+        Answer::Returned(Cut { value, .. }) => Some(value),
+        Answer::Refused(_) => None,
+    })
+}
+
+/// Asks one question in one conversation, when it is our turn.
+pub(crate) fn question<T: DeserializeOwned>(
+    host: &Host,
+    vmid: u32,
+    id: SyncId,
+    question: &Question<'_>,
+) -> Result<Answer<Cut<T>>, Trouble> {
+    let until = Instant::now() + PATIENCE;
+    let _turn = host.guest_turns().take(vmid, until).ok_or(Trouble::Busy)?;
     let path = format!("/run/qemu-server/{vmid}.qga");
-    converse(Exchange::open(host, &path, SYNC_PATIENCE)?, id, command)
+    converse(Exchange::open(host, &path, SYNC_PATIENCE)?, id, question)
 }
 
 pub(crate) fn converse<T: DeserializeOwned>(
     mut exchange: Exchange,
     id: SyncId,
-    command: Command,
-) -> Result<Option<T>, Trouble> {
+    question: &Question<'_>,
+) -> Result<Answer<Cut<T>>, Trouble> {
     synchronise(&mut exchange, id)?;
     exchange.be_patient(PATIENCE);
-    exchange.send(format!("{{\"execute\":\"{}\"}}\n", command.name()).as_bytes())?;
-    let line = exchange.line()?;
-    if parse::<Head>(&line)?.error.is_some() {
-        return Ok(None);
+    if let Some(limit) = question.longest_string {
+        exchange.shorten(limit);
     }
-    parse(&line).map(|Returned { value }| Some(value))
+    let asked = match question.arguments {
+        Some(arguments) => json!({"execute": question.name, "arguments": arguments}),
+        None => json!({"execute": question.name}),
+    };
+    exchange.send(format!("{asked}\n").as_bytes())?;
+    let line = exchange.line()?;
+    if let Some(complaint) = parse::<Head>(&line)?.error {
+        return Ok(Answer::Refused(complaint));
+    }
+    let Returned { value } = parse(&line)?;
+    Ok(Answer::Returned(Cut {
+        value,
+        lengths: exchange.cut().to_vec(),
+        line,
+    }))
 }
 
 /// Drops everything up to the answer with our number.
@@ -134,7 +225,11 @@ mod tests {
 
     fn asked(bytes: &[u8]) -> Result<Option<u64>, Trouble> {
         let (exchange, _peer) = facing(bytes).unwrap();
-        converse(exchange, SyncId(42), Command::Ping)
+        let answer = converse(exchange, SyncId(42), &Command::Ping.into())?;
+        Ok(match answer {
+            Answer::Returned(Cut { value, .. }) => Some(value),
+            Answer::Refused(_) => None,
+        })
     }
 
     #[test]

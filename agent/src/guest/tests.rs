@@ -1,0 +1,7 @@
+//! The engine against a small node whose guests have sockets: what is refused never
+//! reaches one.
+
+mod agent;
+mod deny;
+mod flow;
+mod world;

@@ -1,0 +1,135 @@
+//! The calls about guest commands: from messages to [`Guests`] and back.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use pvelens_proto::agent::v1::{
+    AuditHead, ListAuditRequest, ListAuditResponse, ListGuestCommandsRequest, ListGuestCommandsResponse,
+    RunGuestCommandRequest, RunGuestCommandResponse, run_guest_command_response::Event,
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
+
+use crate::guest::{Guests, head_message};
+
+/// For what reads files of this node alone.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Events that wait for one caller.
+const CHANNEL: usize = 4;
+const AUDIT_LINES: u32 = 500;
+const AUDIT_LINES_DEFAULT: u32 = 100;
+
+/// The engine, once its record is open: that is on a disk, and a disk may hang.
+pub type Slot = Arc<OnceLock<Result<Arc<Guests>, String>>>;
+
+/// What a caller hears of a run.
+pub(super) type RunStream = ReceiverStream<Result<RunGuestCommandResponse, Status>>;
+
+/// The engine behind a slot.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn guests(slot: &Slot) -> Result<Arc<Guests>, Status> {
+    match slot.get() {
+        Some(Ok(guests)) => Ok(Arc::clone(guests)),
+        Some(Err(why)) => Err(Status::failed_precondition(format!(
+            "guest commands are off: {why}"
+        ))),
+        None => Err(Status::unavailable(
+            "the record of guest commands is being opened; try again in some seconds",
+        )),
+    }
+}
+
+/// Where the record ends, once it is open.
+pub(super) fn head(slot: &Slot) -> Option<AuditHead> {
+    let guests = slot.get()?.as_ref().ok()?;
+    Some(head_message(guests.audit().head()))
+}
+
+pub(super) async fn list(
+    guests: Arc<Guests>,
+    request: ListGuestCommandsRequest,
+) -> Result<Response<ListGuestCommandsResponse>, Status> {
+    reading(move || guests.list(request.vmid))
+        .await
+        .map(Response::new)
+}
+
+pub(super) async fn list_audit(
+    guests: Arc<Guests>,
+    request: ListAuditRequest,
+) -> Result<Response<ListAuditResponse>, Status> {
+    let limit = match request.limit {
+        0 => AUDIT_LINES_DEFAULT,
+        limit => limit.min(AUDIT_LINES),
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let after = request.after_sequence;
+    let read = reading(move || {
+        let audit = guests.audit();
+        let records = audit.after(after, limit)?;
+        Ok::<_, crate::audit::AuditError>(ListAuditResponse {
+            lines: records.iter().map(crate::audit::Record::line).collect(),
+            head: Some(head_message(audit.head())),
+            first_sequence: audit.first_sequence(),
+        })
+    });
+    read.await?
+        .map(Response::new)
+        .map_err(|error| Status::internal(format!("the record cannot be read: {error}")))
+}
+
+/// Runs a command; the last event is its result, whether or not anybody listens.
+pub(super) fn run(
+    guests: Arc<Guests>,
+    request: Request<RunGuestCommandRequest>,
+) -> Response<RunStream> {
+    let caller = caller(&request);
+    let request = request.into_inner();
+    let (sender, receiver) = mpsc::channel(CHANNEL);
+    tokio::spawn(async move {
+        let (events, mut heard) = mpsc::channel(CHANNEL);
+        let told = sender.clone();
+        let telling = tokio::spawn(async move {
+            while let Some(event) = heard.recv().await {
+                // Who has gone hears nothing, and it goes on.
+                told.send(Ok(response(event))).await.ok();
+            }
+        });
+        let result = guests.run(request, caller, events).await;
+        // It ends with the run, which held the other end.
+        telling.await.ok();
+        sender.send(Ok(response(Event::Result(result)))).await.ok();
+    });
+    Response::new(ReceiverStream::new(receiver))
+}
+
+fn response(event: Event) -> RunGuestCommandResponse {
+    RunGuestCommandResponse { event: Some(event) }
+}
+
+/// Who calls, as the kernel says.
+fn caller<T>(request: &Request<T>) -> String {
+    let peer = request.extensions().get::<UdsConnectInfo>();
+    match peer.and_then(|peer| peer.peer_cred) {
+        Some(peer) => format!("local.sock, uid {}", peer.uid()),
+        None => "local.sock".to_owned(),
+    }
+}
+
+/// Reads files on a thread of its own: `/etc/pve` may hang.
+async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    match timeout(DEADLINE, tokio::task::spawn_blocking(read)).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(_)) => Err(Status::internal("this is a defect of pvelens-agent")),
+        Err(_) => Err(Status::deadline_exceeded(
+            "files of this node do not answer; is /etc/pve hanging?",
+        )),
+    }
+}
