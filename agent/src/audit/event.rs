@@ -30,8 +30,7 @@ pub enum Event {
     Opened(Opened),
     /// A command passed every rule and is about to run.
     Begun(Begun),
-    /// A request was refused; nothing was sent to a guest, unless [`Event::Begun`] of
-    /// the same request came before.
+    /// A request was refused, and nothing was sent to a guest.
     Refused(Refused),
     /// What came of a command that was begun.
     Ended(Ended),
