@@ -78,8 +78,14 @@ impl Guests {
     /// # Errors
     /// When the catalogue in this program is malformed, which a test rules out.
     pub fn new(host: Arc<Host>, audit: Audit) -> Result<Self, CatalogueError> {
+        Ok(Self::with_catalogue(host, audit, Catalogue::embedded()?))
+    }
+
+    /// With other commands than those of this program.
+    #[must_use]
+    pub fn with_catalogue(host: Arc<Host>, audit: Audit, catalogue: Catalogue) -> Self {
         let guests = Self {
-            catalogue: Catalogue::embedded()?,
+            catalogue,
             traffic: Traffic::default(),
             sync_ids: Mutex::default(),
             rules: Rules::default(),
@@ -87,7 +93,7 @@ impl Guests {
             audit,
         };
         guests.remember();
-        Ok(guests)
+        guests
     }
 
     /// The record of what ran and what was refused.

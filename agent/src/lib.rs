@@ -17,6 +17,7 @@ mod flight;
 pub mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+pub mod audit;
 pub mod guest;
 mod guest_socket;
 pub mod host;

@@ -397,6 +397,3 @@ pub(crate) fn unreachable(trouble: &Trouble, may_have_begun: bool) -> GuestComma
     };
     ended(outcome, &format!("{why}{also}"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,4 +4,5 @@
 mod agent;
 mod deny;
 mod flow;
+mod outcomes;
 mod world;
