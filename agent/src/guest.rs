@@ -157,10 +157,11 @@ impl Guests {
             self.rules,
         )?;
         let command = self.catalogue.find(&request.command);
-        self.rules.refuse_if(command.is_none(), Rule::UnknownCommand, || {
-            let id: String = request.command.escape_debug().take(40).collect();
-            format!("no command `{id}`")
-        })?;
+        self.rules
+            .refuse_if(command.is_none(), Rule::UnknownCommand, || {
+                let id: String = request.command.escape_debug().take(40).collect();
+                format!("no command `{id}`")
+            })?;
         // Without that rule there is nothing to be run all the same.
         let Some(command) = command else {
             return Err(Refusal {
@@ -257,7 +258,10 @@ impl Guests {
         if let Err(error) = &written {
             tracing::error!(%error, "the end of a guest command could not be written down");
         }
-        result.audit_head = self.head(written).unwrap_or_default().or(head_of(&self.audit));
+        result.audit_head = self
+            .head(written)
+            .unwrap_or_default()
+            .or(head_of(&self.audit));
         result.reads = plan.command.reads_name().to_owned();
         if result.argv.is_empty() {
             result.argv = plan.prepared.argv();
@@ -328,10 +332,7 @@ impl Guests {
         result
     }
 
-    fn head(
-        &self,
-        written: Result<audit::Head, AuditError>,
-    ) -> Result<Option<AuditHead>, Refusal> {
+    fn head(&self, written: Result<audit::Head, AuditError>) -> Result<Option<AuditHead>, Refusal> {
         self.rules
             .refuse_if(written.is_err(), Rule::AuditUnwritable, || match &written {
                 Err(error) => error.to_string(),

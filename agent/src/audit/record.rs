@@ -87,7 +87,8 @@ impl Record {
     /// When it is no record, or not with the content that it was written with.
     pub(super) fn parse(line: &[u8]) -> Result<Self, Flaw> {
         let line = str::from_utf8(line).map_err(form)?;
-        let (open, hash) = split(line).ok_or_else(|| Flaw::Form("no hash at its end".to_owned()))?;
+        let (open, hash) =
+            split(line).ok_or_else(|| Flaw::Form("no hash at its end".to_owned()))?;
         let hashed = format!("{open}}}");
         let body: Body = serde_json::from_str(&hashed).map_err(form)?;
         if hex(&Sha256::digest(&hashed)) != hash {
@@ -183,7 +184,10 @@ mod tests {
     #[test]
     fn what_is_no_record_is_told_and_no_panic() {
         for text in ["", "{}", "}", "\"}", "{\"hash\":\"ä\"}", "null", "[1]"] {
-            assert!(matches!(Record::parse(text.as_bytes()), Err(Flaw::Form(_))), "{text}");
+            assert!(
+                matches!(Record::parse(text.as_bytes()), Err(Flaw::Form(_))),
+                "{text}"
+            );
         }
     }
 }

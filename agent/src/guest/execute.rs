@@ -150,11 +150,7 @@ impl Run<'_> {
         ended(Outcome::ProgramMissing, &words.unwrap_or_default())
     }
 
-    fn start(
-        &self,
-        program: &str,
-        arguments: &[String],
-    ) -> Result<Answer<Cut<Started>>, Trouble> {
+    fn start(&self, program: &str, arguments: &[String]) -> Result<Answer<Cut<Started>>, Trouble> {
         let mut exec = json!({"path": program, "arg": arguments, "capture-output": true});
         if self.system != Some(System::Windows)
             && let Some(exec) = exec.as_object_mut()
@@ -176,7 +172,13 @@ impl Run<'_> {
             let pause = (begun.elapsed() / PAUSE_PART).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             let left = deadline.saturating_duration_since(Instant::now());
             thread::sleep(pause.min(left));
-            match status(self.host, self.guest.vmid, self.next_id(), pid, self.limit()) {
+            match status(
+                self.host,
+                self.guest.vmid,
+                self.next_id(),
+                pid,
+                self.limit(),
+            ) {
                 Ok(Answer::Returned(cut)) if cut.value.exited => return self.finished(&cut),
                 Ok(Answer::Returned(_)) => {}
                 Ok(Answer::Refused(complaint)) => {
@@ -219,7 +221,10 @@ impl Run<'_> {
 
     fn limit(&self) -> usize {
         // Base64 has four characters for three bytes.
-        self.command.output_limit_bytes().div_ceil(3).saturating_mul(4)
+        self.command
+            .output_limit_bytes()
+            .div_ceil(3)
+            .saturating_mul(4)
     }
 
     fn finished(&self, cut: &Cut<Status>) -> GuestCommandResult {
@@ -321,7 +326,11 @@ fn streams(cut: &Cut<Status>) -> [Option<Stream>; 2] {
     let mut lengths = cut.lengths.iter().copied();
     // One that is shorter than another of the same limit was not cut.
     let mut length = |data: &str| {
-        if data.len() == longest { lengths.next() } else { None }
+        if data.len() == longest {
+            lengths.next()
+        } else {
+            None
+        }
     };
     let (out, errors) = if errors_first {
         let errors = length(&status.err_data);
@@ -330,7 +339,10 @@ fn streams(cut: &Cut<Status>) -> [Option<Stream>; 2] {
         let out = length(&status.out_data);
         (out, length(&status.err_data))
     };
-    [stream(&status.out_data, out), stream(&status.err_data, errors)]
+    [
+        stream(&status.out_data, out),
+        stream(&status.err_data, errors),
+    ]
 }
 
 /// `None` when it is no base64. `length`: characters there were before it was cut.

@@ -40,8 +40,14 @@ pub(super) fn known(host: &Host, guest: &Guest) -> Option<System> {
 /// Its name for people; empty when it is not known.
 pub(super) fn name(host: &Host, guest: &Guest) -> String {
     let told = host.guest_agents().system(guest.vmid, guest.process);
-    told.map(|told| if told.name.is_empty() { told.id } else { told.name })
-        .unwrap_or_default()
+    told.map(|told| {
+        if told.name.is_empty() {
+            told.id
+        } else {
+            told.name
+        }
+    })
+    .unwrap_or_default()
 }
 
 /// Refuses a command for another system than the one that is known.
@@ -71,7 +77,10 @@ pub(super) fn check_known(
     let fits = system.is_some_and(|system| command.systems.contains(&system));
     rules.refuse_if(!fits, Rule::WrongSystem, || match system {
         Some(system) => format!("{} is not for a guest with {}", command.id, system.name()),
-        None => format!("{} is not for every system, and the guest does not tell its own", command.id),
+        None => format!(
+            "{} is not for every system, and the guest does not tell its own",
+            command.id
+        ),
     })
 }
 
@@ -119,9 +128,17 @@ fn of_id(id: &str) -> System {
     match id {
         "mswindows" => System::Windows,
         "" => System::Other,
-        id if ["bsd", "dragonfly", "darwin", "macos", "solaris", "illumos", "omnios"]
-            .iter()
-            .any(|other| id.contains(other)) =>
+        id if [
+            "bsd",
+            "dragonfly",
+            "darwin",
+            "macos",
+            "solaris",
+            "illumos",
+            "omnios",
+        ]
+        .iter()
+        .any(|other| id.contains(other)) =>
         {
             System::Other
         }
