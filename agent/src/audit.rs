@@ -166,7 +166,9 @@ impl FromStr for Head {
 
     /// `SEQUENCE:HASH`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (sequence, hash) = text.split_once(':').ok_or("no `:` between number and hash")?;
+        let (sequence, hash) = text
+            .split_once(':')
+            .ok_or("no `:` between number and hash")?;
         let sequence = sequence.parse().map_err(|_| "no number before the `:`")?;
         let hash = hash.to_ascii_lowercase();
         if hash.len() != DIGITS || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -341,7 +343,9 @@ impl Turn<'_> {
     fn write(&mut self, event: Event) -> Result<Head, AuditError> {
         #[cfg(test)]
         if self.audit.fails.load(std::sync::atomic::Ordering::Acquire) {
-            return Err(io_error("writing a record")(io::ErrorKind::StorageFull.into()));
+            return Err(io_error("writing a record")(
+                io::ErrorKind::StorageFull.into(),
+            ));
         }
         let record = self.record(event)?;
         let Some(files) = &mut self.writer.files else {
@@ -359,7 +363,11 @@ impl Turn<'_> {
             let event = record.event;
             let dropped = self.record(Event::Dropped(Dropped { first_kept }))?;
             self.put(dropped)?;
-            let removed = self.writer.files.as_mut().map(|files| files.drop_oldest(going));
+            let removed = self
+                .writer
+                .files
+                .as_mut()
+                .map(|files| files.drop_oldest(going));
             if let Some(Err(error)) = removed {
                 warn!(target: TARGET, %error, "old records could not be removed");
             }
@@ -422,7 +430,8 @@ fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> AuditError {
 }
 
 fn line_words(line: Option<u64>) -> String {
-    line.map(|line| format!(", line {line}")).unwrap_or_default()
+    line.map(|line| format!(", line {line}"))
+        .unwrap_or_default()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

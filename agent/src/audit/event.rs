@@ -281,7 +281,10 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_between_letters_and_says_so() {
-        assert_eq!(clean("ticket 7\u{1b}[31m\u{202e}", 40), "ticket 7\u{fffd}[31m\u{fffd}");
+        assert_eq!(
+            clean("ticket 7\u{1b}[31m\u{202e}", 40),
+            "ticket 7\u{fffd}[31m\u{fffd}"
+        );
         assert_eq!(clean("abcdefgh", 8), "abcdefgh");
         assert_eq!(clean("abcdefghi", 8), "abcde…");
         assert_eq!(clean("äöüäöü", 8), "äö…");
@@ -299,7 +302,10 @@ mod tests {
         let newer = text.replace("}", r#","more":[{"a":1}]}"#);
         assert_eq!(serde_json::from_str::<Event>(&newer).unwrap(), event);
         let unknown = newer.replace("reaped", "of_a_newer_version");
-        assert_eq!(serde_json::from_str::<Event>(&unknown).unwrap(), Event::Unknown);
+        assert_eq!(
+            serde_json::from_str::<Event>(&unknown).unwrap(),
+            Event::Unknown
+        );
     }
 
     proptest! {

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use super::{Audit, AuditError, Head, Problem, Record, files, io_error, record::Flaw, walk::first_line};
+use super::{
+    Audit, AuditError, Head, Problem, Record, files, io_error, record::Flaw, walk::first_line,
+};
 
 impl Audit {
     /// Records after a number, at most so many, oldest first; fewer when the ring let

@@ -87,7 +87,8 @@ impl Record {
     /// When it is no record, or not with the content that it was written with.
     pub(super) fn parse(line: &[u8]) -> Result<Self, Flaw> {
         let line = str::from_utf8(line).map_err(form)?;
-        let (open, hash) = split(line).ok_or_else(|| Flaw::Form("no hash at its end".to_owned()))?;
+        let (open, hash) =
+            split(line).ok_or_else(|| Flaw::Form("no hash at its end".to_owned()))?;
         let hashed = format!("{open}}}");
         let body: Body = serde_json::from_str(&hashed).map_err(form)?;
         if hex(&Sha256::digest(&hashed)) != hash {
@@ -158,7 +159,15 @@ mod tests {
 
     #[test]
     fn the_form_of_a_line_stays() {
-        insta::assert_snapshot!(record().line(), @"");
+        let zeros = "0".repeat(64);
+        // By `printf %s OBJECT | sha256sum`.
+        let hash = "a4ae7dac216237fe00ec208be49d0e74a5239962d7cc47e6931dfc74593b6a9e";
+        assert_eq!(
+            record().line(),
+            format!(
+                r#"{{"sequence":1,"at":"2026-11-22T12:04:47.512Z","previous":"{zeros}","event":{{"kind":"reaped","request_id":"request-0001","vmid":101,"outcome":"ended"}},"hash":"{hash}"}}"#
+            )
+        );
     }
 
     #[test]
@@ -183,7 +192,10 @@ mod tests {
     #[test]
     fn what_is_no_record_is_told_and_no_panic() {
         for text in ["", "{}", "}", "\"}", "{\"hash\":\"ä\"}", "null", "[1]"] {
-            assert!(matches!(Record::parse(text.as_bytes()), Err(Flaw::Form(_))), "{text}");
+            assert!(
+                matches!(Record::parse(text.as_bytes()), Err(Flaw::Form(_))),
+                "{text}"
+            );
         }
     }
 }

@@ -83,9 +83,8 @@ pub fn verify(directory: &Path, head: Option<&Head>) -> Result<Report, AuditErro
     })
     .map_err(error)?;
     // What the oldest record has as the one before it is known as well.
-    let known = at_head.or(before_all.filter(|before| {
-        head.is_some_and(|head| head.sequence == before.sequence)
-    }));
+    let known = at_head
+        .or(before_all.filter(|before| head.is_some_and(|head| head.sequence == before.sequence)));
     let head = match (head, known) {
         (None, _) => HeadFound::NotGiven,
         (Some(head), Some(known)) if *head == known => HeadFound::Yes,

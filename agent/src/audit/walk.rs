@@ -58,7 +58,9 @@ pub(super) fn walk(directory: &Directory, mut each: impl FnMut(&Record)) -> io::
     let newest = firsts.last().copied();
     for first in firsts {
         let read = files::read(directory, first);
-        let is_gone = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let is_gone = read
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         // The ring may have let it go just now.
         if is_gone && walk.first.is_none() {
             continue;
