@@ -161,11 +161,11 @@ impl Guests {
             let id: String = request.command.escape_debug().take(40).collect();
             format!("no command `{id}`")
         })?;
-        // Without the rule there is nothing to be run all the same.
+        // Without that rule there is nothing to be run all the same.
         let Some(command) = command else {
             return Err(Refusal {
-                rule: Rule::UnknownCommand,
-                detail: "no such command".to_owned(),
+                rule: Rule::MalformedRequest,
+                detail: "`command` names none".to_owned(),
             });
         };
         let place = self.traffic.place(mark(request).vmid, self.rules).await?;

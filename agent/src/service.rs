@@ -20,7 +20,7 @@ use pvelens_proto::{
         CollectorDescription, Cursor, DescribeRequest, DescribeResponse, GetSelfReportRequest,
         GetSelfReportResponse, Heartbeat, ListAuditRequest, ListAuditResponse,
         ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest,
-        RunGuestCommandResponse, WatchRequest, WatchResponse,
+        WatchRequest, WatchResponse,
         node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
         sample::Payload,
         watch_response::Event,

@@ -250,9 +250,10 @@ impl Command {
             rules.refuse_if(value.is_none(), Rule::MissingParameter, || {
                 format!("{} needs `{}`: {}", self.id, parameter.name, parameter.takes())
             })?;
-            let value = value.map_or("", String::as_str);
-            parameter.check(value, rules)?;
-            filled.push((parameter.name.as_str(), parameter.argument(value)));
+            if let Some(value) = value {
+                parameter.check(value, rules)?;
+                filled.push((parameter.name.as_str(), parameter.argument(value)));
+            }
         }
         let call = match self.rpc {
             Some(rpc) => PreparedCall::Rpc(rpc),

@@ -4,7 +4,7 @@ use super::{Policy, PolicyError, Profile};
 use crate::guest::{
     catalogue::Catalogue,
     resolve::Guest,
-    rule::{Rule, Rules},
+    rule::Rules,
 };
 
 fn parsed(text: &str) -> Result<Policy, PolicyError> {

@@ -33,7 +33,6 @@ use crate::{
 
 pub(super) const NOW: i64 = 1_795_349_087_000;
 pub(super) const CREATED: i64 = 1_650_984_230;
-pub(super) const UUID: &str = "3b2c1a00-0000-4000-8000-000000000101";
 
 /// VMs that run here, with the `id` of their systems.
 pub(super) const RUNNING: [(u32, &str); 3] = [(101, "debian"), (102, "mswindows"), (104, "alpine")];
