@@ -159,7 +159,15 @@ mod tests {
 
     #[test]
     fn the_form_of_a_line_stays() {
-        insta::assert_snapshot!(record().line(), @"");
+        let zeros = "0".repeat(64);
+        // By `printf %s OBJECT | sha256sum`.
+        let hash = "a4ae7dac216237fe00ec208be49d0e74a5239962d7cc47e6931dfc74593b6a9e";
+        assert_eq!(
+            record().line(),
+            format!(
+                r#"{{"sequence":1,"at":"2026-11-22T12:04:47.512Z","previous":"{zeros}","event":{{"kind":"reaped","request_id":"request-0001","vmid":101,"outcome":"ended"}},"hash":"{hash}"}}"#
+            )
+        );
     }
 
     #[test]
