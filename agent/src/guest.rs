@@ -274,7 +274,7 @@ impl Guests {
         if system.is_none() && !plan.command.runs_everywhere() {
             system = match system::ask(&self.host, &plan.guest, &self.sync_ids) {
                 Ok(system) => system,
-                Err(result) => return result,
+                Err(trouble) => return execute::unreachable(&trouble, false),
             };
             if let Err(refusal) = system::check_known(&plan.command, system, self.rules) {
                 return refusal_result(&refusal);
@@ -359,6 +359,26 @@ impl Plan {
     fn ended(&self, result: &GuestCommandResult, elapsed: Duration) -> audit::Event {
         request::ended(&self.request_id, self.guest.vmid, result, elapsed)
     }
+}
+
+/// What comes of a program when the guest agent says this about its end.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn hear_end(said: &[u8]) -> GuestCommandResult {
+    static COMMAND: std::sync::LazyLock<Option<Command>> =
+        std::sync::LazyLock::new(|| Catalogue::embedded().ok()?.find("memory").cloned());
+    COMMAND
+        .as_ref()
+        .map(|command| execute::hear_end(command, said))
+        .unwrap_or_default()
+}
+
+/// Whether a text is a policy of guest commands.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn is_policy(text: &str) -> bool {
+    static CATALOGUE: std::sync::LazyLock<Option<Catalogue>> =
+        std::sync::LazyLock::new(|| Catalogue::embedded().ok());
+    let catalogue = CATALOGUE.as_ref();
+    catalogue.is_some_and(|catalogue| Policy::parse(text, catalogue).is_ok())
 }
 
 /// Whom a request means; a request without one is refused before.

@@ -3,7 +3,6 @@
 
 use std::sync::Mutex;
 
-use pvelens_proto::agent::v1::GuestCommandResult;
 use serde::Deserialize;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::{
     guest_socket::{
-        Remembered,
+        Remembered, Trouble,
         qga::{self, Answer, Cut, Question, SyncId},
         text,
     },
@@ -87,12 +86,12 @@ pub(super) fn check_known(
 /// Asks the guest agent. `None` when it does not tell.
 ///
 /// # Errors
-/// The result, when there is no answer.
+/// When there is no answer.
 pub(super) fn ask(
     host: &Host,
     guest: &Guest,
     ids: &Mutex<SyncId>,
-) -> Result<Option<System>, GuestCommandResult> {
+) -> Result<Option<System>, Trouble> {
     let question = Question {
         name: Rpc::OsInfo.name(),
         arguments: None,
@@ -111,7 +110,7 @@ pub(super) fn ask(
             Ok(Some(kind))
         }
         Ok(Answer::Refused(_)) => Ok(None),
-        Err(trouble) => Err(execute::unreachable(&trouble, false)),
+        Err(trouble) => Err(trouble),
     }
 }
 
