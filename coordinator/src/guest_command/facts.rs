@@ -44,6 +44,7 @@ pub mod network;
 pub mod process;
 pub mod service;
 pub mod windows;
+mod words;
 
 pub use clock::{Clock, Session, Updates};
 pub use disk::{
@@ -54,7 +55,7 @@ pub use load::{Cpu, Load, Pressure, PressureShare};
 pub use log::{Log, LogPattern, LogPatternKind, LogSource, Severity};
 pub use memory::{Memory, SwapDevice};
 pub use network::{Conntrack, Interface, Peer, Route, Socket, SocketTotals, Sockets};
-pub use process::{Process, Processes};
+pub use process::{Process, ProcessGroup, Processes};
 pub use service::{Container, Containers, Unit, Units};
 pub use windows::{Driver, VssWriter};
 
