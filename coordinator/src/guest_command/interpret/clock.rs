@@ -2,7 +2,7 @@
 
 use super::{
     number,
-    output::{NAME, Output, WORD, some, text},
+    output::{NAME, Output, some},
     pairs,
 };
 use crate::guest_command::facts::{Clock, GuestFacts, Updates};
@@ -123,8 +123,7 @@ pub(super) fn windows(output: &Output<'_>, facts: &mut GuestFacts) {
     facts.understood = true;
     facts.clock = Some(Clock {
         synchronised,
-        // Their own sign: positive means that the clock has to go forward.
-        offset_seconds: offset.filter(|_| synchronised == Some(true)).map(|seconds| -seconds),
+        offset_seconds: offset.filter(|_| synchronised == Some(true)),
         source: source.and_then(|source| some(source.split(",0x").next().unwrap_or(&source), NAME)),
         stratum: Some(stratum),
         last_update: value(first, 6).and_then(|when| some(&when, 40)),
@@ -146,9 +145,4 @@ pub(super) fn reboot_required(output: &Output<'_>, facts: &mut GuestFacts) {
     } else {
         facts.unread();
     }
-}
-
-/// A word and its length, as all of this family keep it.
-pub(super) fn word(value: &str) -> String {
-    text(value, WORD)
 }
