@@ -43,7 +43,9 @@ pub(super) fn chrony_tracking(output: &Output<'_>, facts: &mut GuestFacts) {
         match key {
             // `C0A80001 (192.168.0.1)`; `7F7F0101 ()` is its own clock.
             "Reference ID" => {
-                let server = value.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+                let server = value
+                    .split_once('(')
+                    .and_then(|(_, rest)| rest.split_once(')'));
                 clock.source = server.and_then(|(server, _)| some(server, NAME));
                 if value.starts_with("00000000") {
                     clock.synchronised = Some(false);
@@ -96,8 +98,14 @@ pub(super) fn windows(output: &Output<'_>, facts: &mut GuestFacts) {
         });
         return;
     }
-    let lines: Vec<&str> = output.lines().skip_while(|line| line.trim().is_empty()).collect();
-    let end = lines.iter().position(|line| line.trim().is_empty()).unwrap_or(lines.len());
+    let lines: Vec<&str> = output
+        .lines()
+        .skip_while(|line| line.trim().is_empty())
+        .collect();
+    let end = lines
+        .iter()
+        .position(|line| line.trim().is_empty())
+        .unwrap_or(lines.len());
     let (first, second) = lines.split_at_checked(end).unwrap_or_default();
     let value = |lines: &[&str], position: usize| -> Option<String> {
         let (_, value) = lines.get(position)?.split_once(':')?;
@@ -105,8 +113,12 @@ pub(super) fn windows(output: &Output<'_>, facts: &mut GuestFacts) {
     };
     let number_of = |text: String| number::small(text.split(['(', ' ']).next()?);
     let (Some(leap), Some(stratum)) = (
-        value(first, 0).and_then(number_of).filter(|leap| *leap <= 3),
-        value(first, 1).and_then(number_of).filter(|stratum| *stratum <= 16),
+        value(first, 0)
+            .and_then(number_of)
+            .filter(|leap| *leap <= 3),
+        value(first, 1)
+            .and_then(number_of)
+            .filter(|stratum| *stratum <= 16),
     ) else {
         return;
     };
@@ -115,10 +127,13 @@ pub(super) fn windows(output: &Output<'_>, facts: &mut GuestFacts) {
     let is_own = reference.starts_with("0x4C4F434C") || reference.starts_with("0x00000000");
     let source = value(first, 7);
     let is_known = leap == 3 || stratum == 0 || !reference.is_empty();
-    let offset = second.iter().find(|line| !line.trim().is_empty()).and_then(|line| {
-        let (_, value) = line.split_once(':')?;
-        number::decimal(value.trim().strip_suffix('s')?).and_then(offset)
-    });
+    let offset = second
+        .iter()
+        .find(|line| !line.trim().is_empty())
+        .and_then(|line| {
+            let (_, value) = line.split_once(':')?;
+            number::decimal(value.trim().strip_suffix('s')?).and_then(offset)
+        });
     let synchronised = is_known.then_some(leap != 3 && stratum != 0 && !is_own);
     facts.understood = true;
     facts.clock = Some(Clock {

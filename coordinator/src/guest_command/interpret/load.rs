@@ -59,7 +59,8 @@ pub(super) fn uptime(output: &Output<'_>, facts: &mut GuestFacts) {
     };
     for part in since.split(',') {
         let mut words = part.split_whitespace();
-        if let (Some(count), Some("user" | "users"), None) = (words.next(), words.next(), words.next())
+        if let (Some(count), Some("user" | "users"), None) =
+            (words.next(), words.next(), words.next())
         {
             identity.users_logged_in = number::small(count);
         }
@@ -75,8 +76,12 @@ fn up(text: &str) -> Option<u64> {
     for part in text.split(',') {
         let words: Vec<&str> = part.split_whitespace().take(3).collect();
         let more = match words.as_slice() {
-            [count, "day" | "days"] => number::whole(count).and_then(|days| days.checked_mul(86_400)),
-            [count, "hour" | "hours" | "hrs"] => number::whole(count).and_then(|hours| hours.checked_mul(3600)),
+            [count, "day" | "days"] => {
+                number::whole(count).and_then(|days| days.checked_mul(86_400))
+            }
+            [count, "hour" | "hours" | "hrs"] => {
+                number::whole(count).and_then(|hours| hours.checked_mul(3600))
+            }
             [count, "min" | "mins" | "minute" | "minutes"] => {
                 number::whole(count).and_then(|minutes| minutes.checked_mul(60))
             }
@@ -99,7 +104,9 @@ fn up(text: &str) -> Option<u64> {
 /// `load average: 0.10, 0.20, 0.30`, with decimal commas `0,10, 0,20, 0,30`.
 fn averages_of(text: &str) -> Option<Load> {
     let (_, numbers) = text.split_once(':')?;
-    let mut loads = numbers.split_whitespace().map(|word| load(word.trim_end_matches(',')));
+    let mut loads = numbers
+        .split_whitespace()
+        .map(|word| load(word.trim_end_matches(',')));
     Some(Load {
         one_minute: Some(loads.next()??),
         five_minutes: Some(loads.next()??),
@@ -113,7 +120,10 @@ pub(super) fn pressure(output: &Output<'_>, facts: &mut GuestFacts) {
     let mut pressure = Pressure::default();
     let mut file = String::new();
     for line in output.filled() {
-        if let Some(name) = line.strip_prefix("==> ").and_then(|rest| rest.strip_suffix(" <==")) {
+        if let Some(name) = line
+            .strip_prefix("==> ")
+            .and_then(|rest| rest.strip_suffix(" <=="))
+        {
             file = text(name.rsplit('/').next().unwrap_or(""), 16);
             continue;
         }

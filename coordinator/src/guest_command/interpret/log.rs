@@ -107,7 +107,10 @@ impl<'a> Tally<'a> {
         (kind, severity): pattern::KindAndSeverity,
         subject: Option<String>,
     ) {
-        let known = self.patterns.iter().position(|pattern| pattern.kind == kind);
+        let known = self
+            .patterns
+            .iter()
+            .position(|pattern| pattern.kind == kind);
         if known.is_none() {
             self.patterns.push(LogPattern {
                 kind,
@@ -121,7 +124,10 @@ impl<'a> Tally<'a> {
         };
         pattern.count = pattern.count.saturating_add(1);
         pattern.severity = pattern.severity.max(severity);
-        pattern.last = entry.stamp.map(|stamp| text(stamp, 40)).or(pattern.last.take());
+        pattern.last = entry
+            .stamp
+            .map(|stamp| text(stamp, 40))
+            .or(pattern.last.take());
         pattern.sample = text(entry.line, LINE);
         if let Some(subject) = subject
             && pattern.about.len() < ABOUT

@@ -21,7 +21,8 @@ pub(super) fn free(output: &Output<'_>, facts: &mut GuestFacts) {
             headings = line.split_whitespace().collect();
             continue;
         };
-        let numbers: Vec<Option<u64>> = rest.split_whitespace().take(8).map(number::total).collect();
+        let numbers: Vec<Option<u64>> =
+            rest.split_whitespace().take(8).map(number::total).collect();
         let number = |position: usize| numbers.get(position).copied().flatten();
         if name.starts_with("-/+") {
             adjusted = number(1);
@@ -38,7 +39,8 @@ pub(super) fn free(output: &Output<'_>, facts: &mut GuestFacts) {
                 if headings.get(4).is_none_or(|heading| *heading != "buffers") {
                     memory.available_bytes = number(5);
                 } else {
-                    memory.cache_bytes = number(4).zip(number(5)).and_then(|(a, b)| a.checked_add(b));
+                    memory.cache_bytes =
+                        number(4).zip(number(5)).and_then(|(a, b)| a.checked_add(b));
                 }
             }
             // `total:` comes third with an option.
@@ -127,7 +129,9 @@ pub(super) fn finish(mut memory: Memory, facts: &mut GuestFacts) {
 /// `/proc/swaps`: `Filename Type Size Used Priority`, sizes in KiB.
 pub(super) fn swaps(output: &Output<'_>, facts: &mut GuestFacts) {
     let mut lines = output.filled();
-    let has_heading = lines.next().is_some_and(|line| line.starts_with("Filename"));
+    let has_heading = lines
+        .next()
+        .is_some_and(|line| line.starts_with("Filename"));
     let mut devices: Vec<SwapDevice> = Vec::new();
     for line in lines {
         match swap_device(line) {
@@ -142,12 +146,17 @@ pub(super) fn swaps(output: &Output<'_>, facts: &mut GuestFacts) {
     facts.understood = true;
     let sum = |part: fn(&SwapDevice) -> Option<u64>| {
         let all: Option<Vec<u64>> = devices.iter().map(part).collect();
-        all?.into_iter().try_fold(0_u64, u64::checked_add).and_then(number::sane)
+        all?.into_iter()
+            .try_fold(0_u64, u64::checked_add)
+            .and_then(number::sane)
     };
     let (total, used) = if output.is_cut {
         (None, None)
     } else {
-        (sum(|device| device.size_bytes), sum(|device| device.used_bytes))
+        (
+            sum(|device| device.size_bytes),
+            sum(|device| device.used_bytes),
+        )
     };
     devices.sort_by_key(|device| std::cmp::Reverse(device.used_bytes));
     facts.bound("memory.swap_devices", &mut devices, SWAP_DEVICES);

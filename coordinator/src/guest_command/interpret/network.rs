@@ -21,9 +21,11 @@ pub(super) fn keep(facts: &mut GuestFacts, mut list: Vec<Interface>) {
     }
     facts.understood = true;
     let is_minor = |name: &str| {
-        ["veth", "docker", "br-", "cali", "virbr", "tap", "ifb", "dummy"]
-            .iter()
-            .any(|minor| name.starts_with(minor))
+        [
+            "veth", "docker", "br-", "cali", "virbr", "tap", "ifb", "dummy",
+        ]
+        .iter()
+        .any(|minor| name.starts_with(minor))
     };
     list.sort_by_key(|one| (one.is_loopback, is_minor(&one.name)));
     let mut over = 0_usize;
@@ -33,7 +35,9 @@ pub(super) fn keep(facts: &mut GuestFacts, mut list: Vec<Interface>) {
     }
     if over > 0 {
         let over = u32::try_from(over).unwrap_or(u32::MAX);
-        facts.left_out.insert("interfaces.addresses".to_owned(), over);
+        facts
+            .left_out
+            .insert("interfaces.addresses".to_owned(), over);
     }
     facts.bound("interfaces", &mut list, INTERFACES);
     facts.interfaces = list;
@@ -55,7 +59,10 @@ pub(super) fn resolv_conf(output: &Output<'_>, facts: &mut GuestFacts) {
                 None => facts.unread(),
             },
             Some("search" | "domain") => {
-                domains = words.take(NAME_SERVERS).map(|word| text(word, NAME)).collect();
+                domains = words
+                    .take(NAME_SERVERS)
+                    .map(|word| text(word, NAME))
+                    .collect();
             }
             Some("options" | "sortlist" | "family" | "lookup") => {}
             _ => facts.unread(),

@@ -56,7 +56,10 @@ pub(super) fn percent(text: &str) -> Option<f64> {
 /// Digits with the thousands separated in any way: `8,191`, `8.191`, `8 191`.
 pub(super) fn grouped(text: &str) -> Option<u64> {
     let is_separator = |c: char| {
-        matches!(c, ',' | '.' | '\'' | '’' | ' ' | '\u{a0}' | '\u{202f}' | '\u{fffd}')
+        matches!(
+            c,
+            ',' | '.' | '\'' | '’' | ' ' | '\u{a0}' | '\u{202f}' | '\u{fffd}'
+        )
     };
     let mut digits = String::new();
     for c in text.trim().chars() {
@@ -112,7 +115,10 @@ mod tests {
         for text in ["8,191", "8.191", "8 191", "8\u{a0}191", "8'191", "8191"] {
             assert_eq!(grouped(text), Some(8191), "{text}");
         }
-        assert_eq!((grouped("-1"), grouped(""), grouped("1x")), (None, None, None));
+        assert_eq!(
+            (grouped("-1"), grouped(""), grouped("1x")),
+            (None, None, None)
+        );
         assert_eq!(grouped(&"9".repeat(50)), None);
     }
 }

@@ -78,9 +78,7 @@ pub(super) fn split(line: &str, first: usize) -> (Vec<&str>, &str) {
     let mut tokens = Vec::new();
     let mut rest = line.trim_start();
     while tokens.len() < first && !rest.is_empty() {
-        let (token, after) = rest
-            .split_once(char::is_whitespace)
-            .unwrap_or((rest, ""));
+        let (token, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         tokens.push(token);
         rest = after.trim_start();
     }

@@ -39,7 +39,10 @@ fn unescaped(text: &str) -> String {
 }
 
 /// A pair on each line; lines without one are not given.
-pub(super) fn lines<'a>(output: &Output<'a>, sign: char) -> impl Iterator<Item = (&'a str, &'a str)> {
+pub(super) fn lines<'a>(
+    output: &Output<'a>,
+    sign: char,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
     output.filled().filter_map(move |line| {
         let (key, value) = line.split_once(sign)?;
         Some((key.trim(), value.trim()))

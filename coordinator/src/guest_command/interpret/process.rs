@@ -54,7 +54,9 @@ pub(super) fn basic(output: &Output<'_>, facts: &mut GuestFacts) {
 }
 
 fn state_of(text: &str) -> Option<String> {
-    text.starts_with(|c: char| c.is_ascii_uppercase()).then(|| some(text, 8)).flatten()
+    text.starts_with(|c: char| c.is_ascii_uppercase())
+        .then(|| some(text, 8))
+        .flatten()
 }
 
 /// `1234`, `12m`, `1.2g`.
@@ -91,13 +93,19 @@ pub(super) fn keep(facts: &mut GuestFacts, all: Vec<Process>, is_cut: bool) {
     facts.understood = true;
     let in_state = |letter: char| {
         let all = all.iter().filter(|process| {
-            process.state.as_deref().is_some_and(|state| state.starts_with(letter))
+            process
+                .state
+                .as_deref()
+                .is_some_and(|state| state.starts_with(letter))
         });
         all.take(TOP).cloned().collect::<Vec<_>>()
     };
     let counted = |letters: &[char]| {
         let of_state = all.iter().filter(|process| {
-            process.state.as_deref().is_some_and(|state| state.starts_with(letters))
+            process
+                .state
+                .as_deref()
+                .is_some_and(|state| state.starts_with(letters))
         });
         u32::try_from(of_state.count()).unwrap_or(u32::MAX)
     };
@@ -110,7 +118,9 @@ pub(super) fn keep(facts: &mut GuestFacts, all: Vec<Process>, is_cut: bool) {
         has_states: all.iter().any(|process| process.state.is_some()),
         top_by_cpu: top(&all, is_cut, |process| process.cpu_percent),
         #[expect(clippy::cast_precision_loss, reason = "only to compare")]
-        top_by_memory: top(&all, is_cut, |process| process.resident_bytes.map(|bytes| bytes as f64)),
+        top_by_memory: top(&all, is_cut, |process| {
+            process.resident_bytes.map(|bytes| bytes as f64)
+        }),
         waiting: in_state('D'),
         groups: if is_cut { Vec::new() } else { groups(&all) },
     };
@@ -143,7 +153,9 @@ fn groups(all: &[Process]) -> Vec<ProcessGroup> {
     }
     let mut groups: Vec<ProcessGroup> = by_name
         .into_iter()
-        .filter(|(_, (count, bytes))| *count > 1 && number::sane(*bytes).is_some_and(|bytes| bytes > 0))
+        .filter(|(_, (count, bytes))| {
+            *count > 1 && number::sane(*bytes).is_some_and(|bytes| bytes > 0)
+        })
         .map(|(name, (count, resident_bytes))| ProcessGroup {
             command: name.to_owned(),
             count,

@@ -16,14 +16,19 @@ pub(super) fn keep(facts: &mut GuestFacts, mut list: Vec<Unit>, is_complete: boo
     let is_failed = |unit: &Unit| unit.active.as_deref() == Some("failed");
     let of = |active: &[&str]| {
         let all = list.iter().filter(|unit| {
-            unit.active.as_deref().is_some_and(|state| active.contains(&state))
+            unit.active
+                .as_deref()
+                .is_some_and(|state| active.contains(&state))
         });
         all.count()
     };
     let small = |count: usize| u32::try_from(count).ok();
     let (running, stopped) = (small(of(&["active"])), small(of(&["inactive"])));
-    let mut failed: Vec<String> =
-        list.iter().filter(|unit| is_failed(unit)).map(|unit| unit.name.clone()).collect();
+    let mut failed: Vec<String> = list
+        .iter()
+        .filter(|unit| is_failed(unit))
+        .map(|unit| unit.name.clone())
+        .collect();
     failed.sort();
     failed.dedup();
     facts.bound("units.failed", &mut failed, FAILED);
@@ -43,5 +48,7 @@ pub(super) fn keep(facts: &mut GuestFacts, mut list: Vec<Unit>, is_complete: boo
 }
 
 fn of_failed(list: &[Unit]) -> usize {
-    list.iter().filter(|unit| unit.active.as_deref() == Some("failed")).count()
+    list.iter()
+        .filter(|unit| unit.active.as_deref() == Some("failed"))
+        .count()
 }

@@ -49,8 +49,13 @@ fn gnu(line: &str) -> Option<Session> {
         let clock = more.first().filter(|clock| is_clock(clock))?;
         (format!("{day} {time} {clock}"), rest)
     };
-    let from = rest.rsplit_once('(').and_then(|(_, from)| from.strip_suffix(')'));
-    let idle = rest.split_whitespace().next().filter(|idle| !idle.starts_with('('));
+    let from = rest
+        .rsplit_once('(')
+        .and_then(|(_, from)| from.strip_suffix(')'));
+    let idle = rest
+        .split_whitespace()
+        .next()
+        .filter(|idle| !idle.starts_with('('));
     Some(Session {
         user: text(user, WORD),
         terminal: some(terminal, WORD),
@@ -79,7 +84,11 @@ fn busybox(line: &str) -> Option<Session> {
 /// `10:00`, `10:00:00`.
 fn is_clock(text: &str) -> bool {
     let mut parts = text.split(':');
-    let mut two = || parts.next().is_some_and(|part| part.len() == 2 && number::small(part).is_some());
+    let mut two = || {
+        parts
+            .next()
+            .is_some_and(|part| part.len() == 2 && number::small(part).is_some())
+    };
     two() && two()
 }
 

@@ -15,7 +15,10 @@ pub(in super::super) fn apt(output: &Output<'_>, facts: &mut GuestFacts) {
     let mut sum = None;
     for line in output.filled() {
         if let Some(rest) = line.strip_prefix("Inst ") {
-            let name = rest.split_whitespace().next().and_then(|name| some(name, NAME));
+            let name = rest
+                .split_whitespace()
+                .next()
+                .and_then(|name| some(name, NAME));
             packages.extend(name.map(|name| (is_security(rest), name)));
         } else if let Some(numbers) = sum_of(line) {
             sum = Some(numbers);
@@ -26,7 +29,10 @@ pub(in super::super) fn apt(output: &Output<'_>, facts: &mut GuestFacts) {
         return;
     }
     facts.understood = true;
-    let security = packages.iter().filter(|(is_security, _)| *is_security).count();
+    let security = packages
+        .iter()
+        .filter(|(is_security, _)| *is_security)
+        .count();
     let listed = count(&packages);
     packages.sort_by_key(|(is_security, _)| !is_security);
     let mut packages: Vec<String> = packages.into_iter().map(|(_, name)| name).collect();

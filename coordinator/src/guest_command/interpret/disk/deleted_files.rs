@@ -11,7 +11,16 @@ use crate::guest_command::facts::{DeletedFile, GuestFacts};
 const LIMIT: usize = 30;
 
 /// Memory that looks like a file.
-const IN_MEMORY: &[&str] = &["/memfd:", "/dev/zero", "/SYSV", "/dev/shm/", "/[aio]", "/i915", "/drm", "/run/"];
+const IN_MEMORY: &[&str] = &[
+    "/memfd:",
+    "/dev/zero",
+    "/SYSV",
+    "/dev/shm/",
+    "/[aio]",
+    "/i915",
+    "/drm",
+    "/run/",
+];
 
 pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
     let mut list = Vec::new();
@@ -26,7 +35,9 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         match file(line) {
             Some((file, identity)) => {
                 has_heading = true;
-                if seen.insert(identity) && !IN_MEMORY.iter().any(|name| file.path.starts_with(name)) {
+                if seen.insert(identity)
+                    && !IN_MEMORY.iter().any(|name| file.path.starts_with(name))
+                {
                     list.push(file);
                 }
             }

@@ -4,7 +4,10 @@
 //! shape: three numbers and a share in a row.
 
 use super::{
-    super::{number, output::{Output, split}},
+    super::{
+        number,
+        output::{Output, split},
+    },
     file_system::{keep, named, sizes},
 };
 use crate::guest_command::facts::{FileSystem, GuestFacts};
@@ -29,13 +32,16 @@ pub(in super::super) fn read(output: &Output<'_>, counts: Counts, facts: &mut Gu
     // A long device name may stand alone, with its numbers on the next line.
     let mut alone: Option<&str> = None;
     for line in output.filled() {
-        if heading.is_none() && list.is_empty()
+        if heading.is_none()
+            && list.is_empty()
             && let Some(found) = heading_of(line, counts)
         {
             heading = Some(found);
             continue;
         }
-        let joined = alone.take().map(|device| format!("{device} {}", line.trim_start()));
+        let joined = alone
+            .take()
+            .map(|device| format!("{device} {}", line.trim_start()));
         if let Some(one) = row(joined.as_deref().unwrap_or(line), heading, counts) {
             list.push(one);
         } else if joined.is_none() && !line.starts_with(' ') && line.split_whitespace().count() == 1
@@ -60,9 +66,14 @@ fn heading_of(line: &str, counts: Counts) -> Option<Heading> {
     let words: Vec<&str> = line.split_whitespace().take(4).collect();
     if counts == Counts::Inodes {
         // Of inodes nobody asks with the kind.
-        return (words.len() > 3).then_some(Heading { unit: 1, has_kind: false });
+        return (words.len() > 3).then_some(Heading {
+            unit: 1,
+            has_kind: false,
+        });
     }
-    let position = words.iter().position(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let position = words
+        .iter()
+        .position(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let word = words.get(position)?;
     let end = word.find('-').unwrap_or(word.len());
     let unit = match word.split_at_checked(end)?.0 {
@@ -72,7 +83,10 @@ fn heading_of(line: &str, counts: Counts) -> Option<Heading> {
         "1M" | "1MiB" | "1048576" => 1 << 20,
         _ => return None,
     };
-    Some(Heading { unit, has_kind: position == 2 })
+    Some(Heading {
+        unit,
+        has_kind: position == 2,
+    })
 }
 
 /// Where the three numbers and the share of a row begin, by tokens.
@@ -106,7 +120,9 @@ fn row(line: &str, heading: Option<Heading>, counts: Counts) -> Option<FileSyste
         return None;
     }
     let has_kind = counts == Counts::Space
-        && heading.map_or(names.len() == 2, |heading| heading.has_kind && names.len() >= 2);
+        && heading.map_or(names.len() == 2, |heading| {
+            heading.has_kind && names.len() >= 2
+        });
     let (kind, device) = match others.split_last() {
         Some((kind, others)) if has_kind => (*kind, joined(first, others)),
         _ => ("", joined(first, others)),
@@ -127,7 +143,12 @@ fn row(line: &str, heading: Option<Heading>, counts: Counts) -> Option<FileSyste
                 one.used_percent = number::percent(share);
             }
         }
-        Counts::Inodes => inodes(&mut one, number::total(size), number::total(used), number::total(free)),
+        Counts::Inodes => inodes(
+            &mut one,
+            number::total(size),
+            number::total(used),
+            number::total(free),
+        ),
     }
     Some(one)
 }

@@ -22,8 +22,14 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         && let Some((last, _)) = list.split_last().map(|(last, others)| (last.1, others))
     {
         let below = if last == "/" { "" } else { last };
-        let holds = |path: &str| path.strip_prefix(below).is_some_and(|rest| rest.starts_with('/'));
-        let (is_sum, count) = (list.iter().rev().skip(1).all(|(_, path)| holds(path)), list.len());
+        let holds = |path: &str| {
+            path.strip_prefix(below)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let (is_sum, count) = (
+            list.iter().rev().skip(1).all(|(_, path)| holds(path)),
+            list.len(),
+        );
         if let Some((one, _)) = list.get_mut(count.saturating_sub(1)) {
             one.is_total = is_sum;
         }

@@ -10,30 +10,105 @@ const LIMIT: usize = 40;
 
 /// Kinds that are in memory, always full by nature, or a view of another one.
 const PSEUDO: &[&str] = &[
-    "aufs", "autofs", "binfmt_misc", "bpf", "cdfs", "cgroup", "cgroup2", "configfs", "cramfs",
-    "debugfs", "devfs", "devpts", "devtmpfs", "efivarfs", "erofs", "fusectl", "hugetlbfs",
-    "iso9660", "mqueue", "nsfs", "overlay", "overlayfs", "proc", "pstore", "ramfs", "romfs",
-    "rootfs", "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tmpfs", "tracefs",
-    "udf", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fuse.snapfuse", "fuse.squashfuse",
-    "fuse.archivemount", "fuse.rofiles-fuse",
+    "aufs",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cdfs",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "cramfs",
+    "debugfs",
+    "devfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "erofs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "overlayfs",
+    "proc",
+    "pstore",
+    "ramfs",
+    "romfs",
+    "rootfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tmpfs",
+    "tracefs",
+    "udf",
+    "fuse.gvfsd-fuse",
+    "fuse.lxcfs",
+    "fuse.portal",
+    "fuse.snapfuse",
+    "fuse.squashfuse",
+    "fuse.archivemount",
+    "fuse.rofiles-fuse",
 ];
 
 /// Kinds that live on a server.
 const NETWORK: &[&str] = &[
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs",
-    "fuse.s3fs", "afs", "9p", "virtiofs", "csvfs", "beegfs", "lustre", "ocfs2", "gfs2",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "ceph",
+    "glusterfs",
+    "fuse.glusterfs",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "afs",
+    "9p",
+    "virtiofs",
+    "csvfs",
+    "beegfs",
+    "lustre",
+    "ocfs2",
+    "gfs2",
 ];
 
 /// Names of devices with nothing behind them, for a `df` that tells no kind.
 const PSEUDO_DEVICES: &[&str] = &[
-    "tmpfs", "devtmpfs", "overlay", "overlayfs", "none", "udev", "dev", "shm", "run", "rootfs",
-    "cgroup", "cgroup_root", "efivarfs", "mdev", "cgmfs", "tmp",
+    "tmpfs",
+    "devtmpfs",
+    "overlay",
+    "overlayfs",
+    "none",
+    "udev",
+    "dev",
+    "shm",
+    "run",
+    "rootfs",
+    "cgroup",
+    "cgroup_root",
+    "efivarfs",
+    "mdev",
+    "cgmfs",
+    "tmp",
 ];
 
 /// Where only such file systems are.
 const PSEUDO_PLACES: &[&str] = &[
-    "/snap/", "/var/lib/snapd/snap/", "/proc/", "/sys/", "/dev/", "/run/", "/var/lib/docker/overlay",
-    "/var/lib/containers/storage/overlay", "/var/lib/kubelet/pods/", "/media/cdrom", "/mnt/cdrom",
+    "/snap/",
+    "/var/lib/snapd/snap/",
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/run/",
+    "/var/lib/docker/overlay",
+    "/var/lib/containers/storage/overlay",
+    "/var/lib/kubelet/pods/",
+    "/media/cdrom",
+    "/mnt/cdrom",
 ];
 
 /// Names of a file system in their bounds. `kind` is empty when it is not told.
@@ -64,7 +139,10 @@ fn is_pseudo(device: &str, kind: &str, mount: &str) -> bool {
 
 /// `server:/path`, `//server/share`.
 fn is_remote(device: &str) -> bool {
-    device.starts_with("//") || device.split_once(":/").is_some_and(|(host, _)| !host.contains('/'))
+    device.starts_with("//")
+        || device
+            .split_once(":/")
+            .is_some_and(|(host, _)| !host.contains('/'))
 }
 
 /// Sizes as far as they agree with one another.

@@ -30,7 +30,11 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         return;
     }
     // The count of members is on the line after the name, which may be cut off.
-    if output.is_cut && list.last().is_some_and(|array| array.devices_total.is_none()) {
+    if output.is_cut
+        && list
+            .last()
+            .is_some_and(|array| array.devices_total.is_none())
+    {
         list.pop();
     }
     facts.understood = !list.is_empty() || !output.is_cut;

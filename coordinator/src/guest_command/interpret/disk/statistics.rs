@@ -30,10 +30,16 @@ pub(in super::super) fn keep(facts: &mut GuestFacts, list: Vec<DiskStatistics>) 
     let mut disks: Vec<DiskStatistics> = Vec::new();
     for one in list {
         let is_other = OTHERS.iter().any(|other| {
-            one.name.strip_prefix(other).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+            one.name
+                .strip_prefix(other)
+                .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
         });
         // Partitions follow their disk.
-        let is_partition = disks.iter().rev().take(64).any(|disk| is_part_of(&one.name, &disk.name));
+        let is_partition = disks
+            .iter()
+            .rev()
+            .take(64)
+            .any(|disk| is_part_of(&one.name, &disk.name));
         if !is_other && !is_partition {
             disks.push(one);
         }
@@ -69,9 +75,13 @@ fn disk(line: &str) -> Option<DiskStatistics> {
     Some(DiskStatistics {
         name: some(name, NAME)?,
         reads_total: reads,
-        read_bytes_total: number(2).and_then(|sectors| sectors.checked_mul(SECTOR)).and_then(number::sane),
+        read_bytes_total: number(2)
+            .and_then(|sectors| sectors.checked_mul(SECTOR))
+            .and_then(number::sane),
         writes_total: writes,
-        written_bytes_total: number(6).and_then(|sectors| sectors.checked_mul(SECTOR)).and_then(number::sane),
+        written_bytes_total: number(6)
+            .and_then(|sectors| sectors.checked_mul(SECTOR))
+            .and_then(number::sane),
         // The one figure that can fall: a kernel that lost count has wrapped it.
         in_flight: number(8).filter(|count| *count < 1_000_000),
         read_milliseconds: each(number(3), reads),

@@ -4,7 +4,9 @@ use super::super::{number, output::Output};
 use crate::guest_command::facts::{Cpu, GuestFacts};
 
 /// Columns, by their headings; which there are depends on the version.
-const COLUMNS: [&str; 12] = ["r", "b", "si", "so", "bi", "bo", "cs", "us", "sy", "id", "wa", "st"];
+const COLUMNS: [&str; 12] = [
+    "r", "b", "si", "so", "bi", "bo", "cs", "us", "sy", "id", "wa", "st",
+];
 
 type Sample = [Option<f64>; COLUMNS.len()];
 
@@ -24,7 +26,11 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         }
     }
     let since_start = samples.len() == 1;
-    let counted = if since_start { samples.as_slice() } else { samples.get(1..).unwrap_or_default() };
+    let counted = if since_start {
+        samples.as_slice()
+    } else {
+        samples.get(1..).unwrap_or_default()
+    };
     if counted.is_empty() {
         return;
     }
@@ -49,7 +55,9 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         idle_percent: percent("id"),
         wait_percent: percent("wa"),
         steal_percent: percent("st"),
-        busy_percent: user.zip(system).map(|(user, system)| number::round((user + system).min(100.0), 1)),
+        busy_percent: user
+            .zip(system)
+            .map(|(user, system)| number::round((user + system).min(100.0), 1)),
         ..Cpu::default()
     });
 }
@@ -78,6 +86,11 @@ fn mean(samples: &[Sample], name: &str) -> Option<f64> {
 
 /// None of nothing.
 pub(in super::super) fn average(values: &[f64]) -> Option<f64> {
-    let count = u32::try_from(values.len()).ok().filter(|count| *count > 0)?;
-    Some(number::round(values.iter().sum::<f64>() / f64::from(count), 1))
+    let count = u32::try_from(values.len())
+        .ok()
+        .filter(|count| *count > 0)?;
+    Some(number::round(
+        values.iter().sum::<f64>() / f64::from(count),
+        1,
+    ))
 }

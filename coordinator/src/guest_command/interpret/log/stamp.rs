@@ -8,7 +8,14 @@ const MONTHS: [&str; 12] = [
 
 /// Severities of syslog by number, as words.
 pub(in super::super) const SEVERITIES: [&str; 8] = [
-    "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug",
+    "emergency",
+    "alert",
+    "critical",
+    "error",
+    "warning",
+    "notice",
+    "info",
+    "debug",
 ];
 
 /// A line of the kernel's ring: `[ 123.4] text`, `2024-05-01T10:00:00,123456+02:00 text`,
@@ -127,7 +134,8 @@ fn program_name(word: &str) -> Option<&str> {
 /// `daemon.err`
 fn facility(word: &str) -> Option<&'static str> {
     const FACILITIES: &[&str] = &[
-        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
+        "authpriv", "ftp",
     ];
     let (facility, level) = word.split_once('.')?;
     if !FACILITIES.contains(&facility) && !facility.starts_with("local") {
@@ -162,18 +170,54 @@ mod tests {
     #[test]
     fn times_are_found_in_their_many_forms() {
         for (line, stamp, source) in [
-            ("2024-05-01T10:00:00+0200 web sshd[7]: x", "2024-05-01T10:00:00+0200", Some("sshd")),
-            ("2024-05-01T10:00:00.123456+02:00 web kernel: x", "2024-05-01T10:00:00.123456+02:00", Some("kernel")),
-            ("May  1 10:00:00 web CRON[1]: x", "May  1 10:00:00", Some("CRON")),
-            ("May 11 10:00:00 web daemon.err ntpd[1]: x", "May 11 10:00:00", Some("ntpd")),
-            ("2024-05-01 10:00:00,123 - util.py[WARNING]: x", "2024-05-01 10:00:00,123", Some("util.py")),
-            ("2024-05-01 10:00:00 status installed x:amd64 1", "2024-05-01 10:00:00", None),
-            ("2024-05-01T10:00:00.123456789Z GET / 200", "2024-05-01T10:00:00.123456789Z", None),
+            (
+                "2024-05-01T10:00:00+0200 web sshd[7]: x",
+                "2024-05-01T10:00:00+0200",
+                Some("sshd"),
+            ),
+            (
+                "2024-05-01T10:00:00.123456+02:00 web kernel: x",
+                "2024-05-01T10:00:00.123456+02:00",
+                Some("kernel"),
+            ),
+            (
+                "May  1 10:00:00 web CRON[1]: x",
+                "May  1 10:00:00",
+                Some("CRON"),
+            ),
+            (
+                "May 11 10:00:00 web daemon.err ntpd[1]: x",
+                "May 11 10:00:00",
+                Some("ntpd"),
+            ),
+            (
+                "2024-05-01 10:00:00,123 - util.py[WARNING]: x",
+                "2024-05-01 10:00:00,123",
+                Some("util.py"),
+            ),
+            (
+                "2024-05-01 10:00:00 status installed x:amd64 1",
+                "2024-05-01 10:00:00",
+                None,
+            ),
+            (
+                "2024-05-01T10:00:00.123456789Z GET / 200",
+                "2024-05-01T10:00:00.123456789Z",
+                None,
+            ),
         ] {
             let entry = entry(line);
             assert_eq!((entry.stamp, entry.source), (Some(stamp), source), "{line}");
         }
-        for line in ["no time", "    at foo(bar)", "2024-05-01", "May", "[x] y", "äöü äöü äöü", ""] {
+        for line in [
+            "no time",
+            "    at foo(bar)",
+            "2024-05-01",
+            "May",
+            "[x] y",
+            "äöü äöü äöü",
+            "",
+        ] {
             assert_eq!(entry(line).stamp, None, "{line}");
         }
     }
@@ -182,13 +226,28 @@ mod tests {
     fn the_kernel_has_times_of_its_own() {
         for (line, stamp, severity) in [
             ("[    1.234567] x", "1.234567", None),
-            ("[Wed May  1 10:00:00 2024] x", "Wed May  1 10:00:00 2024", None),
+            (
+                "[Wed May  1 10:00:00 2024] x",
+                "Wed May  1 10:00:00 2024",
+                None,
+            ),
             ("<3>[ 12.5] x", "12.5", Some("error")),
-            ("2024-05-01T10:00:00,123456+02:00 x", "2024-05-01T10:00:00,123456+02:00", None),
+            (
+                "2024-05-01T10:00:00,123456+02:00 x",
+                "2024-05-01T10:00:00,123456+02:00",
+                None,
+            ),
         ] {
             let entry = kernel_entry(line);
-            assert_eq!((entry.stamp, entry.severity), (Some(stamp), severity), "{line}");
+            assert_eq!(
+                (entry.stamp, entry.severity),
+                (Some(stamp), severity),
+                "{line}"
+            );
         }
-        assert_eq!(entry("May  1 10:00:00 web daemon.err a: b").severity, Some("error"));
+        assert_eq!(
+            entry("May  1 10:00:00 web daemon.err a: b").severity,
+            Some("error")
+        );
     }
 }

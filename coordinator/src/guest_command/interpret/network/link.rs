@@ -56,7 +56,9 @@ pub(in super::super) fn links(output: &Output<'_>, facts: &mut GuestFacts) {
         match words.as_slice() {
             ["RX:", headings @ ..] => table = Some((true, headings.to_vec())),
             ["TX:", headings @ ..] => table = Some((false, headings.to_vec())),
-            [link, address, ..] if link.starts_with("link/") => one.mac_address = some(address, WORD),
+            [link, address, ..] if link.starts_with("link/") => {
+                one.mac_address = some(address, WORD)
+            }
             numbers => {
                 if let Some((is_received, headings)) = table.take() {
                     counters(is_received, &headings, numbers, one);
@@ -96,7 +98,10 @@ fn with(list: &mut Vec<Interface>, name: &str, change: impl FnOnce(&mut Interfac
 
 /// `<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 ... state UP`.
 fn flags(line: &str, one: &mut Interface) {
-    let Some((flags, rest)) = line.split_once('<').and_then(|(_, rest)| rest.split_once('>')) else {
+    let Some((flags, rest)) = line
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'))
+    else {
         return;
     };
     let has = |name: &str| flags.split(',').any(|flag| flag == name);

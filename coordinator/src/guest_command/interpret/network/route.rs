@@ -14,7 +14,14 @@ const WIDTH: usize = 64;
 
 /// Routes that lead nowhere by intent, and others with their type in front.
 const REJECTS: &[&str] = &["unreachable", "blackhole", "prohibit", "throw"];
-const TYPES: &[&str] = &["unicast", "local", "broadcast", "multicast", "anycast", "nat"];
+const TYPES: &[&str] = &[
+    "unicast",
+    "local",
+    "broadcast",
+    "multicast",
+    "anycast",
+    "nat",
+];
 
 pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
     let mut list: Vec<Route> = Vec::new();

@@ -34,8 +34,15 @@ fn ss_row(line: &str) -> Option<Row<'_>> {
     let [first, ..] = tokens.as_slice() else {
         return None;
     };
-    let has_protocol = matches!(*first, "tcp" | "udp" | "icmp6" | "raw" | "mptcp" | "dccp" | "sctp" | "???");
-    let (tokens, rest) = if has_protocol { split(line, 6) } else { (tokens, rest) };
+    let has_protocol = matches!(
+        *first,
+        "tcp" | "udp" | "icmp6" | "raw" | "mptcp" | "dccp" | "sctp" | "???"
+    );
+    let (tokens, rest) = if has_protocol {
+        split(line, 6)
+    } else {
+        (tokens, rest)
+    };
     let (protocol, tokens) = match tokens.as_slice() {
         [protocol, others @ ..] if has_protocol => (*protocol, others),
         others => ("tcp", others),
@@ -104,7 +111,13 @@ pub(in super::super) fn netstat(output: &Output<'_>, facts: &mut GuestFacts) {
     keep(facts, list, false);
 }
 
-fn netstat_row<'a>(protocol: &str, local: &str, peer: &'a str, state: &str, pid: &str) -> Option<Row<'a>> {
+fn netstat_row<'a>(
+    protocol: &str,
+    local: &str,
+    peer: &'a str,
+    state: &str,
+    pid: &str,
+) -> Option<Row<'a>> {
     let (address, port) = endpoint(local)?;
     let (other, other_port) = peer.rsplit_once(':')?;
     let listens = protocol == "udp" || (other_port == "0" && matches!(other, "0.0.0.0" | "[::]"));
@@ -153,12 +166,20 @@ fn endpoint(text: &str) -> Option<(&str, Option<u16>)> {
         _ => Some(port.parse().ok()?),
     };
     let address = address.trim_start_matches('[').trim_end_matches(']');
-    let address = if matches!(address, "0.0.0.0" | "::") { "*" } else { address };
+    let address = if matches!(address, "0.0.0.0" | "::") {
+        "*"
+    } else {
+        address
+    };
     (!address.is_empty()).then_some((address, port))
 }
 
 fn is_exposed(address: &str) -> bool {
-    let address = address.split('%').next().unwrap_or(address).trim_end_matches(']');
+    let address = address
+        .split('%')
+        .next()
+        .unwrap_or(address)
+        .trim_end_matches(']');
     !(address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127."))
 }
 
@@ -184,7 +205,8 @@ fn keep(facts: &mut GuestFacts, rows: Vec<Row<'_>>, is_none: bool) {
         let count = by_peer.entry(peer).or_default();
         *count = count.saturating_add(1);
     }
-    listening.sort_by(|a, b| (a.port, &a.protocol, &a.address).cmp(&(b.port, &b.protocol, &b.address)));
+    listening
+        .sort_by(|a, b| (a.port, &a.protocol, &a.address).cmp(&(b.port, &b.protocol, &b.address)));
     listening.dedup();
     // What others can reach matters most when the list is cut.
     listening.sort_by_key(|socket| !socket.is_exposed);
@@ -192,7 +214,10 @@ fn keep(facts: &mut GuestFacts, rows: Vec<Row<'_>>, is_none: bool) {
     listening.sort_by_key(|socket| socket.port);
     backlogged.sort_by_key(|socket| std::cmp::Reverse(socket.receive_queue));
     facts.bound("sockets.backlogged", &mut backlogged, BACKLOGGED);
-    let mut states: Vec<Count> = by_state.into_iter().map(|(name, count)| Count { name, count }).collect();
+    let mut states: Vec<Count> = by_state
+        .into_iter()
+        .map(|(name, count)| Count { name, count })
+        .collect();
     facts.bound("sockets.by_state", &mut states, STATES);
     let mut peers: Vec<(&str, u32)> = by_peer.into_iter().collect();
     peers.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));

@@ -99,7 +99,14 @@ fn stamp(value: &str) -> Option<String> {
 /// `systemctl is-system-running`: one word.
 pub(in super::super) fn system_state(output: &Output<'_>, facts: &mut GuestFacts) {
     const STATES: &[&str] = &[
-        "initializing", "starting", "running", "degraded", "maintenance", "stopping", "offline", "unknown",
+        "initializing",
+        "starting",
+        "running",
+        "degraded",
+        "maintenance",
+        "stopping",
+        "offline",
+        "unknown",
     ];
     let word = output.filled().next().map_or("", str::trim);
     if !STATES.contains(&word) {
