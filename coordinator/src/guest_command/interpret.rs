@@ -9,6 +9,7 @@ use super::facts::GuestFacts;
 use disk::df::Counts;
 use output::Output;
 
+mod bound;
 mod clock;
 mod disk;
 mod identity;
@@ -108,5 +109,9 @@ pub fn interpret(reads: &str, text: &str, is_cut: bool) -> GuestFacts {
         Reads::WindowsVssWriters => windows::vss_writers::read(output, into),
         Reads::Text => {}
     }
+    bound::fit(&mut facts);
     facts
 }
+
+#[cfg(test)]
+mod tests;

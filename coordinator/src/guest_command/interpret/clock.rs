@@ -126,7 +126,6 @@ pub(super) fn windows(output: &Output<'_>, facts: &mut GuestFacts) {
     // `0x4C4F434C (source name:  "LOCL")` and 0 are its own clock.
     let is_own = reference.starts_with("0x4C4F434C") || reference.starts_with("0x00000000");
     let source = value(first, 7);
-    let is_known = leap == 3 || stratum == 0 || !reference.is_empty();
     let offset = second
         .iter()
         .find(|line| !line.trim().is_empty())
@@ -134,7 +133,12 @@ pub(super) fn windows(output: &Output<'_>, facts: &mut GuestFacts) {
             let (_, value) = line.split_once(':')?;
             number::decimal(value.trim().strip_suffix('s')?).and_then(offset)
         });
-    let synchronised = is_known.then_some(leap != 3 && stratum != 0 && !is_own);
+    let synchronised = if leap == 3 || stratum == 0 || is_own {
+        Some(false)
+    } else {
+        // Whose clock it is, stands in the reference.
+        (!reference.is_empty()).then_some(true)
+    };
     facts.understood = true;
     facts.clock = Some(Clock {
         synchronised,

@@ -65,31 +65,34 @@ pub(super) fn number(object: &Value, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn whole_entries_are_left_of_a_cut_list() {
-        let cut = |text| parse(&Output::new(text, true)).map(|(value, _)| value.to_string());
-        assert_eq!(cut(r#"[{"a":1},{"b":[1,2"#).unwrap(), r#"[{"a":1}]"#);
-        assert_eq!(cut(r#"[{"a":"x,}\"]"},{"#).unwrap(), r#"[{"a":"x,}\"]"}]"#);
-        assert_eq!(
-            cut(r#"{"v":"1","l":[{"n":1},{"n":2"#).unwrap(),
-            r#"{"v":"1","l":[{"n":1}]}"#
-        );
-        assert_eq!(cut(r#"{"v":"1","w":"#).unwrap(), r#"{"v":"1"}"#);
-        assert_eq!(cut(r#"[{"a":1}"#), None);
-        assert_eq!(cut(r#"[1,]"#).unwrap(), "[1]");
-        assert_eq!(cut("]"), None);
+        for (text, left) in [
+            (r#"[{"a":1},{"b":[1,2"#, Some(json!([{"a": 1}]))),
+            (r#"[{"a":"x,}\"]"},{"#, Some(json!([{"a": "x,}\"]"}]))),
+            (
+                r#"{"v":"1","l":[{"n":1},{"n":2"#,
+                Some(json!({"v": "1", "l": [{"n": 1}]})),
+            ),
+            (r#"{"v":"1","w":"#, Some(json!({"v": "1"}))),
+            (r#"[1,]"#, Some(json!([1]))),
+            (r#"[{"a":1}"#, None),
+            ("]", None),
+        ] {
+            let value = parse(&Output::new(text, true)).map(|(value, _)| value);
+            assert_eq!(value, left, "{text}");
+        }
         assert_eq!(parse(&Output::new("[1,2", false)), None);
-        assert_eq!(parse(&Output::new("[1]", true)).unwrap().1, false);
+        assert!(!parse(&Output::new("[1]", true)).unwrap().1);
     }
 
     #[test]
     fn depth_is_bounded() {
         assert_eq!(parse(&Output::new(&"[".repeat(100_000), true)), None);
-        assert_eq!(
-            parse(&Output::new(&"[1,".repeat(100_000), true)).is_some(),
-            true
-        );
+        assert!(parse(&Output::new(&"[1,".repeat(100_000), true)).is_some());
     }
 }

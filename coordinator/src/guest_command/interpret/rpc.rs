@@ -93,16 +93,18 @@ pub(super) fn agent_info(output: &Output<'_>, facts: &mut GuestFacts) {
 
 /// `guest-get-osinfo`.
 pub(super) fn osinfo(output: &Output<'_>, facts: &mut GuestFacts) {
-    let Some((value, _)) = object(output) else {
+    let Some((value, is_whole)) = object(output) else {
         return;
     };
     let text = |name: &str| member(&value, name, NAME);
+    // Older agents have only the longer form.
+    let long_version = || text("version").filter(|_| is_whole);
     identity(
         facts,
         Identity {
             os_id: text("id"),
             os_name: text("name"),
-            version: text("version-id").or_else(|| text("version")),
+            version: text("version-id").or_else(long_version),
             pretty_name: text("pretty-name"),
             kernel: text("kernel-release"),
             architecture: text("machine"),

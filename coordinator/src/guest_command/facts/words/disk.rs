@@ -139,6 +139,12 @@ fn calm(facts: &GuestFacts, said: &mut Said) {
             percent(share)
         ));
     }
+    let is_writable = |one: &FileSystem| one.is_pseudo || one.read_only == Some(false);
+    if facts.file_systems.iter().all(is_writable)
+        && facts.file_systems.iter().any(|one| !one.is_pseudo)
+    {
+        said.info("No file system is read-only".to_owned());
+    }
 }
 
 fn all_arrays(arrays: &[Array], said: &mut Said) {
@@ -234,7 +240,7 @@ fn disks(facts: &GuestFacts, said: &mut Said) {
     let disks: Vec<String> = facts
         .block_devices
         .iter()
-        .filter(|device| device.kind == "disk")
+        .filter(|device| device.kind == "disk" && device.size_bytes != Some(0))
         .map(|device| {
             let size = device.size_bytes.map(bytes).unwrap_or_default();
             format!("{} {size}", device.name).trim_end().to_owned()

@@ -198,10 +198,12 @@ fn of_processes(processes: &Processes, is_cut: bool, said: &mut Said) {
         ));
     }
     if processes.zombies > 0 {
-        let sentence = format!(
-            "{least}{} that ended and were not collected (zombies)",
-            processes_of(processes.zombies)
-        );
+        let sentence = match processes.zombies {
+            1 => format!("{least}1 process ended, but its parent did not look (zombie)"),
+            count => {
+                format!("{least}{count} processes ended, but their parents did not look (zombies)")
+            }
+        };
         if processes.zombies >= 10 {
             said.warning(sentence)
         } else {

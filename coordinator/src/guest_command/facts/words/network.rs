@@ -133,7 +133,7 @@ fn addresses(facts: &GuestFacts, said: &mut Said) {
 
 fn all_routes(routes: &[Route], is_cut: bool, said: &mut Said) {
     let defaults: Vec<&Route> = routes.iter().filter(|route| route.is_default).collect();
-    let has_ipv4 = routes.iter().any(|route| !route.is_ipv6);
+    let has_ipv4 = routes.iter().any(|route| !route.is_ipv6 && !route.rejects);
     if routes.is_empty() {
         said.warning("There are no routes of the kind that was asked for".to_owned());
     } else if defaults.is_empty() && !is_cut {

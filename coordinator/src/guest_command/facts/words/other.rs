@@ -95,6 +95,13 @@ fn of_clock(clock: &Clock, said: &mut Said) {
         }
         None => {}
     }
+    let at = clock.unix_nanoseconds.map(i128::from);
+    if let Some(Ok(at)) = at.map(jiff::Timestamp::from_nanosecond) {
+        said.info(format!(
+            "Its clock says {}",
+            at.strftime("%Y-%m-%d %H:%M:%S UTC")
+        ));
+    }
     if clock.rtc_in_local_time == Some(true) {
         said.info("The hardware clock runs in local time".to_owned());
     }

@@ -11,7 +11,7 @@ const UNITS: usize = 3;
 
 pub(super) fn say(facts: &GuestFacts, said: &mut Said) {
     if let Some(units) = &facts.units {
-        all(units, left_out(facts, "units.failed"), said);
+        all(units, left_out(facts, "units.failed"), facts.is_cut, said);
     }
     if let Some(containers) = &facts.containers {
         of_containers(containers, said);
@@ -40,11 +40,13 @@ pub(super) fn say(facts: &GuestFacts, said: &mut Said) {
     }
 }
 
-fn all(units: &Units, more: usize, said: &mut Said) {
-    if !units.failed.is_empty() {
-        let count = units.failed.len().saturating_add(more);
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let listed = names(&units.failed, units.failed.len().saturating_add(more));
+fn all(units: &Units, more: usize, is_cut: bool, said: &mut Said) {
+    // Units that were asked for by name are told one by one, with their reasons.
+    let is_list = units.is_complete || is_cut || units.units.len() > UNITS;
+    if is_list && !units.failed.is_empty() {
+        let all = units.failed.len().saturating_add(more);
+        let count = u32::try_from(all).unwrap_or(u32::MAX);
+        let listed = names(&units.failed, all);
         said.critical(format!("{} failed: {listed}", counted(count, "unit")));
     } else if units.is_complete {
         said.info("No unit failed".to_owned());
@@ -63,13 +65,7 @@ fn all(units: &Units, more: usize, said: &mut Said) {
         Some(state) => said.info(format!("The system is {state}")),
         None => {}
     }
-    // What a list of failed ones has to say beyond the name is little.
-    for unit in units
-        .units
-        .iter()
-        .filter(|_| !units.is_complete)
-        .take(UNITS)
-    {
+    for unit in units.units.iter().filter(|_| !is_list) {
         one(unit, said);
     }
     if let (Some(running), Some(stopped)) = (units.running, units.stopped)
@@ -101,8 +97,8 @@ fn one(unit: &Unit, said: &mut Said) {
     match unit.active.as_deref() {
         Some("failed") => said.critical(format!(
             "{name} failed{}{}",
-            why(unit),
-            since(&unit.inactive_since)
+            since(&unit.inactive_since),
+            why(unit)
         )),
         Some("activating") if sub == "auto-restart" => {
             said.critical(format!(
