@@ -20,6 +20,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 mod collect;
 mod doctor;
 mod flight;
+mod guests;
 mod json;
 mod link;
 mod log;
