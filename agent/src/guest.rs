@@ -46,6 +46,7 @@ mod system;
 mod tests;
 mod traffic;
 
+pub(crate) use policy::{PolicyError, review};
 pub use rule::{Refusal, Rule};
 
 /// Requests of before that are remembered at a start, so that none can be replayed.
