@@ -267,23 +267,29 @@ fn list_text(
             plain(&refusal.detail)
         )?;
     }
-    let mut group = "";
+    let mut groups: Vec<&str> = Vec::new();
     for command in &list.commands {
-        if command.group != group {
-            group = &command.group;
-            writeln!(text, "\n{group}")?;
+        if !groups.contains(&command.group.as_str()) {
+            groups.push(&command.group);
         }
-        writeln!(text, "  {}", plain(row(command, list.refusal.is_none()).trim_end()))?;
-        for parameter in &command.parameters {
-            let default = parameter.default_value.as_ref();
-            let default = default.map(|value| format!(", else {value}"));
-            writeln!(
-                text,
-                "      {{{}}}: {}{}",
-                parameter.name,
-                plain(&parameter.takes),
-                plain(&default.unwrap_or_default())
-            )?;
+    }
+    for group in groups {
+        writeln!(text, "\n{group}")?;
+        let commands = list.commands.iter();
+        for command in commands.filter(|command| command.group == group) {
+            let row = row(command, list.refusal.is_none());
+            writeln!(text, "  {}", plain(row.trim_end()))?;
+            for parameter in &command.parameters {
+                let default = parameter.default_value.as_ref();
+                let default = default.map(|value| format!(", else {value}"));
+                writeln!(
+                    text,
+                    "      {{{}}}: {}{}",
+                    parameter.name,
+                    plain(&parameter.takes),
+                    plain(&default.unwrap_or_default())
+                )?;
+            }
         }
     }
     Ok(text)
