@@ -9,6 +9,7 @@
 //! and [`cage`] watches that its sandbox holds. [`once`] reads everything once, for a
 //! look at a node whose agent does not answer.
 
+pub mod audit;
 pub mod cage;
 pub mod cli;
 pub mod collector;
@@ -17,7 +18,6 @@ mod flight;
 pub mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-pub mod audit;
 pub mod guest;
 mod guest_socket;
 pub mod host;

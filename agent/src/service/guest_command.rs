@@ -6,8 +6,9 @@ use std::{
 };
 
 use pvelens_proto::agent::v1::{
-    AuditHead, ListAuditRequest, ListAuditResponse, ListGuestCommandsRequest, ListGuestCommandsResponse,
-    RunGuestCommandRequest, RunGuestCommandResponse, run_guest_command_response::Event,
+    AuditHead, ListAuditRequest, ListAuditResponse, ListGuestCommandsRequest,
+    ListGuestCommandsResponse, RunGuestCommandRequest, RunGuestCommandResponse,
+    run_guest_command_response::Event,
 };
 use tokio::{
     sync::{Semaphore, mpsc},

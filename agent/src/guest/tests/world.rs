@@ -9,7 +9,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -26,10 +26,13 @@ use tokio::sync::mpsc;
 
 use crate::{
     audit::Audit,
-    guest::{Guests, rule::Rules},
+    guest::{Guests, catalogue::Catalogue, rule::Rules},
     guest_socket::Remembered,
     host::{Clock, Host},
 };
+
+/// Read once: it is large.
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::embedded().unwrap());
 
 pub(super) const NOW: i64 = 1_795_349_087_000;
 pub(super) const CREATED: i64 = 1_650_984_230;
@@ -48,12 +51,21 @@ fn files() -> BTreeMap<String, String> {
         )
     };
     let here = "etc/pve/nodes/pve1/qemu-server";
-    put(&format!("{here}/101.conf"), config("web1", 101, "tags: prod\n"));
+    put(
+        &format!("{here}/101.conf"),
+        config("web1", 101, "tags: prod\n"),
+    );
     put(&format!("{here}/102.conf"), config("win1", 102, ""));
     put(&format!("{here}/103.conf"), config("stopped", 103, ""));
     put(&format!("{here}/104.conf"), config("alpine1", 104, ""));
-    put("etc/pve/nodes/pve2/qemu-server/201.conf", config("other", 201, ""));
-    put("etc/pve/nodes/pve1/lxc/110.conf", "hostname: ct1\n".to_owned());
+    put(
+        "etc/pve/nodes/pve2/qemu-server/201.conf",
+        config("other", 201, ""),
+    );
+    put(
+        "etc/pve/nodes/pve1/lxc/110.conf",
+        "hostname: ct1\n".to_owned(),
+    );
     put(
         "etc/pve/user.cfg",
         "user:root@pam:1:0::::::\npool:customers::104::\npool:customers/small::102::\n".to_owned(),
@@ -129,7 +141,7 @@ impl World {
                 host.guest_agents().remember_system(vmid, system);
             }
         }
-        let mut guests = Guests::new(host, Audit::in_memory()).unwrap();
+        let mut guests = Guests::with_catalogue(host, Audit::in_memory(), CATALOGUE.clone());
         guests.rules = rules;
         Self {
             directory,
