@@ -59,7 +59,7 @@ mod walk;
 
 pub use event::{Abandoned, Begun, Dropped, Ended, Event, Opened, Reaped, Refused, Torn};
 pub use record::Record;
-pub use verify::{HeadFound, Report, verify};
+pub use verify::{HeadFound, Report, newest, verify};
 
 /// Of one file.
 const SEGMENT: u64 = 1 << 20;

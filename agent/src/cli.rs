@@ -17,13 +17,16 @@ use crate::{
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+mod audit;
 mod collect;
 mod doctor;
 mod flight;
+mod guests;
 mod json;
 mod link;
 mod log;
 mod oversee;
+mod policy;
 mod probe;
 mod reads;
 mod run;
@@ -123,6 +126,12 @@ enum Command {
         after_help = "Exit status: 0 fine, also when nothing is recorded, 1 failed, 2 usage or settings, 3 some file could not be read to its end"
     )]
     Flight(FlightArguments),
+    /// Look at the record of guest commands
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Look at what may run in the guests of this node
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Look at the probes, which read what needs privileges
     #[command(subcommand)]
     Probe(probe::ProbeCommand),
@@ -278,6 +287,8 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::status(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Flight(arguments) => flight::flight(&arguments),
+        Command::Audit(command) => audit::audit(&command),
+        Command::Policy(command) => policy::policy(&command),
         Command::Probe(command) => probe::probe(&command),
         Command::AnswerProbe { kind } => probe::answered(kind),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),

@@ -46,6 +46,8 @@ mod system;
 mod tests;
 mod traffic;
 
+pub(crate) use policy::{PolicyError, review};
+pub(crate) use resolve::PATHS;
 pub use rule::{Refusal, Rule};
 
 /// Requests of before that are remembered at a start, so that none can be replayed.

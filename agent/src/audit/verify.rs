@@ -1,8 +1,8 @@
 //! Verifies a record from outside, while an agent may be writing it.
 
-use std::{io, path::Path};
+use std::{collections::VecDeque, io, path::Path, thread, time::Duration};
 
-use super::{AuditError, Head, Problem, files, walk::walk};
+use super::{AuditError, Head, Problem, Record, files, walk::walk};
 use crate::spool::directory::Directory;
 
 /// What is in the directory of a record, and what is wrong with it.
@@ -54,12 +54,46 @@ impl Report {
     }
 }
 
+/// How long a record may be half written.
+const BEING_WRITTEN: Duration = Duration::from_millis(200);
+
 /// Verifies every record in a directory; with a head of before also that nothing was
 /// cut off or written anew since.
 ///
 /// # Errors
 /// When the directory is not there or cannot be read.
 pub fn verify(directory: &Path, head: Option<&Head>) -> Result<Report, AuditError> {
+    inspect(directory, head, 0).map(|(_, report)| report)
+}
+
+/// The newest records of a directory, at most so many, oldest first, and what there is
+/// to say of all.
+///
+/// # Errors
+/// When the directory is not there or cannot be read.
+pub fn newest(directory: &Path, limit: usize) -> Result<(Vec<Record>, Report), AuditError> {
+    inspect(directory, None, limit)
+}
+
+fn inspect(
+    directory: &Path,
+    head: Option<&Head>,
+    limit: usize,
+) -> Result<(Vec<Record>, Report), AuditError> {
+    let seen = look(directory, head, limit)?;
+    if seen.1.unfinished_bytes == 0 {
+        return Ok(seen);
+    }
+    // An agent may be writing just now.
+    thread::sleep(BEING_WRITTEN);
+    look(directory, head, limit)
+}
+
+fn look(
+    directory: &Path,
+    head: Option<&Head>,
+    limit: usize,
+) -> Result<(Vec<Record>, Report), AuditError> {
     let unusable = |why: String| AuditError::Directory {
         path: directory.to_owned(),
         why,
@@ -70,7 +104,14 @@ pub fn verify(directory: &Path, head: Option<&Head>) -> Result<Report, AuditErro
         .ok_or_else(|| unusable("it is not there".to_owned()))?;
     let mut at_head = None;
     let mut before_all = None;
+    let mut newest = VecDeque::new();
     let found = walk(&opened, |record| {
+        if newest.len() >= limit {
+            newest.pop_front();
+        }
+        if limit > 0 {
+            newest.push_back(record.clone());
+        }
         if before_all.is_none() {
             before_all = record.sequence.checked_sub(1).map(|sequence| Head {
                 sequence,
@@ -98,7 +139,7 @@ pub fn verify(directory: &Path, head: Option<&Head>) -> Result<Report, AuditErro
         // It is damaged just there, and that is among the problems.
         (Some(_), None) => HeadFound::Differs,
     };
-    Ok(Report {
+    let report = Report {
         records: found.records,
         first: found.first.filter(|_| found.records > 0),
         last: (found.records > 0).then_some(found.head),
@@ -109,5 +150,6 @@ pub fn verify(directory: &Path, head: Option<&Head>) -> Result<Report, AuditErro
         torn: files::torn(&opened).map_err(error)?,
         under_way: found.under_way.into_iter().collect(),
         head,
-    })
+    };
+    Ok((newest.into(), report))
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::host::Host;
 
+pub(crate) mod review;
 mod select;
 
 pub(crate) use select::{Commands, Guests};

@@ -13,7 +13,7 @@ use crate::{
         start_ticks,
     },
     format::{free_text, guest_config},
-    host::Host,
+    host::{GUEST_POLICY, Host},
 };
 
 const RUN: &str = "/run/qemu-server";
@@ -23,6 +23,21 @@ const USERS: &str = "/etc/pve/user.cfg";
 const MIGRATION_FILES: [&str; 3] = [".migrate", ".mtunnel", "_nbd.migrate"];
 /// Tasks that look at a guest and leave it as it is.
 const HARMLESS_TASKS: [&str; 4] = ["vncproxy", "vncshell", "spiceproxy", "spiceshell"];
+/// Every path that is opened or looked for when a command is asked for, its policy among
+/// them: `*` is one name.
+pub(crate) const PATHS: &[&str] = &[
+    GUEST_POLICY,
+    "/etc/pve/local",
+    "/etc/pve/pve-root-ca.pem",
+    "/etc/pve/nodes",
+    "/etc/pve/nodes/*/qemu-server/*.conf",
+    "/etc/pve/nodes/*/lxc/*.conf",
+    USERS,
+    ACTIVE_TASKS,
+    "/run/qemu-server/*",
+    "/proc/*/stat",
+    "/proc/*/cgroup",
+];
 /// Characters of a guest's name that are taken over.
 const NAME_LIMIT: usize = 80;
 

@@ -10,7 +10,11 @@ use super::{
     agent::YesAgent,
     world::{World, argument, request},
 };
-use crate::{audit, guest::rule::Rules};
+use crate::{
+    audit,
+    guest::{PATHS, rule::Rules},
+    host::fits,
+};
 
 fn answered(world: &mut World, vmid: u32) -> YesAgent {
     YesAgent::answer(world.sockets.remove(&vmid).unwrap())
@@ -136,6 +140,23 @@ async fn a_system_that_is_not_known_is_asked_for_first() {
         .map(|one| one["execute"].clone())
         .collect();
     assert_eq!(names, ["guest-get-osinfo"]);
+}
+
+#[tokio::test]
+async fn what_is_read_is_listed() {
+    let mut world = World::new(Rules::default());
+    let _agent = answered(&mut world, 101);
+    let _other = answered(&mut world, 104);
+    world.run(request("paths-0001", 101, "memory")).await;
+    world.run(request("paths-0002", 104, "ping")).await;
+    world.run(request("paths-0003", 110, "ping")).await;
+    world.guests.list(Some(103));
+    let read = world.guests.host.take_witness().paths;
+    assert!(read.len() > 20, "{read:?}");
+    for path in read {
+        let is_listed = PATHS.iter().any(|pattern| fits(pattern, &path));
+        assert!(is_listed, "{path}");
+    }
 }
 
 #[tokio::test]
