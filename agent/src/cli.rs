@@ -49,8 +49,13 @@ changes nothing, takes no lock, and opens neither keys nor /etc/pve/priv.
 
 A coordinator fetches the samples from a Unix socket. Until then they wait below /run; none is \
 written to a disk, but in an emergency: when quorum is lost or a fence is near, the last minutes and \
-what follows are recorded, and `pvelens-agent flight` shows them. `pvelens-agent reads` lists every path with its interval, and `pvelens-agent \
-collect --once` shows what this node would report, without a coordinator.";
+what follows are recorded, and `pvelens-agent flight` shows them. `pvelens-agent reads` lists every \
+path with its interval, and `pvelens-agent collect --once` shows what this node would report, without \
+a coordinator.
+
+In VMs it runs read-only commands of a fixed list, when a coordinator asks and \
+/etc/pvelens/guest-policy.toml allows it; `pvelens-agent policy commands` lists them, and \
+`pvelens-agent audit show` what ran.";
 
 #[derive(Debug, Parser)]
 #[command(
