@@ -247,8 +247,10 @@ fn all_sockets(sockets: &Sockets, said: &mut Said) {
             "Others can reach TCP port {}{more}",
             listening.join(", ")
         ));
-    } else if sockets.totals.is_none() && sockets.by_state.is_empty() {
+    } else if !sockets.listening.is_empty() {
         said.info("No TCP port is open to others".to_owned());
+    } else if sockets.totals.is_none() && sockets.by_state.is_empty() {
+        said.info("There are no such sockets".to_owned());
     }
     let states: Vec<String> = sockets
         .by_state
