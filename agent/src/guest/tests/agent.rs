@@ -1,4 +1,5 @@
-//! A guest agent that says yes to everything, and keeps what it was asked.
+//! A guest agent that says yes to everything, or what it is told to, and keeps what it
+//! was asked.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -25,13 +26,22 @@ pub(super) struct YesAgent {
 
 impl YesAgent {
     pub(super) fn answer(listener: UnixListener) -> Self {
+        Self::with(listener, |asked| Some(yes(asked)))
+    }
+
+    /// Says what `answer` gives; closes the connection without a word when that is
+    /// nothing.
+    pub(super) fn with(
+        listener: UnixListener,
+        mut answer: impl FnMut(&Value) -> Option<Value> + Send + 'static,
+    ) -> Self {
         listener.set_nonblocking(true).unwrap();
         let (heard, end) = (Heard::default(), Arc::<AtomicBool>::default());
         let (told, ended) = (Arc::clone(&heard), Arc::clone(&end));
         let thread = thread::spawn(move || {
             while !ended.load(Ordering::Acquire) {
                 match listener.accept() {
-                    Ok((stream, _)) => converse(stream, &told),
+                    Ok((stream, _)) => converse(stream, &told, &mut answer),
                     Err(_) => thread::sleep(Duration::from_millis(1)),
                 }
             }
@@ -53,11 +63,18 @@ impl Drop for YesAgent {
     }
 }
 
-fn converse(mut stream: UnixStream, heard: &Heard) {
+fn converse(
+    mut stream: UnixStream,
+    heard: &Heard,
+    answer: &mut impl FnMut(&Value) -> Option<Value>,
+) {
     stream.set_nonblocking(false).unwrap();
     let mut input = BufReader::new(stream.try_clone().unwrap());
     let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+    while input
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|read| read > 0)
+    {
         let delimited = line.first() == Some(&0xff);
         let asked: Value = serde_json::from_slice(&line[usize::from(delimited)..]).unwrap();
         line.clear();
@@ -67,14 +84,18 @@ fn converse(mut stream: UnixStream, heard: &Heard) {
         } else {
             heard.lock().unwrap().push(asked.clone());
         }
-        said.extend(format!("{}\n", answer(&asked)).into_bytes());
+        let Some(answered) = answer(&asked) else {
+            return;
+        };
+        said.extend(format!("{answered}\n").into_bytes());
         if stream.write_all(&said).is_err() {
             return;
         }
     }
 }
 
-fn answer(asked: &Value) -> Value {
+/// That everything went well.
+pub(super) fn yes(asked: &Value) -> Value {
     json!({"return": match asked["execute"].as_str().unwrap() {
         "guest-sync-delimited" => asked["arguments"]["id"].clone(),
         "guest-fsfreeze-status" => json!("thawed"),
