@@ -20,8 +20,9 @@ use crate::{
             recheck::{Rechecked, Scope},
         },
     },
+    link::Agents,
     store::{AgentRecord, Appended, Store},
-    view::{self, View},
+    view::{self, ClusterId, Name, View},
 };
 
 /// Everything that a surface may show, of one instant.
@@ -45,6 +46,7 @@ pub struct Coordinator {
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Params,
+    agents: Agents,
     current: watch::Sender<Arc<Current>>,
 }
 
@@ -55,6 +57,7 @@ impl Coordinator {
             store: Mutex::default(),
             lifecycle: Mutex::default(),
             params,
+            agents: Agents::default(),
             current: watch::Sender::default(),
         }
     }
@@ -69,9 +72,20 @@ impl Coordinator {
         lock(&self.store).append(agent, update, received_at)
     }
 
-    /// An agent answered at `address`.
-    pub fn connected(&self, agent: &DescribeResponse, address: &str, at: Timestamp) {
-        lock(&self.store).connected(agent, address, at);
+    /// An agent answered at `address`; as [`Store::connected`].
+    pub fn connected(
+        &self,
+        agent: &DescribeResponse,
+        address: &str,
+        at: Timestamp,
+    ) -> Option<(ClusterId, Name)> {
+        lock(&self.store).connected(agent, address, at)
+    }
+
+    /// The agents that are connected now.
+    #[must_use]
+    pub fn agents(&self) -> &Agents {
+        &self.agents
     }
 
     /// The connection to the agent at `address` ended or could not be made.

@@ -34,8 +34,13 @@ use tracing::{info, warn};
 
 use crate::{coordinator::Coordinator, untrusted};
 
+mod handle;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+
+pub use handle::{Agents, CallError, Handle};
+
+use handle::Held;
 
 /// The clock of the coordinator: the real one, or that of a simulation.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -86,6 +91,13 @@ pub async fn watch_agent(
     shutdown.run_until_cancelled(link.follow()).await;
 }
 
+/// A connection that delivers.
+struct Open<'a> {
+    agent: Arc<DescribeResponse>,
+    /// Its place among the agents that can be called. Absent when there are too many.
+    held: Option<Held<'a>>,
+}
+
 struct Link {
     coordinator: Arc<Coordinator>,
     socket: PathBuf,
@@ -122,12 +134,12 @@ impl Link {
     /// One connection, from its beginning to what ended it.
     async fn connection(&self, delivered: &mut bool) -> LinkError {
         match self.open().await {
-            Ok((agent, stream)) => self.receive(&Arc::new(agent), stream, delivered).await,
+            Ok((open, stream)) => self.receive(&open, stream, delivered).await,
             Err(error) => error,
         }
     }
 
-    async fn open(&self) -> Result<(DescribeResponse, Streaming<WatchResponse>), LinkError> {
+    async fn open(&self) -> Result<(Open<'_>, Streaming<WatchResponse>), LinkError> {
         let doing = "connecting";
         let stream = answer(doing, UnixStream::connect(&self.socket))
             .await?
@@ -135,8 +147,8 @@ impl Link {
         let channel = answer(doing, channel(endpoint(), stream))
             .await?
             .map_err(|error| LinkError::Connect(io::Error::other(error)))?;
-        let mut client =
-            NodeAgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+        let mut client = NodeAgentServiceClient::new(channel.clone())
+            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
 
         let doing = "asking the agent who it is";
         let agent = answer(doing, client.describe(DescribeRequest {}))
@@ -156,17 +168,23 @@ impl Link {
             .map_err(|status| LinkError::Refused { doing, status })?
             .into_inner();
 
-        self.coordinator
+        let key = self
+            .coordinator
             .connected(&agent, &self.address, (self.clock)());
         self.news.notify_one();
         let (node, version) = (&agent.node_name, untrusted::name(&agent.agent_version));
         info!(address = self.address, %node, %version, "connected to the agent");
-        Ok((agent, stream))
+        let handle = Handle::new(channel, Arc::clone(&self.clock));
+        let open = Open {
+            held: key.map(|key| self.coordinator.agents().hold(key, handle)),
+            agent: Arc::new(agent),
+        };
+        Ok((open, stream))
     }
 
     async fn receive(
         &self,
-        agent: &Arc<DescribeResponse>,
+        open: &Open<'_>,
         mut stream: Streaming<WatchResponse>,
         delivered: &mut bool,
     ) -> LinkError {
@@ -182,10 +200,10 @@ impl Link {
             };
             match response.event {
                 Some(Event::Update(update)) => {
-                    self.append(agent, update).await;
+                    self.append(&open.agent, update).await;
                     *delivered = true;
                 }
-                Some(Event::Heartbeat(heartbeat)) => self.heartbeat(agent, &heartbeat),
+                Some(Event::Heartbeat(heartbeat)) => self.heartbeat(&open.agent, &heartbeat),
                 // An event of a newer agent.
                 None => {}
             }

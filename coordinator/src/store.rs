@@ -109,17 +109,24 @@ impl Store {
         cluster.append(&node, update, received_at, recorder)
     }
 
-    /// An agent answered at `address`.
-    pub fn connected(&mut self, agent: &DescribeResponse, address: &str, at: Timestamp) {
+    /// An agent answered at `address`. Returns under which names it is known, unless
+    /// there are too many agents.
+    pub fn connected(
+        &mut self,
+        agent: &DescribeResponse,
+        address: &str,
+        at: Timestamp,
+    ) -> Option<(ClusterId, Name)> {
         self.unreached.remove(address);
         // A node that was renamed or joined a cluster is another agent there.
         self.lose(address, "another agent answers at its address");
         self.forget_host(address, &self.identity(agent));
-        if let Some(known) = self.agent_mut(agent, at) {
-            known.connected = true;
-            known.address = limit::cut(address, limit::DETAIL).to_owned();
-            known.last_error = "".into();
-        }
+        let (cluster, node) = self.admit(agent, at)?;
+        let known = self.clusters.get_mut(&cluster)?.agents.get_mut(&node)?;
+        known.connected = true;
+        known.address = limit::cut(address, limit::DETAIL).to_owned();
+        known.last_error = "".into();
+        Some((cluster, node))
     }
 
     /// The connection to the agent at `address` ended or could not be made.
