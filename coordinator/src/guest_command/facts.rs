@@ -47,9 +47,7 @@ pub mod windows;
 mod words;
 
 pub use clock::{Clock, Session, Updates};
-pub use disk::{
-    Array, BlockDevice, DeletedFile, Directory, DiskStatistics, FileSystem, GuestDisk,
-};
+pub use disk::{Array, BlockDevice, DeletedFile, Directory, DiskStatistics, FileSystem, GuestDisk};
 pub use identity::{GuestAgent, Identity, VirtualCpus};
 pub use load::{Cpu, Load, Pressure, PressureShare};
 pub use log::{Log, LogPattern, LogPatternKind, LogSource, Severity};

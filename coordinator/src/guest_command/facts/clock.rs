@@ -7,7 +7,8 @@ facts! {
         pub synchronised: Option<bool>,
         /// A service for that is switched on.
         pub ntp_enabled: Option<bool>,
-        /// How far it is from its server: positive = ahead.
+        /// How far it is from its server: positive = ahead. Of Windows only the size is
+        /// sure, the sign is not.
         pub offset_seconds: Option<f64>,
         /// The server.
         pub source: Option<String>,

@@ -15,7 +15,7 @@ facts! {
     /// applications.
     pub struct VssWriter {
         pub name: String,
-        /// State by number: 1 is stable, 7 and above failed.
+        /// State by number: 1 is stable, 6 and above failed (`VSS_WRITER_STATE`).
         pub state: Option<u32>,
         pub state_text: Option<String>,
         pub last_error: Option<String>,
