@@ -77,6 +77,10 @@ pub struct AgentRecord {
     pub skipped_updates_total: u64,
     /// Why the last connection ended; empty while connected.
     pub last_error: String,
+    /// Newest entry of its record of guest commands. The store does not know it.
+    pub audit_sequence: Option<u64>,
+    /// What does not fit in that record; empty = nothing.
+    pub audit_problem: String,
 }
 
 /// What became of an update.
@@ -201,6 +205,8 @@ impl Store {
             updates_total: 0,
             skipped_updates_total: 0,
             last_error: reason.clone(),
+            audit_sequence: None,
+            audit_problem: String::new(),
         });
         let known = self.clusters.iter().flat_map(|(cluster, store)| {
             store
@@ -386,6 +392,8 @@ impl Agent {
             updates_total: self.updates_total,
             skipped_updates_total: self.skipped_updates_total,
             last_error: self.last_error.to_string(),
+            audit_sequence: None,
+            audit_problem: String::new(),
         }
     }
 }

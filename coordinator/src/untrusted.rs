@@ -77,7 +77,10 @@ mod tests {
 
     #[test]
     fn lines_stay_lines() {
-        assert_eq!(lines("a\tb\r\nc\rd\x1b[2J\n", 99), ("a\tb\nc\u{fffd}d\u{fffd}[2J\n".to_owned(), false));
+        assert_eq!(
+            lines("a\tb\r\nc\rd\x1b[2J\n", 99),
+            ("a\tb\nc\u{fffd}d\u{fffd}[2J\n".to_owned(), false)
+        );
         assert_eq!(lines("äöü", 5), ("äö".to_owned(), true));
         assert_eq!(lines("äöü", 6), ("äöü".to_owned(), false));
     }

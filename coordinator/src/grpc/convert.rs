@@ -119,6 +119,8 @@ impl From<AgentSummary> for message::Agent {
             skipped_updates_total,
             last_error,
             address,
+            audit_sequence,
+            audit_problem,
         } = agent;
         Self {
             cluster_id: cluster,
@@ -132,6 +134,8 @@ impl From<AgentSummary> for message::Agent {
             skipped_updates_total,
             last_error,
             address,
+            audit_sequence,
+            audit_problem,
         }
     }
 }

@@ -13,19 +13,28 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{AuditHead, ListAuditResponse};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::{task, time::sleep};
 use tracing::{error, warn};
+
+use crate::coordinator::Coordinator;
 
 mod file;
 #[cfg(test)]
 mod tests;
 
+/// Between a change and its way to the disk.
+const DELAY: Duration = Duration::from_secs(1);
 /// Hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
 /// Nodes that are remembered; no site has as many.
@@ -42,6 +51,26 @@ pub struct Heads {
     nodes: Mutex<BTreeMap<Place, Head>>,
     /// Held while the file is written, so that the newest state is written last.
     writing: Mutex<()>,
+    /// Somebody is about to write.
+    is_waiting: AtomicBool,
+}
+
+/// Writes what is known within a second, once for all that happens meanwhile: a node
+/// may say something new as often as it likes. Must be called inside a runtime.
+pub(crate) fn save_soon(coordinator: &Arc<Coordinator>) {
+    let heads = coordinator.guest_commands().heads();
+    if heads.path.is_none() || heads.is_waiting.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let coordinator = Arc::clone(coordinator);
+    tokio::spawn(async move {
+        sleep(DELAY).await;
+        let saved = task::spawn_blocking(move || {
+            coordinator.guest_commands().heads().save_pending();
+        });
+        // It says itself what goes wrong.
+        saved.await.ok();
+    });
 }
 
 /// A node.
@@ -92,6 +121,7 @@ impl Heads {
             path: Some(path),
             nodes: Mutex::new(nodes),
             writing: Mutex::default(),
+            is_waiting: AtomicBool::new(false),
         }
     }
 
@@ -151,9 +181,10 @@ impl Heads {
             (sequence == known.sequence).then_some(hash)
         });
         let why = match hash {
-            _ if ends < known.sequence => {
-                Some(format!("it ended at {} and now ends at {ends}", known.sequence))
-            }
+            _ if ends < known.sequence => Some(format!(
+                "it ended at {} and now ends at {ends}",
+                known.sequence
+            )),
             Some(hash) if hash != known.hash.to_ascii_lowercase() => {
                 Some(format!("entry {} has another hash", known.sequence))
             }
@@ -185,6 +216,13 @@ impl Heads {
         if let Err(error) = file::write(path, &nodes) {
             let path = path.display();
             warn!(%path, %error, "the ends of audit records cannot be kept over a restart");
+        }
+    }
+
+    /// Writes what waits to be written. Blocks.
+    pub fn save_pending(&self) {
+        if self.is_waiting.swap(false, Ordering::SeqCst) {
+            self.save();
         }
     }
 

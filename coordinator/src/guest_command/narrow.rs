@@ -68,6 +68,15 @@ impl Narrow {
         Ok(narrow)
     }
 
+    /// Nothing runs.
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            is_off: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether a command may be asked for in a guest. Of a command that this version
     /// does not know, the node says the group.
     ///
@@ -101,7 +110,9 @@ impl Narrow {
     /// The refusal, when nothing may.
     pub fn check_guest(&self, target: &Target) -> Result<(), Refusal> {
         if self.is_off {
-            return Err(refused("this coordinator runs no guest commands".to_owned()));
+            return Err(refused(
+                "this coordinator runs no guest commands".to_owned(),
+            ));
         }
         let is_denied = |denied: &Denied| {
             denied.vmid == target.vmid

@@ -8,12 +8,7 @@ use pvelens_proto::agent::v1::{self as wire, GuestCommandOutcome as Code};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{
-    facts::GuestFacts,
-    interpret::interpret,
-    refusal::Refusal,
-    target::Target,
-};
+use super::{facts::GuestFacts, interpret::interpret, refusal::Refusal, target::Target};
 use crate::untrusted;
 
 /// Bytes of an output that are kept; the catalogue allows less.
@@ -388,7 +383,11 @@ mod tests {
         result.elapsed_seconds = f64::NAN;
         let outcome = Outcome::of(Target::default(), "df\n", result);
         let output = outcome.output.as_ref().unwrap();
-        assert!(output.text.starts_with("a\u{fffd}[2J\nb\u{fffd}x"), "{:?}", &output.text[..20]);
+        assert!(
+            output.text.starts_with("a\u{fffd}[2J\nb\u{fffd}x"),
+            "{:?}",
+            &output.text[..20]
+        );
         assert!(output.truncated && output.text.len() <= OUTPUT_LIMIT);
         let json = serde_json::to_string(&outcome).unwrap();
         assert!(!json.contains(['\u{1b}', '\u{202e}', '\u{200b}']));

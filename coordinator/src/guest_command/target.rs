@@ -87,6 +87,15 @@ impl Target {
         }
     }
 
+    /// With what its node knows about it.
+    #[must_use]
+    pub fn of_system(self, operating_system: &str) -> Self {
+        Self {
+            operating_system: operating_system.to_owned(),
+            ..self
+        }
+    }
+
     /// `104 (web)`.
     #[must_use]
     pub fn label(&self) -> String {
@@ -250,13 +259,19 @@ mod tests {
         assert!(error.contains("lab"), "{error}");
         current.view.guests[1].name = "web".into();
         let error = find(&current, "", "web").unwrap_err().to_string();
-        assert!(error.contains("100 on pve1") && error.contains("101 on pve2"), "{error}");
+        assert!(
+            error.contains("100 on pve1") && error.contains("101 on pve2"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_node_without_a_connected_agent_is_told() {
         let target = find(&lab(), "", "100").unwrap();
         let error = agent(&Agents::default(), &target).unwrap_err().to_string();
-        assert!(error.contains("node pve1") && error.ends_with("connected: none"), "{error}");
+        assert!(
+            error.contains("node pve1") && error.ends_with("connected: none"),
+            "{error}"
+        );
     }
 }

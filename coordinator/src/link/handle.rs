@@ -25,6 +25,7 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::Clock;
 use crate::{
+    guest_command::heads::Place,
     untrusted,
     view::{ClusterId, Name},
 };
@@ -168,11 +169,12 @@ impl Agents {
     /// later one counts.
     pub(super) fn hold(&self, key: (ClusterId, Name), handle: Handle) -> Held<'_> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        self.lock().insert(key.clone(), (number, handle));
+        self.lock().insert(key.clone(), (number, handle.clone()));
         Held {
             agents: self,
             key,
             number,
+            handle,
         }
     }
 
@@ -189,6 +191,21 @@ pub(super) struct Held<'a> {
     agents: &'a Agents,
     key: (ClusterId, Name),
     number: u64,
+    handle: Handle,
+}
+
+impl Held<'_> {
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    pub(super) fn place(&self) -> Place {
+        let (cluster, node) = &self.key;
+        Place {
+            cluster: cluster.to_string(),
+            node: node.to_string(),
+        }
+    }
 }
 
 impl Drop for Held<'_> {

@@ -168,6 +168,8 @@ fn guests_and_agents_are_complete() {
             skipped_updates_total: u.big(),
             last_error: u.text(),
             address: u.text(),
+            audit_sequence: Some(u.big()),
+            audit_problem: u.text(),
         }],
     });
 }
