@@ -16,6 +16,8 @@ use recent::Recent;
 pub mod call;
 pub mod catalogue;
 pub mod facts;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod heads;
 pub mod interpret;
 pub mod narrow;
@@ -23,6 +25,8 @@ pub mod outcome;
 pub mod recent;
 pub mod refusal;
 pub mod target;
+#[cfg(test)]
+mod tests;
 
 /// What is kept about guest commands while the coordinator runs.
 #[derive(Debug)]

@@ -41,9 +41,11 @@ use crate::{
     untrusted,
 };
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod handle;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use handle::{Agents, CallError, Handle};
 

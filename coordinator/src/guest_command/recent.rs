@@ -42,11 +42,10 @@ impl Recent {
     /// Keeps a result; what is too old or too much goes.
     pub fn keep(&self, outcome: &Outcome, arguments: Vec<Argument>, at: Timestamp) {
         let mut guests = self.lock();
-        guests.retain(|_, results| {
-            results.retain(|result| is_recent(result, at));
-            !results.is_empty()
-        });
         let guest = outcome.guest.identity();
+        if !guests.contains_key(&guest) {
+            guests.retain(|_, results| results.back().is_some_and(|last| is_recent(last, at)));
+        }
         if guests.len() >= GUESTS && !guests.contains_key(&guest) {
             let newest = |results: &VecDeque<Arc<Result>>| results.back().map(|result| result.at);
             let oldest = guests.iter().min_by_key(|(_, results)| newest(results));
@@ -55,6 +54,7 @@ impl Recent {
             }
         }
         let results = guests.entry(guest).or_default();
+        results.retain(|result| is_recent(result, at));
         if results.len() >= PER_GUEST {
             results.pop_front();
         }
@@ -121,7 +121,7 @@ mod tests {
         recent.keep(&outcome(101, "ping"), Vec::new(), at(20));
         assert_eq!(commands(&recent, 100, 30), ["load", "memory"]);
         assert_eq!(commands(&recent, 100, 31), ["memory"]);
-        recent.keep(&outcome(101, "ping"), Vec::new(), at(60));
+        recent.keep(&outcome(102, "ping"), Vec::new(), at(60));
         assert_eq!(recent.lock().len(), 1);
     }
 

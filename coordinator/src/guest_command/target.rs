@@ -43,12 +43,12 @@ pub struct Target {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub operating_system: String,
     #[serde(skip)]
-    mark: Mark,
+    pub(super) mark: Mark,
 }
 
 /// As it is configured, which is not always as it is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Mark {
+pub(super) struct Mark {
     name: String,
     created_seconds: Option<i64>,
     smbios_uuid: String,
