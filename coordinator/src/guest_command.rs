@@ -16,6 +16,7 @@ use recent::Recent;
 pub mod call;
 pub mod catalogue;
 pub mod facts;
+pub mod fit;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod heads;

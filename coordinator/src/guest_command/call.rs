@@ -17,7 +17,8 @@ use tokio::{
 };
 
 use super::{
-    catalogue::{self, Argument},
+    catalogue::{self, Argument, Listed},
+    fit::fit,
     heads::{self, Noted, Place},
     outcome::{self, Outcome},
     refusal::Refusal,
@@ -94,19 +95,21 @@ pub async fn run(
             return Ok(Outcome::node_unreachable(target, &request.command, why));
         }
     };
-    // A command that is not in the list is the node's to refuse.
-    let command = listed.find(&request.command);
-    if let Some(command) = command
-        && let Err(refusal) = narrow.check(&target, &command.id, Some(&command.group))
-    {
-        return Ok(Outcome::refused(target, &request.command, refusal));
-    }
-    let seconds = command.map_or(0, |command| command.timeout_seconds);
+    let checked = match listed.find(&request.command) {
+        Some(command) => narrow
+            .check(&target, &command.id, Some(&command.group))
+            .map(|()| command),
+        None => Err(unknown(&request.command, &listed)),
+    };
+    let command = match checked {
+        Ok(command) => command,
+        Err(refusal) => return Ok(Outcome::refused(target, &request.command, refusal)),
+    };
     let call = Call {
         coordinator,
         agent,
         target: &target,
-        deadline: Duration::from_secs(seconds.into()) + MARGIN,
+        deadline: Duration::from_secs(command.timeout_seconds.into()) + MARGIN,
     };
     let result = call.run(&request, &steps).await;
     let now = call.agent.now();
@@ -203,6 +206,27 @@ impl Call<'_> {
         if matches!(noted, Noted::Ahead(_) | Noted::Problem) {
             heads::save_soon(self.coordinator);
         }
+    }
+}
+
+/// A command that the node does not have: perhaps a line for a shell. Nothing of it is
+/// run, but what fits it is told.
+fn unknown(command: &str, listed: &Listed) -> Refusal {
+    let fits: Vec<String> = fit(command, listed)
+        .iter()
+        .map(|fit| format!("`{}`", fit.words()))
+        .collect();
+    Refusal {
+        rule: "unknown_command".to_owned(),
+        detail: format!(
+            "there is no command {:?}, and text is never run",
+            untrusted::name(command)
+        ),
+        hint: if fits.is_empty() {
+            "list the guest commands and use one of their ids".to_owned()
+        } else {
+            format!("use one of these: {}", fits.join(", "))
+        },
     }
 }
 

@@ -110,6 +110,24 @@ async fn what_the_coordinator_takes_away_never_reaches_the_node() {
 }
 
 #[tokio::test]
+async fn a_line_for_a_shell_is_answered_with_what_fits_and_nothing_is_run() {
+    let world = World::new().await;
+    for (line, fits) in [
+        (
+            "systemctl status nginx",
+            "use one of these: `unit-status unit=nginx.service`",
+        ),
+        ("rm -rf /", "list the guest commands"),
+    ] {
+        let outcome = run(&world, line).await.0.unwrap();
+        let refusal = outcome.refusal.unwrap();
+        assert_eq!(refusal.rule, "unknown_command");
+        assert!(refusal.hint.starts_with(fits), "{}", refusal.hint);
+    }
+    assert!(world.agent.ran.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_refusal_of_the_node_is_a_result() {
     let world = World::new().await;
     let mut refused = GuestCommandResult {

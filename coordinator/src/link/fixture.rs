@@ -96,7 +96,7 @@ pub(crate) fn printed(reads: &str, text: &str) -> GuestCommandResult {
 }
 
 /// The catalogue of this version, of which logs are not allowed.
-fn commands() -> Vec<GuestCommand> {
+pub(crate) fn commands() -> Vec<GuestCommand> {
     let catalogue = Catalogue::embedded().unwrap();
     let commands = catalogue.commands().iter();
     commands
