@@ -15,6 +15,7 @@ use crate::{
 mod coordinator;
 mod finding;
 mod guest;
+mod guest_command;
 mod inventory;
 mod report;
 mod response;

@@ -15,6 +15,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
 };
+use tracing::info;
 
 use super::{
     catalogue::{self, Argument, Listed},
@@ -26,7 +27,9 @@ use super::{
 };
 use crate::{
     coordinator::Coordinator,
+    grpc::Role,
     link::{CallError, Handle},
+    log::AUDIT,
     untrusted,
 };
 
@@ -51,6 +54,14 @@ pub struct Request {
     pub on_behalf_of: String,
 }
 
+/// By whom, as far as this coordinator knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    pub role: Role,
+    /// Of the process at the other end of the socket, as the kernel says.
+    pub uid: Option<u32>,
+}
+
 /// What happens before the result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -70,6 +81,31 @@ pub enum Step {
 /// When there is no such VM. A command that was not run for another reason is a
 /// result, too.
 pub async fn run(
+    coordinator: &Arc<Coordinator>,
+    mut request: Request,
+    asked: &Asked,
+    steps: mpsc::Sender<Step>,
+) -> Result<Outcome, TargetError> {
+    request.on_behalf_of = on_behalf_of(asked.uid, &request.on_behalf_of);
+    let (command, on_behalf_of) = (request.command.clone(), request.on_behalf_of.clone());
+    let outcome = run_for(coordinator, request, steps).await?;
+    info!(
+        target: AUDIT,
+        role = asked.role.name(),
+        on_behalf_of,
+        cluster = &*untrusted::name(&outcome.guest.cluster_id),
+        node = &*untrusted::name(&outcome.guest.node),
+        vmid = outcome.guest.vmid,
+        command = &*untrusted::name(&command),
+        outcome = outcome.outcome.name(),
+        rule = outcome.refusal.as_ref().map(|refusal| &*refusal.rule).unwrap_or_default(),
+        audit_sequence = outcome.audit_sequence,
+        "guest command"
+    );
+    Ok(outcome)
+}
+
+async fn run_for(
     coordinator: &Arc<Coordinator>,
     request: Request,
     steps: mpsc::Sender<Step>,
@@ -189,7 +225,7 @@ impl Call<'_> {
                     value: argument.value.clone(),
                 })
                 .collect(),
-            on_behalf_of: on_behalf_of(&request.on_behalf_of),
+            on_behalf_of: request.on_behalf_of.clone(),
         })
     }
 
@@ -248,17 +284,17 @@ fn random_id() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// As it is written down: one line that the node accepts.
-fn on_behalf_of(text: &str) -> String {
-    let text = untrusted::line(text.trim(), ON_BEHALF_OF_LIMIT_BYTES);
-    let mut kept = String::new();
-    for c in text.chars() {
-        if kept.len() + c.len_utf8() > ON_BEHALF_OF_LIMIT_BYTES {
-            break;
-        }
-        kept.push(c);
-    }
-    kept
+/// As it is written down: one line that the node accepts. What the caller says of
+/// itself comes after what is known.
+fn on_behalf_of(uid: Option<u32>, text: &str) -> String {
+    let text = match (uid, text.trim()) {
+        (Some(uid), "") => format!("uid {uid}"),
+        (Some(uid), text) => format!("uid {uid}: {text}"),
+        (None, text) => text.to_owned(),
+    };
+    let text = untrusted::line(&text, ON_BEHALF_OF_LIMIT_BYTES);
+    let (text, _) = untrusted::lines(&text, ON_BEHALF_OF_LIMIT_BYTES);
+    text
 }
 
 #[cfg(test)]
@@ -274,8 +310,13 @@ mod tests {
 
     #[test]
     fn who_asks_is_one_line_of_bounded_bytes() {
-        assert_eq!(on_behalf_of(" alice\nticket 7 "), "alice\u{fffd}ticket 7");
-        let long = on_behalf_of(&"ä".repeat(900));
+        assert_eq!(
+            on_behalf_of(None, " alice\nticket 7 "),
+            "alice\u{fffd}ticket 7"
+        );
+        assert_eq!(on_behalf_of(Some(7), "alice"), "uid 7: alice");
+        assert_eq!(on_behalf_of(Some(7), ""), "uid 7");
+        let long = on_behalf_of(None, &"ä".repeat(900));
         assert!(long.len() <= ON_BEHALF_OF_LIMIT_BYTES && long.len() > 190);
     }
 }

@@ -6,14 +6,20 @@ use pvelens_proto::agent::v1::{AuditHead, GuestCommandOutcome, GuestCommandResul
 use tokio::sync::mpsc;
 
 use super::{
-    call::{self, Request, Step},
+    call::{self, Asked, Request, Step},
     catalogue::{self, Argument, Filter},
     fixture::{World, lab},
     heads::Place,
     outcome::{Outcome, Word},
     target::{self, TargetError},
 };
+use crate::grpc::Role;
 use crate::link::fixture::{FakeAgent, at, printed};
+
+const ASKED: Asked = Asked {
+    role: Role::Operator,
+    uid: Some(1000),
+};
 
 fn request(command: &str) -> Request {
     Request {
@@ -30,7 +36,7 @@ fn request(command: &str) -> Request {
 
 async fn run(world: &World, command: &str) -> (Result<Outcome, TargetError>, Vec<Step>) {
     let (send, mut receive) = mpsc::channel(8);
-    let outcome = call::run(&world.coordinator, request(command), send).await;
+    let outcome = call::run(&world.coordinator, request(command), &ASKED, send).await;
     let mut steps = Vec::new();
     while let Some(step) = receive.recv().await {
         steps.push(step);
@@ -65,7 +71,7 @@ async fn a_command_is_run_and_everything_about_it_is_told() {
     let asked = world.agent.ran.lock().unwrap()[0].clone();
     assert_eq!(asked.request_id.len(), 32);
     assert_eq!(asked.made_at.unwrap().seconds, at().as_second());
-    assert_eq!(asked.on_behalf_of, "alice");
+    assert_eq!(asked.on_behalf_of, "uid 1000: alice");
     assert_eq!(
         (&*asked.arguments[0].name, &*asked.arguments[0].value),
         ("lines", "5")
@@ -177,12 +183,12 @@ async fn a_caller_who_goes_away_leaves_nothing_behind() {
     let world = World::new().await;
     let (send, receive) = mpsc::channel(1);
     drop(receive);
-    let outcome = call::run(&world.coordinator, request("load"), send)
+    let outcome = call::run(&world.coordinator, request("load"), &ASKED, send)
         .await
         .unwrap();
     assert!(outcome.is_success());
     let (send, _receive) = mpsc::channel(1);
-    drop(call::run(&world.coordinator, request("load"), send));
+    drop(call::run(&world.coordinator, request("load"), &ASKED, send));
     let free = world.coordinator.guest_commands().slots.available_permits();
     assert_eq!(free, call::SIDE_BY_SIDE);
 }

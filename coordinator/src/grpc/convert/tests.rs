@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod filled;
+mod guest_command;
 
 use filled::{Unique, coverage, findings, guest, guest_detail, node};
 
