@@ -138,7 +138,10 @@ impl Describe for Outcome {
             "Standard error, as the guest wrote it",
             self.errors.as_ref(),
         );
-        document.note(trace(self));
+        let trace = trace(self);
+        if !trace.is_empty() {
+            document.note(trace);
+        }
         document
     }
 }
@@ -176,7 +179,7 @@ fn output(document: &mut Document, title: &str, output: Option<&Output>) {
     }
     if output.replaced + output.removed > 0 {
         let count = output.replaced + output.removed;
-        notes.push(format!("{count} bytes or characters cannot be shown"));
+        notes.push(format!("bytes or characters that cannot be shown: {count}"));
     }
     if !notes.is_empty() {
         document.note(notes.join("; "));
@@ -195,13 +198,12 @@ fn trace(outcome: &Outcome) -> String {
     if let Some(pid) = outcome.guest_pid {
         parts.push(format!("process {pid} of the guest"));
     }
-    parts.push(match outcome.audit_sequence {
-        Some(sequence) => format!(
-            "entry {sequence} in the audit record of {}",
-            outcome.guest.node
-        ),
-        None => "the node was not asked".to_owned(),
-    });
+    if let Some(sequence) = outcome.audit_sequence {
+        let node = &outcome.guest.node;
+        parts.push(format!("entry {sequence} in the audit record of {node}"));
+    } else if outcome.outcome == Word::Refused {
+        parts.push("the node was not asked".to_owned());
+    }
     parts.join("; ")
 }
 
