@@ -10,6 +10,7 @@ pub mod coordinator;
 pub mod figure;
 pub mod finding;
 pub mod grpc;
+pub mod guest_command;
 pub mod history;
 pub mod http;
 pub mod inventory;

@@ -10,9 +10,7 @@ use std::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{
-    Output, OutputArguments, SettingsArguments, complain, flight::second, plain, print,
-};
+use super::{Output, OutputArguments, SettingsArguments, complain, flight::second, plain, print};
 use crate::audit::{self, AuditError, Event, Head, HeadFound, Record, Report};
 
 /// Something is not as it was written.
@@ -115,7 +113,11 @@ fn show(
         }
     }
     if records.is_empty() && !arguments.json {
-        writeln!(text, "Nothing is recorded in {}.", plain(&directory.display().to_string()))?;
+        writeln!(
+            text,
+            "Nothing is recorded in {}.",
+            plain(&directory.display().to_string())
+        )?;
     }
     print(&text)?;
     if report.is_fine() {
@@ -129,10 +131,15 @@ fn show(
 fn line(record: &Record) -> String {
     let what = match &record.event {
         Event::Opened(opened) => {
-            let torn = opened.torn.as_ref().map(|torn| {
-                format!(", a torn end of {} bytes is in {}", torn.bytes, torn.file)
-            });
-            format!("opened by version {}{}", opened.version, torn.unwrap_or_default())
+            let torn = opened
+                .torn
+                .as_ref()
+                .map(|torn| format!(", a torn end of {} bytes is in {}", torn.bytes, torn.file));
+            format!(
+                "opened by version {}{}",
+                opened.version,
+                torn.unwrap_or_default()
+            )
         }
         Event::Begun(begun) => format!(
             "begun {} in {} ({}): {}; {}{}; {}",
@@ -146,7 +153,9 @@ fn line(record: &Record) -> String {
         ),
         Event::Refused(refused) => {
             let values = refused.parameters.iter();
-            let values: String = values.map(|(name, value)| format!(" {name}={value}")).collect();
+            let values: String = values
+                .map(|(name, value)| format!(" {name}={value}"))
+                .collect();
             format!(
                 "refused {}{values} in {}: {}, {}; {}{}; {}",
                 refused.command,
@@ -180,7 +189,10 @@ fn line(record: &Record) -> String {
             abandoned.vmid, abandoned.request_id
         ),
         Event::Dropped(dropped) => {
-            format!("the ring let records go; all from {} on are kept", dropped.first_kept)
+            format!(
+                "the ring let records go; all from {} on are kept",
+                dropped.first_kept
+            )
         }
         Event::Unknown => "of a newer version; --json shows it".to_owned(),
     };
@@ -230,7 +242,11 @@ fn text(directory: &Path, report: &Report) -> Result<String, fmt::Error> {
     let shown = plain(&directory.display().to_string());
     match (report.first, &report.last) {
         (Some(first), Some(last)) => {
-            writeln!(text, "{} records in {shown}, from {first} on.", report.records)?;
+            writeln!(
+                text,
+                "{} records in {shown}, from {first} on.",
+                report.records
+            )?;
             writeln!(text, "Head: {}:{}", last.sequence, last.hash)?;
         }
         _ => writeln!(text, "Nothing is recorded in {shown}.")?,
@@ -269,7 +285,11 @@ fn text(directory: &Path, report: &Report) -> Result<String, fmt::Error> {
         )?;
     }
     for torn in report.torn.iter().take(LINES) {
-        writeln!(text, "Set aside: {}, the end that a loss of power left.", plain(torn))?;
+        writeln!(
+            text,
+            "Set aside: {}, the end that a loss of power left.",
+            plain(torn)
+        )?;
     }
     for (request, vmid) in report.under_way.iter().take(LINES) {
         writeln!(

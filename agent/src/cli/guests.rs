@@ -107,7 +107,11 @@ mod tests {
         let tree = TempDir::new().unwrap();
         let host = Arc::new(Host::open(tree.path()).unwrap());
         let directory = tree.path().join("audit");
-        let slot = start(&host, &settings(directory.clone()), &CancellationToken::new());
+        let slot = start(
+            &host,
+            &settings(directory.clone()),
+            &CancellationToken::new(),
+        );
         assert_eq!(filled(&slot).await.unwrap().audit().head().sequence, 0);
         assert!(!directory.exists());
     }

@@ -136,7 +136,10 @@ fn check_text(
     let review = match reviewed {
         Ok(review) => review,
         Err(error) => {
-            writeln!(text, "{shown} cannot be used, and nothing is allowed in any guest:\n")?;
+            writeln!(
+                text,
+                "{shown} cannot be used, and nothing is allowed in any guest:\n"
+            )?;
             for line in error.to_string().lines() {
                 writeln!(text, "  {}", plain(line))?;
             }
@@ -159,7 +162,11 @@ fn check_text(
     }
     for remark in &review.remarks {
         let Remark { rule, vmid, .. } = remark;
-        writeln!(text, "Rule {rule} of allow, {vmid}: {}.", plain(&words(remark)))?;
+        writeln!(
+            text,
+            "Rule {rule} of allow, {vmid}: {}.",
+            plain(&words(remark))
+        )?;
     }
     Ok(text)
 }
@@ -238,7 +245,9 @@ fn commands(arguments: &CommandsArguments) -> anyhow::Result<ExitCode> {
     match arguments.output.output {
         Output::Text => print(&list_text(arguments.vmid, &list)?)?,
         Output::Json => {
-            let object = Writer::new()?.message(LIST, &list).context("writing the list")?;
+            let object = Writer::new()?
+                .message(LIST, &list)
+                .context("writing the list")?;
             print(&format!("{:#}\n", Value::Object(object)))?;
         }
     }
@@ -249,15 +258,19 @@ fn commands(arguments: &CommandsArguments) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn list_text(
-    vmid: Option<u32>,
-    list: &ListGuestCommandsResponse,
-) -> Result<String, fmt::Error> {
+fn list_text(vmid: Option<u32>, list: &ListGuestCommandsResponse) -> Result<String, fmt::Error> {
     let mut text = String::new();
     if list.policy_problem.is_empty() {
-        writeln!(text, "Profile of the policy: {}", plain(&list.policy_profile))?;
+        writeln!(
+            text,
+            "Profile of the policy: {}",
+            plain(&list.policy_profile)
+        )?;
     } else {
-        writeln!(text, "The policy cannot be used; `pvelens-agent policy check` says why.")?;
+        writeln!(
+            text,
+            "The policy cannot be used; `pvelens-agent policy check` says why."
+        )?;
     }
     if let (Some(vmid), Some(refusal)) = (vmid, &list.refusal) {
         writeln!(

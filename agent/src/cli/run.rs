@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    RunArguments, guests, log, oversee::Overseer, signals::Signals, socket::Sockets, systemd::Systemd,
-    turn_away::turn_away,
+    RunArguments, guests, log, oversee::Overseer, signals::Signals, socket::Sockets,
+    systemd::Systemd, turn_away::turn_away,
 };
 
 /// Time for open calls to end after a signal.

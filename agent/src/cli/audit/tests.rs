@@ -66,16 +66,25 @@ fn the_status_tells_broken_from_fine_from_unknown() {
         sequence: last.sequence + 1,
         ..last.clone()
     };
-    assert_eq!(status_of(&directory, Some(&further)), ExitCode::from(BROKEN));
+    assert_eq!(
+        status_of(&directory, Some(&further)),
+        ExitCode::from(BROKEN)
+    );
     let file = directory.join("audit-00000000000000000001.jsonl");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("102", "103")).unwrap();
     assert_eq!(status_of(&directory, None), ExitCode::from(BROKEN));
     let report = audit::verify(&directory, None).unwrap();
     let said = super::text(&directory, &report).unwrap();
-    assert!(said.contains("BROKEN: audit-00000000000000000001.jsonl, line 3: record 3"), "{said}");
+    assert!(
+        said.contains("BROKEN: audit-00000000000000000001.jsonl, line 3: record 3"),
+        "{said}"
+    );
     let object = object(&directory, &report);
-    assert_eq!((&object["is_fine"], &object["problems"][0]["line"]), (&json!(false), &json!(3)));
+    assert_eq!(
+        (&object["is_fine"], &object["problems"][0]["line"]),
+        (&json!(false), &json!(3))
+    );
     let gone = audit::verify(&directory.join("x"), None).unwrap_err();
     assert!(gone.to_string().contains("it is not there"), "{gone}");
 }
@@ -87,6 +96,9 @@ fn what_is_fine_is_said_with_its_head() {
     let said = text(&directory, &report).unwrap();
     let head = report.last.unwrap();
     assert!(said.contains(&format!("Head: 3:{}", head.hash)), "{said}");
-    assert!(said.contains("Begun, and no end so far: request-0001 in 101."), "{said}");
+    assert!(
+        said.contains("Begun, and no end so far: request-0001 in 101."),
+        "{said}"
+    );
     assert!(said.ends_with("It is as it was written.\n"), "{said}");
 }

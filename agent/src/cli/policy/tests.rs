@@ -31,11 +31,20 @@ fn checked(policy: &str) -> (String, Value) {
 #[test]
 fn an_error_is_shown_with_its_place() {
     let (text, object) = checked("profile = \"standard\"\n[[allow]]\nguest = [101]\n");
-    assert!(text.contains("cannot be used, and nothing is allowed"), "{text}");
-    assert!(text.contains("line 3, column 1") && text.contains("guest = [101]"), "{text}");
+    assert!(
+        text.contains("cannot be used, and nothing is allowed"),
+        "{text}"
+    );
+    assert!(
+        text.contains("line 3, column 1") && text.contains("guest = [101]"),
+        "{text}"
+    );
     assert_eq!(object["is_usable"], false);
     let (text, _) = checked("[[allow]]\nguests = [101]\ncommands = [\"shell\"]\n");
-    assert!(text.contains("rule 1 of allow: there is no command `shell`"), "{text}");
+    assert!(
+        text.contains("rule 1 of allow: there is no command `shell`"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -57,7 +66,10 @@ fn the_pin_of_a_guest_can_be_taken_over() {
 fn the_shipped_policy_can_be_used_and_adds_nothing() {
     let shipped = include_str!("../../../../packaging/conf/guest-policy.toml");
     let (text, object) = checked(shipped);
-    assert!(text.contains("no rule of allow, no rule of narrow"), "{text}");
+    assert!(
+        text.contains("no rule of allow, no rule of narrow"),
+        "{text}"
+    );
     assert_eq!(object["remarks"], json!([]));
     // What it shows as an example can be used as well.
     let examples: String = shipped
@@ -76,9 +88,18 @@ fn commands_are_listed_by_group_with_what_runs() {
     let (_tree, host) = tree("");
     let guests = Guests::new(Arc::new(host), Audit::in_memory()).unwrap();
     let all = list_text(None, &guests.list(None)).unwrap();
-    assert!(all.starts_with("Profile of the policy: standard\n"), "{all}");
-    let vmstat = all.lines().find(|line| line.trim().starts_with("vmstat")).unwrap();
-    assert!(vmstat.contains("linux") && vmstat.ends_with("vmstat 1 {samples}"), "{vmstat}");
+    assert!(
+        all.starts_with("Profile of the policy: standard\n"),
+        "{all}"
+    );
+    let vmstat = all
+        .lines()
+        .find(|line| line.trim().starts_with("vmstat"))
+        .unwrap();
+    assert!(
+        vmstat.contains("linux") && vmstat.ends_with("vmstat 1 {samples}"),
+        "{vmstat}"
+    );
     assert!(all.contains("{samples}: "), "{all}");
     let stopped = list_text(Some(101), &guests.list(Some(101))).unwrap();
     assert!(

@@ -121,17 +121,26 @@ mod tests {
     fn remarks(policy: &str) -> Vec<Remark> {
         let tree = TempDir::new().unwrap();
         for (node, vmid, text) in [
-            ("pve1", 101, "name: web1\nmeta: creation-qemu=9.0.2,ctime=1650984230\n"),
+            (
+                "pve1",
+                101,
+                "name: web1\nmeta: creation-qemu=9.0.2,ctime=1650984230\n",
+            ),
             ("pve2", 102, "name: old\n"),
         ] {
-            let directory = tree.path().join(format!("etc/pve/nodes/{node}/qemu-server"));
+            let directory = tree
+                .path()
+                .join(format!("etc/pve/nodes/{node}/qemu-server"));
             fs::create_dir_all(&directory).unwrap();
             fs::write(directory.join(format!("{vmid}.conf")), text).unwrap();
         }
         let host = Host::open(tree.path()).unwrap();
         let text = format!("[[allow]]\nguests = [{policy}]\ncommands = [\"memory\"]\n");
         let review = review(&host, &Catalogue::embedded().unwrap(), &text).unwrap();
-        assert_eq!((review.allow, review.narrow, review.profile), (1, 0, "standard"));
+        assert_eq!(
+            (review.allow, review.narrow, review.profile),
+            (1, 0, "standard")
+        );
         review.remarks
     }
 
@@ -147,7 +156,12 @@ mod tests {
             whats,
             [
                 (101, What::Unpinned { name, created }),
-                (102, What::CannotBePinned { name: "old".to_owned() }),
+                (
+                    102,
+                    What::CannotBePinned {
+                        name: "old".to_owned()
+                    }
+                ),
                 (103, What::NobodyYet),
             ]
         );
@@ -157,7 +171,10 @@ mod tests {
     fn a_pin_that_is_not_that_of_the_guest_is_told() {
         assert_eq!(remarks("\"101@1650984230\""), []);
         let other = remarks("\"101@1650984231\", \"103@7\"");
-        assert!(matches!(other[0].what, What::OtherGuest { .. }), "{other:?}");
+        assert!(
+            matches!(other[0].what, What::OtherGuest { .. }),
+            "{other:?}"
+        );
         assert_eq!(other[1].what, What::Gone);
     }
 }

@@ -126,7 +126,10 @@ impl World {
         symlink("nodes/pve1", directory.path().join("etc/pve/local")).unwrap();
         let clock = Arc::new(AtomicI64::new(NOW));
         let host = Host::open(directory.path()).unwrap();
-        let host = Arc::new(host.witnessed().with_clock(Clock::Fixed(Arc::clone(&clock))));
+        let host = Arc::new(
+            host.witnessed()
+                .with_clock(Clock::Fixed(Arc::clone(&clock))),
+        );
         let mut sockets = BTreeMap::new();
         for (vmid, id) in RUNNING {
             let path = directory.path().join(format!("run/qemu-server/{vmid}.qga"));
