@@ -4,12 +4,13 @@ use std::{
     io::Write,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::*;
+use crate::audit::write::PATIENCE;
 
 fn add(kept: &Kept, bytes: &[u8]) {
     let file = kept.files().pop().unwrap();
