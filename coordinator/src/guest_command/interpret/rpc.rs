@@ -128,11 +128,13 @@ pub(super) fn hostname(output: &Output<'_>, facts: &mut GuestFacts) {
 
 /// `guest-get-timezone`: name, and seconds from UTC.
 pub(super) fn timezone(output: &Output<'_>, facts: &mut GuestFacts) {
-    let Some((value, _)) = object(output) else {
+    let Some((value, is_whole)) = object(output) else {
         return;
     };
+    // Only who has no name for it is told by the offset.
     let offset = value.get("offset").and_then(Value::as_i64);
     let offset = offset
+        .filter(|_| is_whole)
         .filter(|seconds| (-86_400..=86_400).contains(seconds))
         .map(|seconds| {
             let sign = if seconds < 0 { '-' } else { '+' };

@@ -15,11 +15,11 @@ fn check(facts: &GuestFacts) {
     assert!(json.len() < LIMIT, "{} bytes", json.len());
     let back: GuestFacts = serde_json::from_str(&json).unwrap();
     assert_eq!(&back, facts);
-    // No control characters anywhere: in JSON they are escaped.
-    assert!(
-        !json.contains("\\u00") && !json.contains("\\n") && !json.contains("\\t"),
-        "{json}"
-    );
+    let mut found = HashSet::new();
+    texts(&serde_json::to_value(facts).unwrap(), &[], &mut found);
+    for text in found {
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
     let words = facts.words();
     assert!(words.len() <= 12);
     for line in words {
@@ -30,17 +30,17 @@ fn check(facts: &GuestFacts) {
     }
 }
 
-/// All texts of the facts but those of the log, whose last lines change with the cut.
-fn texts(value: &Value, found: &mut HashSet<String>) {
+/// All texts of the facts but those of some members.
+fn texts(value: &Value, but: &[&str], found: &mut HashSet<String>) {
     match value {
         Value::String(text) => {
             found.insert(text.clone());
         }
-        Value::Array(all) => all.iter().for_each(|value| texts(value, found)),
+        Value::Array(all) => all.iter().for_each(|value| texts(value, but, found)),
         Value::Object(all) => {
             for (name, value) in all {
-                if !matches!(name.as_str(), "samples" | "sample" | "to" | "last") {
-                    texts(value, found);
+                if !but.contains(&name.as_str()) {
+                    texts(value, but, found);
                 }
             }
         }
@@ -48,9 +48,16 @@ fn texts(value: &Value, found: &mut HashSet<String>) {
     }
 }
 
+/// Without the last lines of a log, which change with the cut.
 fn texts_of(facts: &GuestFacts) -> HashSet<String> {
+    let mut facts = facts.clone();
+    // Windows tells the newest event first.
+    if let Some(log) = &mut facts.log {
+        log.from = None;
+    }
     let mut found = HashSet::new();
-    texts(&serde_json::to_value(facts).unwrap(), &mut found);
+    let json = serde_json::to_value(&facts).unwrap();
+    texts(&json, &["samples", "sample", "to", "last"], &mut found);
     found
 }
 
@@ -64,7 +71,7 @@ fn a_cut_anywhere_invents_nothing() {
         let step = (text.len() / 600).max(1);
         for at in (0..text.len()).step_by(step) {
             let at = text.floor_char_boundary(at);
-            let cut = interpret(reads, &text[..at], true);
+            let cut = interpret(reads, text.split_at(at).0, true);
             check(&cut);
             let made_up: Vec<String> = texts_of(&cut).difference(&known).cloned().collect();
             assert!(made_up.is_empty(), "{reads} cut at {at}: {made_up:?}");

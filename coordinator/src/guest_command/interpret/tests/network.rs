@@ -113,10 +113,11 @@ fn listening_sockets_and_full_queues() {
             "Others can reach TCP port 22 sshd, 80 nginx",
         ]
     );
-    assert_eq!(
-        all("sockets", "").words(),
-        ["No TCP port is open to others"]
-    );
+    assert_eq!(all("sockets", "").words(), ["There are no such sockets"]);
+    let local = all("sockets", "udp UNCONN 0 0 [fe80::1]%eth0:546 [::]:*\n")
+        .sockets
+        .unwrap();
+    assert_eq!(local.listening[0].address, "fe80::1%eth0");
     // Only TCP was asked for: no column for the protocol.
     let tcp = all("sockets", "LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\n");
     assert_eq!(tcp.sockets.unwrap().listening[0].protocol, "tcp");
