@@ -20,6 +20,8 @@ use super::{
 pub(super) const IN_MEMORY: usize = 4096;
 /// How long a record waits for one before it that is being written.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What one at a time has.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     /// `None`: only in memory.
