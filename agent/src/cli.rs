@@ -17,13 +17,16 @@ use crate::{
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+mod audit;
 mod collect;
 mod doctor;
 mod flight;
+mod guests;
 mod json;
 mod link;
 mod log;
 mod oversee;
+mod policy;
 mod probe;
 mod reads;
 mod run;
@@ -46,8 +49,13 @@ changes nothing, takes no lock, and opens neither keys nor /etc/pve/priv.
 
 A coordinator fetches the samples from a Unix socket. Until then they wait below /run; none is \
 written to a disk, but in an emergency: when quorum is lost or a fence is near, the last minutes and \
-what follows are recorded, and `pvelens-agent flight` shows them. `pvelens-agent reads` lists every path with its interval, and `pvelens-agent \
-collect --once` shows what this node would report, without a coordinator.";
+what follows are recorded, and `pvelens-agent flight` shows them. `pvelens-agent reads` lists every \
+path with its interval, and `pvelens-agent collect --once` shows what this node would report, without \
+a coordinator.
+
+In VMs it runs read-only commands of a fixed list, when a coordinator asks and \
+/etc/pvelens/guest-policy.toml allows it; `pvelens-agent policy commands` lists them, and \
+`pvelens-agent audit show` what ran.";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -123,6 +131,12 @@ enum Command {
         after_help = "Exit status: 0 fine, also when nothing is recorded, 1 failed, 2 usage or settings, 3 some file could not be read to its end"
     )]
     Flight(FlightArguments),
+    /// Look at the record of guest commands
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Look at what may run in the guests of this node
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Look at the probes, which read what needs privileges
     #[command(subcommand)]
     Probe(probe::ProbeCommand),
@@ -278,6 +292,8 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::status(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Flight(arguments) => flight::flight(&arguments),
+        Command::Audit(command) => audit::audit(&command),
+        Command::Policy(command) => policy::policy(&command),
         Command::Probe(command) => probe::probe(&command),
         Command::AnswerProbe { kind } => probe::answered(kind),
         Command::Config(ConfigCommand::Check(settings)) => check(&settings),

@@ -24,6 +24,7 @@ const ENVIRONMENT_PREFIX: &str = "PVELENS_";
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 const SPOOL_MEBIBYTES: std::ops::RangeInclusive<u32> = 1..=1024;
 const RECORDER_MEBIBYTES: std::ops::RangeInclusive<u32> = 1..=64;
+const AUDIT_MEBIBYTES: std::ops::RangeInclusive<u32> = 1..=1024;
 /// The unit of the link allows few threads, and a name that is looked up takes one.
 const COORDINATORS: usize = 8;
 /// Edits up to which a key is taken for a misspelt one.
@@ -36,6 +37,7 @@ pub struct Config {
     pub agent: Agent,
     pub spool: Spool,
     pub recorder: Recorder,
+    pub audit: Audit,
     pub link: Link,
     pub log: Log,
 }
@@ -59,6 +61,14 @@ pub struct Spool {
 #[serde(default, deny_unknown_fields)]
 pub struct Recorder {
     /// Empty: nothing is recorded.
+    pub directory: PathBuf,
+    pub limit_mebibytes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Empty: no command runs in a guest.
     pub directory: PathBuf,
     pub limit_mebibytes: u32,
 }
@@ -99,6 +109,15 @@ impl Default for Recorder {
         Self {
             directory: PathBuf::from("/var/lib/pvelens-agent/flight"),
             limit_mebibytes: 8,
+        }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("/var/lib/pvelens-agent/audit"),
+            limit_mebibytes: 64,
         }
     }
 }
@@ -208,6 +227,13 @@ impl Config {
         }
         if !RECORDER_MEBIBYTES.contains(&self.recorder.limit_mebibytes) {
             return problem("recorder.limit_mebibytes", "is not from 1 to 64".to_owned());
+        }
+        let directory = &self.audit.directory;
+        if !directory.as_os_str().is_empty() && !directory.is_absolute() {
+            return problem("audit.directory", "is not an absolute path".to_owned());
+        }
+        if !AUDIT_MEBIBYTES.contains(&self.audit.limit_mebibytes) {
+            return problem("audit.limit_mebibytes", "is not from 1 to 1024".to_owned());
         }
         if !self.link.socket.is_absolute() {
             return problem("link.socket", "is not an absolute path".to_owned());

@@ -46,6 +46,8 @@ mod system;
 mod tests;
 mod traffic;
 
+pub(crate) use policy::{PolicyError, review};
+pub(crate) use resolve::PATHS;
 pub use rule::{Refusal, Rule};
 
 /// Requests of before that are remembered at a start, so that none can be replayed.
@@ -157,15 +159,16 @@ impl Guests {
             self.rules,
         )?;
         let command = self.catalogue.find(&request.command);
-        self.rules.refuse_if(command.is_none(), Rule::UnknownCommand, || {
-            let id: String = request.command.escape_debug().take(40).collect();
-            format!("no command `{id}`")
-        })?;
-        // Without the rule there is nothing to be run all the same.
+        self.rules
+            .refuse_if(command.is_none(), Rule::UnknownCommand, || {
+                let id: String = request.command.escape_debug().take(40).collect();
+                format!("no command `{id}`")
+            })?;
+        // Without that rule there is nothing to be run all the same.
         let Some(command) = command else {
             return Err(Refusal {
-                rule: Rule::UnknownCommand,
-                detail: "no such command".to_owned(),
+                rule: Rule::MalformedRequest,
+                detail: "`command` names none".to_owned(),
             });
         };
         let place = self.traffic.place(mark(request).vmid, self.rules).await?;
@@ -257,7 +260,10 @@ impl Guests {
         if let Err(error) = &written {
             tracing::error!(%error, "the end of a guest command could not be written down");
         }
-        result.audit_head = self.head(written).unwrap_or_default().or(head_of(&self.audit));
+        result.audit_head = self
+            .head(written)
+            .unwrap_or_default()
+            .or(head_of(&self.audit));
         result.reads = plan.command.reads_name().to_owned();
         if result.argv.is_empty() {
             result.argv = plan.prepared.argv();
@@ -270,7 +276,7 @@ impl Guests {
         if system.is_none() && !plan.command.runs_everywhere() {
             system = match system::ask(&self.host, &plan.guest, &self.sync_ids) {
                 Ok(system) => system,
-                Err(result) => return result,
+                Err(trouble) => return execute::unreachable(&trouble, false),
             };
             if let Err(refusal) = system::check_known(&plan.command, system, self.rules) {
                 return refusal_result(&refusal);
@@ -328,10 +334,7 @@ impl Guests {
         result
     }
 
-    fn head(
-        &self,
-        written: Result<audit::Head, AuditError>,
-    ) -> Result<Option<AuditHead>, Refusal> {
+    fn head(&self, written: Result<audit::Head, AuditError>) -> Result<Option<AuditHead>, Refusal> {
         self.rules
             .refuse_if(written.is_err(), Rule::AuditUnwritable, || match &written {
                 Err(error) => error.to_string(),
@@ -358,6 +361,26 @@ impl Plan {
     fn ended(&self, result: &GuestCommandResult, elapsed: Duration) -> audit::Event {
         request::ended(&self.request_id, self.guest.vmid, result, elapsed)
     }
+}
+
+/// What comes of a program when the guest agent says this about its end.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn hear_end(said: &[u8]) -> GuestCommandResult {
+    static COMMAND: std::sync::LazyLock<Option<Command>> =
+        std::sync::LazyLock::new(|| Catalogue::embedded().ok()?.find("memory").cloned());
+    COMMAND
+        .as_ref()
+        .map(|command| execute::hear_end(command, said))
+        .unwrap_or_default()
+}
+
+/// Whether a text is a policy of guest commands.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn is_policy(text: &str) -> bool {
+    static CATALOGUE: std::sync::LazyLock<Option<Catalogue>> =
+        std::sync::LazyLock::new(|| Catalogue::embedded().ok());
+    let catalogue = CATALOGUE.as_ref();
+    catalogue.is_some_and(|catalogue| Policy::parse(text, catalogue).is_ok())
 }
 
 /// Whom a request means; a request without one is refused before.

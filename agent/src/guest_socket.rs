@@ -46,6 +46,9 @@ const TOTAL_LIMIT: usize = 4 << 20;
 /// The same when long strings are cut: a guest agent keeps 16 MiB of each stream of a
 /// program, and tells them in base64.
 const CUT_TOTAL_LIMIT: usize = 48 << 20;
+/// Bytes that are read at once, and as many as the kernel gives when there are more.
+const CHUNK: usize = 4 << 10;
+const LARGE_CHUNK: usize = 256 << 10;
 /// Lines that are no answer: events, and what was meant for others.
 const SKIP_LIMIT: usize = 64;
 /// VMs asked at the same time.
@@ -97,6 +100,8 @@ pub(crate) struct Exchange {
     deadline: Instant,
     /// Read, and not yet taken as a line.
     buffer: Vec<u8>,
+    /// Where it is read to: small, until more comes at once.
+    chunk: Vec<u8>,
     total: usize,
     /// Cuts what arrives from now on.
     shortener: Option<Shortener>,
@@ -111,6 +116,7 @@ impl Exchange {
             begun,
             deadline: begun + patience,
             buffer: Vec::new(),
+            chunk: vec![0; CHUNK],
             total: 0,
             shortener: None,
         })
@@ -166,21 +172,23 @@ impl Exchange {
     }
 
     fn fill(&mut self) -> Result<(), Trouble> {
-        let mut chunk = [0; 16 << 10];
         loop {
             let readable = wait(&self.stream, PollFlags::IN, self.deadline);
             // Who never stops to talk is readable at the deadline, too.
             if Instant::now() >= self.deadline || !readable.map_err(|_| Trouble::Closed)? {
                 return Err(Trouble::TimedOut);
             }
-            match self.stream.read(&mut chunk) {
+            match self.stream.read(&mut self.chunk) {
                 Ok(0) => return Err(Trouble::Closed),
                 Ok(length) => {
                     self.total += length;
-                    let arrived = chunk.get(..length).unwrap_or_default();
+                    let arrived = self.chunk.get(..length).unwrap_or_default();
                     match &mut self.shortener {
                         Some(shortener) => shortener.pass(arrived, &mut self.buffer),
                         None => self.buffer.extend(arrived),
+                    }
+                    if length == self.chunk.len() {
+                        self.chunk.resize(LARGE_CHUNK, 0);
                     }
                     return Ok(());
                 }
@@ -258,6 +266,7 @@ pub(crate) fn facing(said: &[u8]) -> io::Result<(Exchange, UnixStream)> {
         begun,
         deadline: begun + Duration::from_secs(5),
         buffer: Vec::new(),
+        chunk: vec![0; CHUNK],
         total: 0,
         shortener: None,
     };

@@ -1,14 +1,17 @@
 //! The node agent of pvelens: reads a Proxmox VE node and writes nothing on it
-//! but its own spool in `/run` and, in an emergency, a small record of it.
+//! but its own spool in `/run`, in an emergency a small record of it, and what was
+//! asked of guests.
 //!
 //! [`host`] is the only way to a file, [`collector`] the list of what is read,
 //! [`sampler`] decides when, [`spool`] keeps the result for whoever connects,
 //! [`recorder`] takes it to disk in an emergency, and [`service`] serves it; [`ledger`]
-//! knows how all that goes. [`probe`] holds what needs privileges, in processes of
+//! knows how all that goes. [`guest`] runs what the node's policy allows in its guests,
+//! and [`audit`] writes it down. [`probe`] holds what needs privileges, in processes of
 //! its own, and [`link`] what needs a network. [`cli`] is the program, with [`config`],
 //! and [`cage`] watches that its sandbox holds. [`once`] reads everything once, for a
 //! look at a node whose agent does not answer.
 
+pub mod audit;
 pub mod cage;
 pub mod cli;
 pub mod collector;
@@ -17,7 +20,6 @@ mod flight;
 pub mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-pub mod audit;
 pub mod guest;
 mod guest_socket;
 pub mod host;

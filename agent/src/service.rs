@@ -19,8 +19,8 @@ use pvelens_proto::{
     agent::v1::{
         CollectorDescription, Cursor, DescribeRequest, DescribeResponse, GetSelfReportRequest,
         GetSelfReportResponse, Heartbeat, ListAuditRequest, ListAuditResponse,
-        ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest,
-        RunGuestCommandResponse, WatchRequest, WatchResponse,
+        ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest, WatchRequest,
+        WatchResponse,
         node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
         sample::Payload,
         watch_response::Event,

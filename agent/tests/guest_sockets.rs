@@ -10,6 +10,7 @@
     reason = "the tests make the sockets, and start what listens there"
 )]
 
+mod answers;
 mod peers;
 
 use std::{
@@ -18,9 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peers::{
-    Program, Vms, agents, answering, crowded, endless, monitors, replay, saying, serve, silent,
-};
+use answers::{agents, answering, crowded, endless, monitors, replay, saying, serve, silent};
+use peers::{Program, Vms};
 use pvelens_proto::agent::v1::{FailureKind, GuestIoStatus, GuestSocketOutcome as Outcome};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -15,6 +15,7 @@ use pvelens_agent::{
 use tempfile::TempDir;
 
 mod files;
+mod guest;
 mod node;
 mod spool;
 
@@ -68,6 +69,9 @@ pub const TARGETS: &[Target] = &[
         seeds: node::updates,
     },
     node::NODE_UPDATE,
+    guest::GUEST_END,
+    guest::GUEST_POLICY,
+    guest::GUEST_OUTPUT,
 ];
 
 /// Runs the target of a name.

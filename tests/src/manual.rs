@@ -76,6 +76,19 @@ pub const PROGRAMS: &[Program] = &[
                 "The settings, see pvelens-agent.toml(5).",
             ),
             (
+                "/etc/pvelens/guest-policy.toml",
+                "What may run in the guests of this node; only root may read it. What it can say \
+                 stands in it.",
+            ),
+            (
+                "/var/lib/pvelens-agent/audit/",
+                "The record of guest commands.",
+            ),
+            (
+                "/var/lib/pvelens-agent/flight/",
+                "What was recorded in emergencies.",
+            ),
+            (
                 "/run/pvelens-agent/local.sock",
                 "Where a coordinator on this node connects; for members of the group pvelens.",
             ),

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     collector::{COLLECTORS, Collector},
+    config, guest,
     host::Host,
     ledger,
 };
@@ -17,6 +18,9 @@ use pvelens_proto::agent::v1::CollectionClass;
 use serde_json::{Value, json};
 
 use super::{Output, print, probe};
+
+/// Sockets of guest agents.
+const GUEST_AGENTS: &str = "/run/qemu-server/*.qga";
 
 pub(super) fn reads(output: Output) -> anyhow::Result<ExitCode> {
     let host = Host::open(Path::new("/")).context("opening the root")?;
@@ -27,6 +31,7 @@ pub(super) fn reads(output: Output) -> anyhow::Result<ExitCode> {
             let object = json!({
                 "collectors": collectors,
                 "self_report": { "paths": ledger::PATHS },
+                "guest_commands": { "paths": guest::PATHS, "connects": GUEST_AGENTS, "writes": audit() },
                 "probes": probe::objects(&host),
             });
             print(&format!("{object:#}\n"))?;
@@ -79,7 +84,22 @@ fn text() -> Result<String, fmt::Error> {
     for path in ledger::PATHS {
         writeln!(text, "    {path}")?;
     }
+    writeln!(
+        text,
+        "\nguest_commands: what the policy of this node allows in its guests\n  when somebody asks for one; \
+         `pvelens-agent policy commands` lists them"
+    )?;
+    for path in guest::PATHS {
+        writeln!(text, "    {path}")?;
+    }
+    writeln!(text, "    connects to {GUEST_AGENTS}")?;
+    writeln!(text, "    writes their record in {}", audit())?;
     Ok(text)
+}
+
+/// Where the record of guest commands is when the settings say nothing else.
+fn audit() -> String {
+    config::Audit::default().directory.display().to_string()
 }
 
 fn rhythm(collector: &Collector) -> String {
@@ -115,6 +135,9 @@ mod tests {
     fn every_path_is_listed() {
         let text = text().unwrap();
         for path in COLLECTORS.iter().flat_map(|collector| collector.paths) {
+            assert!(text.contains(path), "{path}");
+        }
+        for path in guest::PATHS {
             assert!(text.contains(path), "{path}");
         }
         assert!(text.contains("on change, at least every 10 min"));

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    RunArguments, log, oversee::Overseer, signals::Signals, socket::Sockets, systemd::Systemd,
-    turn_away::turn_away,
+    RunArguments, guests, log, oversee::Overseer, signals::Signals, socket::Sockets,
+    systemd::Systemd, turn_away::turn_away,
 };
 
 /// Time for open calls to end after a signal.
@@ -65,7 +65,14 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
     if let Some(recorder) = recorder(&host, &config.recorder, &spool)? {
         sampler = sampler.with_recorder(Arc::new(recorder));
     }
-    let agent = NodeAgent::with_ledger(Arc::clone(&host), Arc::clone(&spool), sampler.ledger());
+    let shutdown = CancellationToken::new();
+    let guests = guests::start(&host, &config.audit, &shutdown);
+    let agent = NodeAgent::with_guests(
+        Arc::clone(&host),
+        Arc::clone(&spool),
+        sampler.ledger(),
+        guests,
+    );
     info!(
         version = env!("CARGO_PKG_VERSION"),
         root = %config.agent.root.display(),
@@ -76,7 +83,6 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
     );
     warn_if_not_pve(&host).await;
 
-    let shutdown = CancellationToken::new();
     let mut overseer = Overseer {
         ticks: sampler.ticks(),
         spool,

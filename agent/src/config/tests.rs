@@ -66,6 +66,15 @@ fn a_wrong_value_is_named_with_its_place() {
         "`recorder.directory` is not an absolute path"
     );
     assert!(parse("[recorder]\ndirectory = \"\"\n").is_ok());
+    assert_eq!(
+        parse("[audit]\nlimit_mebibytes = 0\n").unwrap_err(),
+        "`audit.limit_mebibytes` is not from 1 to 1024"
+    );
+    assert_eq!(
+        parse("[audit]\ndirectory = \"x\"\n").unwrap_err(),
+        "`audit.directory` is not an absolute path"
+    );
+    assert!(parse("[audit]\ndirectory = \"\"\n").is_ok());
     assert!(parse("agent = 1\n").is_err());
     assert!(parse("[agent\n").is_err());
 }

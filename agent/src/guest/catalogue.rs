@@ -220,7 +220,13 @@ impl Command {
     pub fn template(&self) -> Vec<String> {
         match self.rpc {
             Some(rpc) => vec![rpc.name().to_owned()],
-            None => self.program.iter().take(1).chain(&self.arguments).cloned().collect(),
+            None => self
+                .program
+                .iter()
+                .take(1)
+                .chain(&self.arguments)
+                .cloned()
+                .collect(),
         }
     }
 
@@ -234,7 +240,10 @@ impl Command {
         rules: Rules,
     ) -> Result<Prepared, Refusal> {
         for (at, (name, _)) in given.iter().enumerate() {
-            let known = self.parameters.iter().any(|parameter| parameter.name == *name);
+            let known = self
+                .parameters
+                .iter()
+                .any(|parameter| parameter.name == *name);
             rules.refuse_if(!known, Rule::UnknownParameter, || {
                 format!("{} has no parameter `{}`", self.id, shown(name))
             })?;
@@ -248,11 +257,17 @@ impl Command {
             let value = given.iter().find(|(name, _)| *name == parameter.name);
             let value = value.map(|(_, value)| value).or(parameter.default.as_ref());
             rules.refuse_if(value.is_none(), Rule::MissingParameter, || {
-                format!("{} needs `{}`: {}", self.id, parameter.name, parameter.takes())
+                format!(
+                    "{} needs `{}`: {}",
+                    self.id,
+                    parameter.name,
+                    parameter.takes()
+                )
             })?;
-            let value = value.map_or("", String::as_str);
-            parameter.check(value, rules)?;
-            filled.push((parameter.name.as_str(), parameter.argument(value)));
+            if let Some(value) = value {
+                parameter.check(value, rules)?;
+                filled.push((parameter.name.as_str(), parameter.argument(value)));
+            }
         }
         let call = match self.rpc {
             Some(rpc) => PreparedCall::Rpc(rpc),

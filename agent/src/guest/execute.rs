@@ -12,7 +12,9 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use pvelens_proto::agent::v1::{GuestCommandOutcome as Outcome, GuestCommandResult};
+use pvelens_proto::agent::v1::{
+    GuestCommandOutcome as Outcome, GuestCommandOutput, GuestCommandResult,
+};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
@@ -150,11 +152,7 @@ impl Run<'_> {
         ended(Outcome::ProgramMissing, &words.unwrap_or_default())
     }
 
-    fn start(
-        &self,
-        program: &str,
-        arguments: &[String],
-    ) -> Result<Answer<Cut<Started>>, Trouble> {
+    fn start(&self, program: &str, arguments: &[String]) -> Result<Answer<Cut<Started>>, Trouble> {
         let mut exec = json!({"path": program, "arg": arguments, "capture-output": true});
         if self.system != Some(System::Windows)
             && let Some(exec) = exec.as_object_mut()
@@ -176,8 +174,16 @@ impl Run<'_> {
             let pause = (begun.elapsed() / PAUSE_PART).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             let left = deadline.saturating_duration_since(Instant::now());
             thread::sleep(pause.min(left));
-            match status(self.host, self.guest.vmid, self.next_id(), pid, self.limit()) {
-                Ok(Answer::Returned(cut)) if cut.value.exited => return self.finished(&cut),
+            match status(
+                self.host,
+                self.guest.vmid,
+                self.next_id(),
+                pid,
+                base64_limit(self.command),
+            ) {
+                Ok(Answer::Returned(cut)) if cut.value.exited => {
+                    return finished(self.command, &cut);
+                }
                 Ok(Answer::Returned(_)) => {}
                 Ok(Answer::Refused(complaint)) => {
                     let mut lost = ended(
@@ -217,40 +223,6 @@ impl Run<'_> {
         }
     }
 
-    fn limit(&self) -> usize {
-        // Base64 has four characters for three bytes.
-        self.command.output_limit_bytes().div_ceil(3).saturating_mul(4)
-    }
-
-    fn finished(&self, cut: &Cut<Status>) -> GuestCommandResult {
-        let status = &cut.value;
-        let streams = streams(cut);
-        let (Some(out), Some(errors)) = (&streams[0], &streams[1]) else {
-            return ended(Outcome::Malformed, "the output is not in base64");
-        };
-        let mut result = GuestCommandResult {
-            outcome: Outcome::Completed.into(),
-            exit_code: status.exitcode,
-            signal: status.signal,
-            succeeded: status.exitcode.map(|code| self.command.is_answer(code)),
-            output: Some(output::decode(
-                &out.bytes,
-                out.total,
-                self.command.output_limit_bytes(),
-            )),
-            errors: Some(output::decode(&errors.bytes, errors.total, ERRORS_LIMIT)),
-            ..GuestCommandResult::default()
-        };
-        // That it is there means that it was cut; its value may be false.
-        if let Some(output) = &mut result.output {
-            output.truncated |= status.out_truncated.is_some();
-        }
-        if let Some(errors) = &mut result.errors {
-            errors.truncated |= status.err_truncated.is_some();
-        }
-        result
-    }
-
     fn question<T: serde::de::DeserializeOwned>(
         &self,
         question: &Question<'_>,
@@ -260,6 +232,57 @@ impl Run<'_> {
 
     fn next_id(&self) -> SyncId {
         next_id(self.sync_ids)
+    }
+}
+
+/// Characters of the output that are kept: base64 has four for three bytes.
+fn base64_limit(command: &Command) -> usize {
+    command.output_limit_bytes().div_ceil(3).saturating_mul(4)
+}
+
+/// What came of a program that has ended.
+fn finished(command: &Command, cut: &Cut<Status>) -> GuestCommandResult {
+    let status = &cut.value;
+    let [Some(out), Some(errors)] = streams(cut) else {
+        return ended(Outcome::Malformed, "the output is not in base64");
+    };
+    let output = output::decode(&out.bytes, out.total, command.output_limit_bytes());
+    let errors = output::decode(&errors.bytes, errors.total, ERRORS_LIMIT);
+    // That it is there means that it was cut; its value may be false.
+    let out_truncated = output.truncated || status.out_truncated.is_some();
+    let err_truncated = errors.truncated || status.err_truncated.is_some();
+    GuestCommandResult {
+        outcome: Outcome::Completed.into(),
+        exit_code: status.exitcode,
+        signal: status.signal,
+        succeeded: status.exitcode.map(|code| command.is_answer(code)),
+        output: Some(GuestCommandOutput {
+            truncated: out_truncated,
+            ..output
+        }),
+        errors: Some(GuestCommandOutput {
+            truncated: err_truncated,
+            ..errors
+        }),
+        ..GuestCommandResult::default()
+    }
+}
+
+/// What comes of `said` as the end of a program, after our number.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn hear_end(command: &Command, said: &[u8]) -> GuestCommandResult {
+    let question = Question {
+        name: "guest-exec-status",
+        arguments: None,
+        longest_string: Some(base64_limit(command)),
+    };
+    let Ok((exchange, _peer)) = crate::guest_socket::facing(said) else {
+        return ended(Outcome::Unreachable, "");
+    };
+    match qga::converse::<Status>(exchange, SyncId::default(), &question) {
+        Ok(Answer::Returned(cut)) => finished(command, &cut),
+        Ok(Answer::Refused(complaint)) => refused(&complaint),
+        Err(trouble) => unreachable(&trouble, true),
     }
 }
 
@@ -321,7 +344,11 @@ fn streams(cut: &Cut<Status>) -> [Option<Stream>; 2] {
     let mut lengths = cut.lengths.iter().copied();
     // One that is shorter than another of the same limit was not cut.
     let mut length = |data: &str| {
-        if data.len() == longest { lengths.next() } else { None }
+        if data.len() == longest {
+            lengths.next()
+        } else {
+            None
+        }
     };
     let (out, errors) = if errors_first {
         let errors = length(&status.err_data);
@@ -330,7 +357,10 @@ fn streams(cut: &Cut<Status>) -> [Option<Stream>; 2] {
         let out = length(&status.out_data);
         (out, length(&status.err_data))
     };
-    [stream(&status.out_data, out), stream(&status.err_data, errors)]
+    [
+        stream(&status.out_data, out),
+        stream(&status.err_data, errors),
+    ]
 }
 
 /// `None` when it is no base64. `length`: characters there were before it was cut.

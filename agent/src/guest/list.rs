@@ -77,7 +77,11 @@ fn message(command: &Command) -> GuestCommand {
         id: command.id.clone(),
         title: command.title.clone(),
         group: command.group.clone(),
-        systems: command.systems.iter().map(|one| one.name().to_owned()).collect(),
+        systems: command
+            .systems
+            .iter()
+            .map(|one| one.name().to_owned())
+            .collect(),
         parameters: command
             .parameters
             .iter()

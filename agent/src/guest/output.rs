@@ -59,7 +59,9 @@ fn text_of(bytes: &[u8], is_cut: bool) -> (String, &'static str) {
         Ok(text) => (text.to_owned(), "utf-8"),
         // The last character was cut.
         Err(error) if is_cut && error.error_len().is_none() => {
-            let (whole, _) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
+            let (whole, _) = bytes
+                .split_at_checked(error.valid_up_to())
+                .unwrap_or_default();
             (String::from_utf8_lossy(whole).into_owned(), "utf-8")
         }
         Err(_) => (String::from_utf8_lossy(bytes).into_owned(), "unknown"),
@@ -79,7 +81,11 @@ fn is_utf16(bytes: &[u8]) -> bool {
 }
 
 /// JSON that a guest agent answered, as [`decode`] has text.
-pub(crate) fn of_json(value: &serde_json::Value, was_cut: bool, limit: usize) -> GuestCommandOutput {
+pub(crate) fn of_json(
+    value: &serde_json::Value,
+    was_cut: bool,
+    limit: usize,
+) -> GuestCommandOutput {
     // A value that was parsed can be written.
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut output = decode(text.as_bytes(), 0, limit);
@@ -113,7 +119,10 @@ mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         assert_eq!(decoded(&wide).text, "Größe\n");
-        let unmarked: Vec<u8> = "Name  State".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let unmarked: Vec<u8> = "Name  State"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         assert_eq!(decoded(&unmarked).encoding, "utf-16");
         // "ö" in the code page 850 of Windows.
         let output = decoded(b"Gr\x94\xe1e\n");
@@ -168,7 +177,10 @@ mod tests {
     fn json_is_bounded_and_clean() {
         let value = json!({"name": "a\u{1b}[31m", "mountpoint": "/"});
         let output = of_json(&value, false, 1000);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&output.text).unwrap(), value);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&output.text).unwrap(),
+            value
+        );
         assert!(!output.text.contains('\u{1b}'));
         assert!(of_json(&value, true, 1000).truncated);
         assert!(of_json(&value, false, 10).truncated);

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::host::Host;
 
+pub(crate) mod review;
 mod select;
 
 pub(crate) use select::{Commands, Guests};
@@ -149,7 +150,10 @@ impl Policy {
                     && allow.commands.have(command)
             });
         rules.refuse_if(!allowed, Rule::PolicyDenies, || {
-            format!("the policy of {} does not allow {} in {}", guest.node, command.id, guest.vmid)
+            format!(
+                "the policy of {} does not allow {} in {}",
+                guest.node, command.id, guest.vmid
+            )
         })?;
         for (number, narrow) in (1..).zip(&self.narrow) {
             let takes = narrow.is_for(guest) && !narrow.commands.have(command);

@@ -36,7 +36,7 @@ impl Guests {
     }
 
     /// One look at everything that was left running.
-    pub(crate) fn reap(&self) {
+    pub fn reap(&self) {
         for left in self.traffic.left() {
             let Some(outcome) = self.end_of(&left) else {
                 continue;

@@ -32,7 +32,9 @@ pub(super) fn check(request: &RunGuestCommandRequest, rules: Rules) -> Result<()
 fn flaw(request: &RunGuestCommandRequest) -> Option<&'static str> {
     let id = &request.request_id;
     let is_id = ID.contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !is_id {
         return Some("`request_id` is not of 8 to 64 letters, digits and `-`");
     }
@@ -69,7 +71,10 @@ pub(super) fn refused(
 ) -> audit::Event {
     let detail = match unwritten {
         0 => refusal.detail.clone(),
-        more => format!("{} (and {more} refusals before, too many to write down)", refusal.detail),
+        more => format!(
+            "{} (and {more} refusals before, too many to write down)",
+            refusal.detail
+        ),
     };
     audit::Event::refused(audit::Refused {
         request_id: request.request_id.clone(),

@@ -13,7 +13,7 @@ use crate::{
         start_ticks,
     },
     format::{free_text, guest_config},
-    host::Host,
+    host::{GUEST_POLICY, Host},
 };
 
 const RUN: &str = "/run/qemu-server";
@@ -23,6 +23,21 @@ const USERS: &str = "/etc/pve/user.cfg";
 const MIGRATION_FILES: [&str; 3] = [".migrate", ".mtunnel", "_nbd.migrate"];
 /// Tasks that look at a guest and leave it as it is.
 const HARMLESS_TASKS: [&str; 4] = ["vncproxy", "vncshell", "spiceproxy", "spiceshell"];
+/// Every path that is opened or looked for when a command is asked for, its policy among
+/// them: `*` is one name.
+pub(crate) const PATHS: &[&str] = &[
+    GUEST_POLICY,
+    "/etc/pve/local",
+    "/etc/pve/pve-root-ca.pem",
+    "/etc/pve/nodes",
+    "/etc/pve/nodes/*/qemu-server/*.conf",
+    "/etc/pve/nodes/*/lxc/*.conf",
+    USERS,
+    ACTIVE_TASKS,
+    "/run/qemu-server/*",
+    "/proc/*/stat",
+    "/proc/*/cgroup",
+];
 /// Characters of a guest's name that are taken over.
 const NAME_LIMIT: usize = 80;
 
@@ -104,7 +119,10 @@ fn settings(host: &Host, node: &str, vmid: u32, rules: Rules) -> Result<GuestSet
     let text = host.read(&here, PMXCFS_FILE_LIMIT);
     rules.refuse_if(text.is_err(), Rule::NoSuchGuest, || match &text {
         Err(error) if !error.is_not_found() => {
-            format!("the configuration of {vmid} cannot be read: {}", error.detail)
+            format!(
+                "the configuration of {vmid} cannot be read: {}",
+                error.detail
+            )
         }
         _ => format!("there is no VM {vmid} on {node}"),
     })?;
@@ -121,9 +139,9 @@ fn settings(host: &Host, node: &str, vmid: u32, rules: Rules) -> Result<GuestSet
 /// How many other configurations have this VMID; `None` when that is not known.
 fn elsewhere(host: &Host, node: &str, vmid: u32) -> Option<usize> {
     let nodes = host.list(NODES).ok()?;
-    let places = nodes.iter().flat_map(|name| {
-        ["qemu-server", "lxc"].map(|kind| (name == node, kind, name))
-    });
+    let places = nodes
+        .iter()
+        .flat_map(|name| ["qemu-server", "lxc"].map(|kind| (name == node, kind, name)));
     let others = places.filter(|(is_here, kind, name)| {
         !(*is_here && *kind == "qemu-server")
             && host.exists(&format!("{NODES}/{name}/{kind}/{vmid}.conf"))
@@ -152,7 +170,9 @@ fn pools(host: &Host, vmid: u32) -> Option<Vec<String>> {
 /// Types of tasks that work on the guest. A list that cannot be read says nothing;
 /// whatever matters also locks the configuration.
 fn tasks(host: &Host, vmid: u32) -> Vec<String> {
-    let active = host.read(ACTIVE_TASKS, PMXCFS_FILE_LIMIT).unwrap_or_default();
+    let active = host
+        .read(ACTIVE_TASKS, PMXCFS_FILE_LIMIT)
+        .unwrap_or_default();
     let mut types = running_tasks(&active, vmid);
     types.retain(|kind| !HARMLESS_TASKS.contains(&kind.as_str()));
     types
@@ -162,7 +182,9 @@ fn tasks(host: &Host, vmid: u32) -> Vec<String> {
 pub(crate) fn process(host: &Host, vmid: u32) -> Option<(u64, u64)> {
     let text = host.read(&format!("{RUN}/{vmid}.pid"), 64).ok()?;
     let pid: u64 = text.trim().parse().ok()?;
-    let stat = host.read(&format!("/proc/{pid}/stat"), KERNEL_FILE_LIMIT).ok()?;
+    let stat = host
+        .read(&format!("/proc/{pid}/stat"), KERNEL_FILE_LIMIT)
+        .ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let state = fields.split_ascii_whitespace().next()?;
     if matches!(state, "Z" | "X" | "x") {

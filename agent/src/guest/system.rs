@@ -3,7 +3,6 @@
 
 use std::sync::Mutex;
 
-use pvelens_proto::agent::v1::GuestCommandResult;
 use serde::Deserialize;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::{
     guest_socket::{
-        Remembered,
+        Remembered, Trouble,
         qga::{self, Answer, Cut, Question, SyncId},
         text,
     },
@@ -40,8 +39,14 @@ pub(super) fn known(host: &Host, guest: &Guest) -> Option<System> {
 /// Its name for people; empty when it is not known.
 pub(super) fn name(host: &Host, guest: &Guest) -> String {
     let told = host.guest_agents().system(guest.vmid, guest.process);
-    told.map(|told| if told.name.is_empty() { told.id } else { told.name })
-        .unwrap_or_default()
+    told.map(|told| {
+        if told.name.is_empty() {
+            told.id
+        } else {
+            told.name
+        }
+    })
+    .unwrap_or_default()
 }
 
 /// Refuses a command for another system than the one that is known.
@@ -71,19 +76,22 @@ pub(super) fn check_known(
     let fits = system.is_some_and(|system| command.systems.contains(&system));
     rules.refuse_if(!fits, Rule::WrongSystem, || match system {
         Some(system) => format!("{} is not for a guest with {}", command.id, system.name()),
-        None => format!("{} is not for every system, and the guest does not tell its own", command.id),
+        None => format!(
+            "{} is not for every system, and the guest does not tell its own",
+            command.id
+        ),
     })
 }
 
 /// Asks the guest agent. `None` when it does not tell.
 ///
 /// # Errors
-/// The result, when there is no answer.
+/// When there is no answer.
 pub(super) fn ask(
     host: &Host,
     guest: &Guest,
     ids: &Mutex<SyncId>,
-) -> Result<Option<System>, GuestCommandResult> {
+) -> Result<Option<System>, Trouble> {
     let question = Question {
         name: Rpc::OsInfo.name(),
         arguments: None,
@@ -102,7 +110,7 @@ pub(super) fn ask(
             Ok(Some(kind))
         }
         Ok(Answer::Refused(_)) => Ok(None),
-        Err(trouble) => Err(execute::unreachable(&trouble, false)),
+        Err(trouble) => Err(trouble),
     }
 }
 
@@ -119,9 +127,17 @@ fn of_id(id: &str) -> System {
     match id {
         "mswindows" => System::Windows,
         "" => System::Other,
-        id if ["bsd", "dragonfly", "darwin", "macos", "solaris", "illumos", "omnios"]
-            .iter()
-            .any(|other| id.contains(other)) =>
+        id if [
+            "bsd",
+            "dragonfly",
+            "darwin",
+            "macos",
+            "solaris",
+            "illumos",
+            "omnios",
+        ]
+        .iter()
+        .any(|other| id.contains(other)) =>
         {
             System::Other
         }

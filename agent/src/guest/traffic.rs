@@ -100,7 +100,10 @@ impl Traffic {
     ) -> Result<(), Refusal> {
         let age = now.duration_since(made_at);
         rules.refuse_if(age > OLDEST || age < -YOUNGEST, Rule::Expired, || {
-            format!("it was made {} s before now, by the clock of this node", age.as_secs())
+            format!(
+                "it was made {} s before now, by the clock of this node",
+                age.as_secs()
+            )
         })?;
         let mut state = self.state();
         while let Some((at, _)) = state.order.front()
@@ -248,9 +251,8 @@ mod tests {
     #[test]
     fn there_are_so_many_within_a_minute() {
         let traffic = Traffic::default();
-        let count = |vmid, now| {
-            refused(traffic.count(vmid, (1, 1), false, time(now), Rules::default()))
-        };
+        let count =
+            |vmid, now| refused(traffic.count(vmid, (1, 1), false, time(now), Rules::default()));
         for _ in 0..PER_GUEST {
             assert_eq!(count(101, 0), None);
         }
@@ -312,6 +314,9 @@ mod tests {
         drop(first);
         assert!(place(101).await.is_ok());
         drop(others);
-        assert!(traffic.state().turns.len() <= 4, "turns that nobody has are forgotten");
+        assert!(
+            traffic.state().turns.len() <= 4,
+            "turns that nobody has are forgotten"
+        );
     }
 }

@@ -6,10 +6,14 @@ use std::{
 };
 
 use pvelens_proto::agent::v1::{
-    AuditHead, ListAuditRequest, ListAuditResponse, ListGuestCommandsRequest, ListGuestCommandsResponse,
-    RunGuestCommandRequest, RunGuestCommandResponse, run_guest_command_response::Event,
+    AuditHead, ListAuditRequest, ListAuditResponse, ListGuestCommandsRequest,
+    ListGuestCommandsResponse, RunGuestCommandRequest, RunGuestCommandResponse,
+    run_guest_command_response::Event,
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
 
@@ -19,6 +23,10 @@ use crate::guest::{Guests, head_message};
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Events that wait for one caller.
 const CHANNEL: usize = 4;
+/// Calls that read files of the node, and of the record, at the same time. One that hangs
+/// keeps its place until it ends, so that hanging ones never take all threads of the agent.
+static READING_NODE: Semaphore = Semaphore::const_new(4);
+static READING_RECORD: Semaphore = Semaphore::const_new(2);
 const AUDIT_LINES: u32 = 500;
 const AUDIT_LINES_DEFAULT: u32 = 100;
 
@@ -54,7 +62,7 @@ pub(super) async fn list(
     guests: Arc<Guests>,
     request: ListGuestCommandsRequest,
 ) -> Result<Response<ListGuestCommandsResponse>, Status> {
-    reading(move || guests.list(request.vmid))
+    reading(&READING_NODE, move || guests.list(request.vmid))
         .await
         .map(Response::new)
 }
@@ -69,7 +77,7 @@ pub(super) async fn list_audit(
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let after = request.after_sequence;
-    let read = reading(move || {
+    let read = reading(&READING_RECORD, move || {
         let audit = guests.audit();
         let records = audit.after(after, limit)?;
         Ok::<_, crate::audit::AuditError>(ListAuditResponse {
@@ -123,13 +131,57 @@ fn caller<T>(request: &Request<T>) -> String {
 
 /// Reads files on a thread of its own: `/etc/pve` may hang.
 async fn reading<T: Send + 'static>(
+    places: &'static Semaphore,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Status> {
-    match timeout(DEADLINE, tokio::task::spawn_blocking(read)).await {
+    let work = async {
+        // It is never closed.
+        let place = places.acquire().await.ok();
+        let work = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            read()
+        });
+        work.await
+    };
+    match timeout(DEADLINE, work).await {
         Ok(Ok(read)) => Ok(read),
         Ok(Err(_)) => Err(Status::internal("this is a defect of pvelens-agent")),
         Err(_) => Err(Status::deadline_exceeded(
-            "files of this node do not answer; is /etc/pve hanging?",
+            "files of this node do not answer; is /etc/pve or its disk hanging?",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn files_that_hang_take_few_threads() {
+        static PLACES: Semaphore = Semaphore::const_new(2);
+        let (answer, hanging) = mpsc::channel::<()>();
+        let hanging = Arc::new(Mutex::new(hanging));
+        let begun = Arc::new(AtomicU32::new(0));
+        let mut calls = Vec::new();
+        for _ in 0..5 {
+            let (hanging, begun) = (Arc::clone(&hanging), Arc::clone(&begun));
+            calls.push(tokio::spawn(reading(&PLACES, move || {
+                begun.fetch_add(1, Ordering::AcqRel);
+                hanging.lock().unwrap().recv().ok();
+            })));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(begun.load(Ordering::Acquire), 2);
+        drop(answer);
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        assert_eq!(begun.load(Ordering::Acquire), 5);
     }
 }

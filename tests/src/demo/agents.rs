@@ -8,8 +8,12 @@ use std::{
 };
 
 use pvelens_agent::{
+    audit::Audit,
+    guest::Guests,
+    host::Host,
+    ledger::Ledger,
     sampler::Sampler,
-    service::{self, NodeAgent},
+    service::{self, NodeAgent, Slot},
     spool::Spool,
 };
 use pvelens_proto::agent::v1::{
@@ -49,7 +53,13 @@ impl Agent {
         let node = cluster.state().nodes[index].name.clone();
         let host = host(cluster, index)?;
         let spool = Arc::new(Spool::new(format!("{node}-1")));
-        let agent = NodeAgent::new(Arc::clone(&host), Arc::clone(&spool));
+        let ledger = Ledger::new(Arc::clone(&host), Arc::clone(&spool), Vec::new());
+        let agent = NodeAgent::with_guests(
+            Arc::clone(&host),
+            Arc::clone(&spool),
+            Arc::new(ledger),
+            guests(&host),
+        );
         let description = agent
             .describe(Request::new(DescribeRequest {}))
             .await
@@ -94,4 +104,14 @@ fn remove_left_over(socket: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
+}
+
+/// Guest commands, whose record is gone with the demonstration.
+fn guests(host: &Arc<Host>) -> Slot {
+    let guests = Guests::new(Arc::clone(host), Audit::in_memory());
+    let slot = Slot::default();
+    // Nobody else fills it.
+    slot.set(guests.map(Arc::new).map_err(|error| error.to_string()))
+        .ok();
+    slot
 }

@@ -7,6 +7,7 @@ use std::{
     net::{TcpListener, TcpStream, UdpSocket},
     os::{
         fd::AsRawFd,
+        fs::FileExt,
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixStream},
     },
@@ -197,7 +198,13 @@ pub(super) fn secrets(unit: Unit) -> Vec<Attempt> {
     ];
     match unit {
         Unit::Agent | Unit::ClusterProbe => {}
-        Unit::DiskProbe | Unit::Coordinator => paths.extend(["/etc/pve", "/run/qemu-server"]),
+        Unit::DiskProbe => paths.extend(["/etc/pve", "/run/qemu-server"]),
+        Unit::Coordinator => paths.extend([
+            "/etc/pve",
+            "/etc/pvelens/guest-policy.toml",
+            "/run/qemu-server",
+            "/var/lib/pvelens-agent/audit",
+        ]),
         // Of it only ceph.conf is shown.
         Unit::CephProbe => paths.extend([
             "/etc/pve/.members",
@@ -235,6 +242,7 @@ pub(super) fn secrets(unit: Unit) -> Vec<Attempt> {
             "/run/qemu-server",
             "/run/pvelens-agent/spool",
             "/etc/passwd",
+            "/etc/pvelens/guest-policy.toml",
             "/etc/pvelens/pvelens.toml",
             "/var/lib",
             "/usr/bin",
@@ -454,7 +462,13 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
         .map(|own| {
             Attempt::new(format!("write in {own}"), move || {
                 let path = Path::new(own).join("written");
-                fs::write(&path, "x")?;
+                // As the record of guest commands is written.
+                let file = File::create(&path)?;
+                file.try_lock()?;
+                file.write_all_at(b"xy", 0)?;
+                file.sync_data()?;
+                file.set_len(1)?;
+                file.sync_all()?;
                 fs::remove_file(path)
             })
         })
@@ -467,6 +481,7 @@ pub(super) fn needs(unit: Unit) -> Vec<Attempt> {
             "/proc/1/net/dev",
             "/run/pve/metrics",
             "/etc/pvelens/agent.toml",
+            "/etc/pvelens/guest-policy.toml",
         ],
         Unit::Link => &["/etc/pvelens/agent.toml", "/etc/resolv.conf"],
         Unit::Coordinator => &["/etc/pvelens/pvelens.toml"],

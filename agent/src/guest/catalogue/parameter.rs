@@ -138,7 +138,9 @@ impl Parameter {
             Kind::Choice(choices) => Some(choices),
             _ => None,
         };
-        choices.into_iter().flat_map(|choices| choices.keys().map(String::as_str))
+        choices
+            .into_iter()
+            .flat_map(|choices| choices.keys().map(String::as_str))
     }
 
     /// # Errors
@@ -147,7 +149,14 @@ impl Parameter {
         rules.refuse_if(value.len() > LONGEST_VALUE, Rule::ValueTooLong, || {
             format!("`{}` is longer than {LONGEST_VALUE} bytes", self.name)
         })?;
-        let wrong = || format!("`{}` is `{}`, not {}", self.name, shown(value), self.takes());
+        let wrong = || {
+            format!(
+                "`{}` is `{}`, not {}",
+                self.name,
+                shown(value),
+                self.takes()
+            )
+        };
         match &self.kind {
             Kind::Count(range) => {
                 rules.refuse_if(!is_count(value), Rule::NotACount, wrong)?;
@@ -188,7 +197,10 @@ fn is_unit(value: &str) -> bool {
         return false;
     };
     UNIT_KINDS.contains(&kind)
-        && stem.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == b'_')
+        && stem
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_alphanumeric() || first == b'_')
         && is_escaped(stem)
 }
 
@@ -227,5 +239,7 @@ fn is_container(value: &str) -> bool {
 fn is_name(value: &str, others: &[u8]) -> bool {
     let bytes = value.as_bytes();
     bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || others.contains(byte))
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || others.contains(byte))
 }

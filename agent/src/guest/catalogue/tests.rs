@@ -1,14 +1,18 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use proptest::{prelude::*, sample};
 
-use super::{
-    Catalogue, CatalogueError, Command, PreparedCall, System, parameter::Kind, template,
-};
+use super::{Catalogue, CatalogueError, Command, PreparedCall, System, parameter::Kind, template};
 use crate::guest::rule::{Rule, Rules};
 
-fn embedded() -> Catalogue {
-    Catalogue::embedded().unwrap()
+/// Read once: it is large.
+static EMBEDDED: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::embedded().unwrap());
+
+fn embedded() -> &'static Catalogue {
+    &EMBEDDED
 }
 
 #[test]
@@ -16,14 +20,34 @@ fn it_covers_what_an_administrator_asks_first() {
     let catalogue = embedded();
     let of = |system| {
         let commands = catalogue.commands().iter();
-        commands.filter(|command| command.systems.contains(&system)).count()
+        commands
+            .filter(|command| command.systems.contains(&system))
+            .count()
     };
     assert!(of(System::Linux) >= 60, "{}", of(System::Linux));
     assert!(of(System::Windows) >= 20, "{}", of(System::Windows));
-    let groups: BTreeSet<&str> = catalogue.commands().iter().map(|c| c.group.as_str()).collect();
+    let groups: BTreeSet<&str> = catalogue
+        .commands()
+        .iter()
+        .map(|c| c.group.as_str())
+        .collect();
     let wanted = [
-        "containers", "databases", "disk", "dns", "hardware", "identity", "io", "load", "logs",
-        "memory", "network", "packages", "security", "services", "time", "users",
+        "containers",
+        "databases",
+        "disk",
+        "dns",
+        "hardware",
+        "identity",
+        "io",
+        "load",
+        "logs",
+        "memory",
+        "network",
+        "packages",
+        "security",
+        "services",
+        "time",
+        "users",
     ];
     assert_eq!(groups, wanted.into_iter().collect());
 }
@@ -32,14 +56,34 @@ fn it_covers_what_an_administrator_asks_first() {
 /// not here or in [`READERS`] is not in the catalogue, and whoever adds one says which
 /// of its arguments only read.
 const VERBS: &[(&str, &[&[&str]])] = &[
-    ("systemctl", &[&["list-units"], &["list-timers"], &["is-system-running"], &["show"]]),
-    ("systemd-analyze", &[&["--no-pager", "time"], &["--no-pager", "blame"]]),
+    (
+        "systemctl",
+        &[
+            &["list-units"],
+            &["list-timers"],
+            &["is-system-running"],
+            &["show"],
+        ],
+    ),
+    (
+        "systemd-analyze",
+        &[&["--no-pager", "time"], &["--no-pager", "blame"]],
+    ),
     ("journalctl", &[&["--boot"], &["--boot=-1"]]),
     ("timedatectl", &[&["show"]]),
     ("resolvectl", &[&["--no-pager", "status"]]),
     ("chronyc", &[&["-n", "tracking"], &["-n", "sources"]]),
     ("ntpq", &[&["-p", "-n"]]),
-    ("ip", &[&["-o", "address"], &["-s", "link"], &["route"], &["-6", "route"], &["neighbour"]]),
+    (
+        "ip",
+        &[
+            &["-o", "address"],
+            &["-s", "link"],
+            &["route"],
+            &["-6", "route"],
+            &["neighbour"],
+        ],
+    ),
     ("ss", &[&["-H", "-l"], &["-H", "-n"], &["-s"]]),
     ("nstat", &[&["-a", "-z", "-s"]]),
     ("ethtool", &[&["{interface}"]]),
@@ -50,14 +94,24 @@ const VERBS: &[(&str, &[&[&str]])] = &[
     ("lvs", &[&["--readonly"]]),
     ("vgs", &[&["--readonly"]]),
     ("zpool", &[&["status", "-x"]]),
-    ("apt-get", &[&["-s", "-q", "-o", "Debug::NoLocking=1", "upgrade"]]),
+    (
+        "apt-get",
+        &[&["-s", "-q", "-o", "Debug::NoLocking=1", "upgrade"]],
+    ),
     ("dpkg", &[&["--audit"]]),
     ("dpkg-query", &[&["--show"]]),
     ("rpm", &[&["-qa", "--last"]]),
     ("dnf", &[&["-C", "-q", "check-update"]]),
     ("apk", &[&["version"]]),
     ("rc-status", &[&["--all"]]),
-    ("docker", &[&["ps"], &["stats", "--no-stream"], &["logs", "--timestamps", "--tail={lines}"]]),
+    (
+        "docker",
+        &[
+            &["ps"],
+            &["stats", "--no-stream"],
+            &["logs", "--timestamps", "--tail={lines}"],
+        ],
+    ),
     ("podman", &[&["ps"]]),
     ("mariadb-admin", &[&["--connect-timeout=5", "status"]]),
     ("mysqladmin", &[&["--connect-timeout=5", "status"]]),
@@ -66,7 +120,10 @@ const VERBS: &[(&str, &[&[&str]])] = &[
     ("bcdedit.exe", &[&["/enum"]]),
     ("sc.exe", &[&["queryex"], &["qc"]]),
     ("schtasks.exe", &[&["/Query"]]),
-    ("fsutil.exe", &[&["volume", "diskfree"], &["dirty", "query"]]),
+    (
+        "fsutil.exe",
+        &[&["volume", "diskfree"], &["dirty", "query"]],
+    ),
     ("vssadmin.exe", &[&["list"]]),
     ("ipconfig.exe", &[&["/all"]]),
     ("route.exe", &[&["print"]]),
@@ -79,9 +136,31 @@ const VERBS: &[(&str, &[&[&str]])] = &[
 /// Programs that only read, with any of the arguments they have here; their output goes
 /// to standard output alone.
 const READERS: &[&str] = &[
-    "cat", "head", "uname", "uptime", "vmstat", "ps", "free", "df", "du", "lsblk", "lsof",
-    "iostat", "pg_isready", "lscpu", "lspci", "who", "last", "getenforce", "ls",
-    "systeminfo.exe", "hostname.exe", "tasklist.exe", "typeperf.exe", "netstat.exe", "quser.exe",
+    "cat",
+    "head",
+    "uname",
+    "uptime",
+    "vmstat",
+    "ps",
+    "free",
+    "df",
+    "du",
+    "lsblk",
+    "lsof",
+    "iostat",
+    "pg_isready",
+    "lscpu",
+    "lspci",
+    "who",
+    "last",
+    "getenforce",
+    "ls",
+    "systeminfo.exe",
+    "hostname.exe",
+    "tasklist.exe",
+    "typeperf.exe",
+    "netstat.exe",
+    "quser.exe",
     "driverquery.exe",
 ];
 
@@ -96,7 +175,12 @@ fn every_program_only_reads_with_the_arguments_it_has() {
             let verbs = VERBS.iter().find(|(known, _)| *known == name);
             let (_, verbs) = verbs.unwrap_or_else(|| panic!("{}: {name} is new", command.id));
             let begins = |verb: &&[&str]| {
-                command.arguments.iter().map(String::as_str).take(verb.len()).eq(verb.iter().copied())
+                command
+                    .arguments
+                    .iter()
+                    .map(String::as_str)
+                    .take(verb.len())
+                    .eq(verb.iter().copied())
             };
             let any = verbs.iter().filter(|verb| !verb.is_empty()).any(begins);
             let none = command.arguments.is_empty() && verbs.contains(&&[][..]);
@@ -117,7 +201,10 @@ fn with(line: &str) -> Result<Catalogue, CatalogueError> {
         ("timeout_seconds", "timeout_seconds = 5"),
         ("output_limit_bytes", "output_limit_bytes = 4096"),
         ("reads", "reads = \"text\""),
-        ("allow", "allow = [{ argv = [\"/usr/bin/cat\", \"/proc/loadavg\"] }]"),
+        (
+            "allow",
+            "allow = [{ argv = [\"/usr/bin/cat\", \"/proc/loadavg\"] }]",
+        ),
     ]);
     let mut more = String::new();
     for line in line.lines() {
@@ -258,11 +345,25 @@ fn value() -> impl Strategy<Value = String> {
 
 fn asked() -> impl Strategy<Value = (usize, Vec<(String, String)>)> {
     let names = [
-        "lines", "unit", "priority", "interface", "samples", "by", "directory", "log",
-        "container", "service", "drive", "count", "path",
+        "lines",
+        "unit",
+        "priority",
+        "interface",
+        "samples",
+        "by",
+        "directory",
+        "log",
+        "container",
+        "service",
+        "drive",
+        "count",
+        "path",
     ];
     let name = sample::select(names.map(str::to_owned).to_vec());
-    (0..embedded().commands().len(), prop::collection::vec((name, value()), 0..4))
+    (
+        0..embedded().commands().len(),
+        prop::collection::vec((name, value()), 0..4),
+    )
 }
 
 proptest! {

@@ -18,16 +18,110 @@ const WINDOWS_FOLDER: &str = "C:\\Windows\\System32\\";
 /// What runs other programs or reads programs as text, by the name without digits,
 /// dots and dashes at its end: `python3.13` is `python`.
 const RUNNERS: &[&str] = &[
-    "sh", "bash", "dash", "ash", "rbash", "zsh", "ksh", "mksh", "csh", "tcsh", "fish", "pwsh",
-    "powershell", "cmd", "cscript", "wscript", "mshta", "rundll", "regsvr", "msiexec", "wmic",
-    "forfiles", "busybox", "toybox", "python", "perl", "ruby", "lua", "luajit", "node", "deno",
-    "bun", "php", "tclsh", "expect", "java", "awk", "gawk", "mawk", "nawk", "sed", "env", "xargs",
-    "parallel", "find", "fd", "nohup", "timeout", "time", "sudo", "su", "runuser", "doas",
-    "pkexec", "nice", "ionice", "chrt", "taskset", "setsid", "stdbuf", "chroot", "nsenter",
-    "unshare", "setpriv", "capsh", "systemd-run", "watch", "script", "ssh", "scp", "sftp", "rsync",
-    "curl", "wget", "nc", "ncat", "netcat", "socat", "telnet", "ftp", "tee", "dd", "vi", "vim",
-    "nano", "ed", "ex", "emacs", "less", "more", "man", "git", "make", "tar", "cpio", "zip",
-    "gdb", "strace", "ltrace", "at", "batch", "crontab", "ld.so", "ld-linux",
+    "sh",
+    "bash",
+    "dash",
+    "ash",
+    "rbash",
+    "zsh",
+    "ksh",
+    "mksh",
+    "csh",
+    "tcsh",
+    "fish",
+    "pwsh",
+    "powershell",
+    "cmd",
+    "cscript",
+    "wscript",
+    "mshta",
+    "rundll",
+    "regsvr",
+    "msiexec",
+    "wmic",
+    "forfiles",
+    "busybox",
+    "toybox",
+    "python",
+    "perl",
+    "ruby",
+    "lua",
+    "luajit",
+    "node",
+    "deno",
+    "bun",
+    "php",
+    "tclsh",
+    "expect",
+    "java",
+    "awk",
+    "gawk",
+    "mawk",
+    "nawk",
+    "sed",
+    "env",
+    "xargs",
+    "parallel",
+    "find",
+    "fd",
+    "nohup",
+    "timeout",
+    "time",
+    "sudo",
+    "su",
+    "runuser",
+    "doas",
+    "pkexec",
+    "nice",
+    "ionice",
+    "chrt",
+    "taskset",
+    "setsid",
+    "stdbuf",
+    "chroot",
+    "nsenter",
+    "unshare",
+    "setpriv",
+    "capsh",
+    "systemd-run",
+    "watch",
+    "script",
+    "ssh",
+    "scp",
+    "sftp",
+    "rsync",
+    "curl",
+    "wget",
+    "nc",
+    "ncat",
+    "netcat",
+    "socat",
+    "telnet",
+    "ftp",
+    "tee",
+    "dd",
+    "vi",
+    "vim",
+    "nano",
+    "ed",
+    "ex",
+    "emacs",
+    "less",
+    "more",
+    "man",
+    "git",
+    "make",
+    "tar",
+    "cpio",
+    "zip",
+    "gdb",
+    "strace",
+    "ltrace",
+    "at",
+    "batch",
+    "crontab",
+    "ld.so",
+    "ld-linux",
 ];
 
 /// What is wrong with an entry, if anything.
@@ -123,7 +217,12 @@ fn slots(command: &Command) -> Option<String> {
         .iter()
         .flat_map(|argument| template::slots(argument))
         .collect();
-    let known = |name: &str| command.parameters.iter().any(|parameter| parameter.name == name);
+    let known = |name: &str| {
+        command
+            .parameters
+            .iter()
+            .any(|parameter| parameter.name == name)
+    };
     if let Some(slot) = used.iter().find(|slot| !known(slot)) {
         return Some(format!("the slot {{{slot}}} has no parameter"));
     }
@@ -147,7 +246,9 @@ fn values(command: &Command) -> Option<String> {
         for (name, argument) in choices {
             let long = name.len().max(argument.len()) > LONGEST_VALUE;
             if argument.is_empty() || argument.starts_with('-') || long {
-                return Some(format!("the choice `{name}` is empty, long or like an option"));
+                return Some(format!(
+                    "the choice `{name}` is empty, long or like an option"
+                ));
             }
         }
     }
@@ -179,5 +280,8 @@ fn examples(command: &Command) -> Option<String> {
 }
 
 fn pairs(parameters: &std::collections::BTreeMap<String, String>) -> Vec<(String, String)> {
-    parameters.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    parameters
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

@@ -34,7 +34,11 @@ fn sequence(text: &str) -> usize {
             .skip(1)
             .find(|(_, c)| !matches!(c, '\u{20}'..='\u{3f}'))
             .map_or(1, |(at, c)| {
-                if matches!(c, '\u{40}'..='\u{7e}') { at + 1 } else { at }
+                if matches!(c, '\u{40}'..='\u{7e}') {
+                    at + 1
+                } else {
+                    at
+                }
             }),
         // A string, to its end: BEL, or an escape of its own.
         Some(']' | 'P' | '_' | '^' | 'X') => bounded()

@@ -33,7 +33,6 @@ pub(super) fn masked(text: &str) -> (String, u64) {
             masked = masked.saturating_add(1);
             continue;
         } else if line.contains("-----BEGIN ") && line.contains("PRIVATE KEY") {
-            in_key = true;
             // Some write it all in one line.
             let head = line.find("-----BEGIN ").and_then(|at| line.get(..at));
             kept.push_str(head.unwrap_or_default());

@@ -70,6 +70,14 @@ impl Guests {
             _ => None,
         })
     }
+
+    /// VMIDs that are named with the time of creation.
+    pub(crate) fn pinned(&self) -> impl Iterator<Item = (u32, i64)> {
+        self.0.iter().filter_map(|selector| match selector {
+            GuestSelector::Created(vmid, created) => Some((*vmid, *created)),
+            _ => None,
+        })
+    }
 }
 
 impl Commands {

@@ -1,14 +1,15 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::{Policy, PolicyError, Profile};
-use crate::guest::{
-    catalogue::Catalogue,
-    resolve::Guest,
-    rule::{Rule, Rules},
-};
+use crate::guest::{catalogue::Catalogue, resolve::Guest, rule::Rules};
+
+/// Read once: it is large.
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::embedded().unwrap());
 
 fn parsed(text: &str) -> Result<Policy, PolicyError> {
-    Policy::parse(text, &Catalogue::embedded().unwrap())
+    Policy::parse(text, &CATALOGUE)
 }
 
 fn guest() -> Guest {
@@ -25,9 +26,8 @@ fn guest() -> Guest {
 
 /// Ids that may run in the guest.
 fn allowed(policy: &str, guest: &Guest) -> Vec<String> {
-    let catalogue = Catalogue::embedded().unwrap();
     let policy = parsed(policy).unwrap();
-    let commands = catalogue.commands().iter();
+    let commands = CATALOGUE.commands().iter();
     commands
         .filter(|command| policy.check(command, guest, Rules::default()).is_ok())
         .map(|command| command.id.clone())
@@ -44,17 +44,21 @@ fn without_a_word_three_questions_are_allowed_and_no_program() {
 #[test]
 fn commands_are_allowed_by_id_group_and_kind() {
     let of = |commands: &str| {
-        let text = format!("profile = \"hosting\"\n[[allow]]\nguests = [101]\ncommands = [{commands}]");
+        let text =
+            format!("profile = \"hosting\"\n[[allow]]\nguests = [101]\ncommands = [{commands}]");
         allowed(&text, &guest())
     };
     assert_eq!(of("\"memory\", \"uptime\""), ["ping", "uptime", "memory"]);
-    assert_eq!(of("\"group:memory\""), ["ping", "memory", "meminfo", "swaps"]);
+    assert_eq!(
+        of("\"group:memory\""),
+        ["ping", "memory", "meminfo", "swaps"]
+    );
     let questions = of("\"questions\"");
     assert!(questions.contains(&"users".to_owned()) && !questions.contains(&"memory".to_owned()));
     let programs = of("\"programs\"");
     assert!(programs.contains(&"memory".to_owned()) && !programs.contains(&"users".to_owned()));
     let all = of("\"all\"").len();
-    assert_eq!(all, Catalogue::embedded().unwrap().commands().len());
+    assert_eq!(all, CATALOGUE.commands().len());
     assert_eq!(questions.len() + programs.len() - 1, all);
 }
 
@@ -64,10 +68,22 @@ fn guests_are_named_by_number_range_and_creation() {
         let text = format!("[[allow]]\nguests = [{guests}]\ncommands = [\"memory\"]");
         allowed(&text, &guest()).contains(&"memory".to_owned())
     };
-    for here in ["101", "\"101\"", "\"100-101\"", "\"all\"", "\"101@1650984230\"", "9999, 101"] {
+    for here in [
+        "101",
+        "\"101\"",
+        "\"100-101\"",
+        "\"all\"",
+        "\"101@1650984230\"",
+        "9999, 101",
+    ] {
         assert!(of(here), "{here}");
     }
-    for elsewhere in ["100", "\"102-200\"", "\"101@1650984231\"", "\"100@1650984230\""] {
+    for elsewhere in [
+        "100",
+        "\"102-200\"",
+        "\"101@1650984231\"",
+        "\"100@1650984230\"",
+    ] {
         assert!(!of(elsewhere), "{elsewhere}");
     }
     let nodes = |nodes: &str| {
@@ -87,10 +103,18 @@ fn what_takes_away_wins() {
         );
         allowed(&text, &guest())
     };
-    for here in ["tags = [\"PROD\"]", "pools = [\"customers\"]", "guests = [\"100-200\"]"] {
+    for here in [
+        "tags = [\"PROD\"]",
+        "pools = [\"customers\"]",
+        "guests = [\"100-200\"]",
+    ] {
         assert_eq!(narrow(here), ["ping"], "{here}");
     }
-    for elsewhere in ["tags = [\"test\"]", "pools = [\"Customers\"]", "guests = [102]"] {
+    for elsewhere in [
+        "tags = [\"test\"]",
+        "pools = [\"Customers\"]",
+        "guests = [102]",
+    ] {
         assert!(narrow(elsewhere).len() > 60, "{elsewhere}");
     }
     // Nobody knows its pools: it is in all of them.
@@ -108,7 +132,10 @@ fn a_mistake_is_told_with_its_place() {
     assert!(text("profil = \"hosting\"").contains("unknown field `profil`"));
     assert!(text("[[allow]]\nguests = [101]\ncommands = [\"memry\"]").contains("rule 1 of allow"));
     let narrow = text("[[narrow]]\ncommands = []");
-    assert!(narrow.contains("rule 1 of narrow") && narrow.contains("`tags`"), "{narrow}");
+    assert!(
+        narrow.contains("rule 1 of narrow") && narrow.contains("`tags`"),
+        "{narrow}"
+    );
 }
 
 #[test]

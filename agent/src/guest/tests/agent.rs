@@ -71,7 +71,10 @@ fn converse(
     stream.set_nonblocking(false).unwrap();
     let mut input = BufReader::new(stream.try_clone().unwrap());
     let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+    while input
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|read| read > 0)
+    {
         let delimited = line.first() == Some(&0xff);
         let asked: Value = serde_json::from_slice(&line[usize::from(delimited)..]).unwrap();
         line.clear();

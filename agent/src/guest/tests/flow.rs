@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     audit,
-    guest::rule::Rules,
+    guest::{PATHS, rule::Rules},
+    host::fits,
 };
 
 fn answered(world: &mut World, vmid: u32) -> YesAgent {
@@ -38,11 +39,23 @@ async fn a_program_is_started_and_its_output_fetched_once() {
     assert_eq!(result.output.unwrap().text, "hi");
     assert_eq!(result.operating_system, "debian");
     let asked = asked(&agent);
-    let names: Vec<_> = asked.iter().map(|one| one["execute"].as_str().unwrap()).collect();
-    assert_eq!(names, ["guest-fsfreeze-status", "guest-exec", "guest-exec-status"]);
+    let names: Vec<_> = asked
+        .iter()
+        .map(|one| one["execute"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["guest-fsfreeze-status", "guest-exec", "guest-exec-status"]
+    );
     let exec = &asked[1]["arguments"];
     let mut argv = vec![exec["path"].as_str().unwrap().to_owned()];
-    argv.extend(exec["arg"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()));
+    argv.extend(
+        exec["arg"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|a| a.as_str().unwrap().to_owned()),
+    );
     assert_eq!(argv, result.argv);
     assert_eq!(exec["env"][0], "LC_ALL=C");
     assert_eq!(asked[2]["arguments"], json!({"pid": 4711}));
@@ -78,16 +91,25 @@ async fn it_is_written_down_before_and_after_and_refusals_too() {
     let mut two = request("written-0002", 101, "shell");
     two.arguments.push(argument("text", "rm -rf /"));
     world.run(two).await;
-    let [audit::Event::Begun(begun), audit::Event::Ended(ended), audit::Event::Refused(refused)] =
-        &events(&world)[..]
+    let [
+        audit::Event::Begun(begun),
+        audit::Event::Ended(ended),
+        audit::Event::Refused(refused),
+    ] = &events(&world)[..]
     else {
         panic!("{:?}", events(&world));
     };
-    assert_eq!((begun.request_id.as_str(), begun.vmid), ("written-0001", 101));
+    assert_eq!(
+        (begun.request_id.as_str(), begun.vmid),
+        ("written-0001", 101)
+    );
     assert_eq!(begun.argv, ["guest-ping"]);
     assert!(begun.on_behalf_of.starts_with("ticket 7") && !begun.on_behalf_of.contains('\u{1b}'));
     assert_eq!(ended.outcome, "completed");
-    assert_eq!((refused.rule.as_str(), refused.command.as_str()), ("unknown_command", "shell"));
+    assert_eq!(
+        (refused.rule.as_str(), refused.command.as_str()),
+        ("unknown_command", "shell")
+    );
 }
 
 #[tokio::test]
@@ -113,8 +135,28 @@ async fn a_system_that_is_not_known_is_asked_for_first() {
     // This agent does not tell.
     let result = world.run(request("system-0001", 101, "memory")).await;
     assert_eq!(result.refusal.unwrap().rule, "wrong_system");
-    let names: Vec<_> = asked(&agent).iter().map(|one| one["execute"].clone()).collect();
+    let names: Vec<_> = asked(&agent)
+        .iter()
+        .map(|one| one["execute"].clone())
+        .collect();
     assert_eq!(names, ["guest-get-osinfo"]);
+}
+
+#[tokio::test]
+async fn what_is_read_is_listed() {
+    let mut world = World::new(Rules::default());
+    let _agent = answered(&mut world, 101);
+    let _other = answered(&mut world, 104);
+    world.run(request("paths-0001", 101, "memory")).await;
+    world.run(request("paths-0002", 104, "ping")).await;
+    world.run(request("paths-0003", 110, "ping")).await;
+    drop(world.guests.list(Some(103)));
+    let read = world.guests.host.take_witness().paths;
+    assert!(read.len() > 20, "{read:?}");
+    for path in read {
+        let is_listed = PATHS.iter().any(|pattern| fits(pattern, &path));
+        assert!(is_listed, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -144,11 +186,20 @@ fn the_list_says_what_would_run_and_why_not() {
         .map(|command| command.id.as_str())
         .collect();
     assert_eq!(allowed, ["ping"]);
-    let memory = list.commands.iter().find(|command| command.id == "memory").unwrap();
+    let memory = list
+        .commands
+        .iter()
+        .find(|command| command.id == "memory")
+        .unwrap();
     assert_eq!(memory.refusal.as_ref().unwrap().rule, "policy_denies");
     let stopped = world.guests.list(Some(103));
     assert_eq!(stopped.refusal.unwrap().rule, "not_running");
-    assert!(stopped.commands.iter().all(|command| command.allowed == Some(false)));
+    assert!(
+        stopped
+            .commands
+            .iter()
+            .all(|command| command.allowed == Some(false))
+    );
     let all = world.guests.list(None);
     assert!(all.commands.iter().all(|command| command.allowed.is_none()));
     assert!(world.is_untouched());

@@ -36,7 +36,9 @@ fn complaint(class: &str, words: &str) -> Value {
 
 fn status(fields: Value) -> Value {
     let mut said = json!({"exited": true, "exitcode": 0});
-    said.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    said.as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
     json!({ "return": said })
 }
 
@@ -53,13 +55,19 @@ async fn a_frozen_guest_is_not_asked_further() {
 
 #[tokio::test]
 async fn a_program_that_is_not_there_is_looked_for_elsewhere() {
-    let missing = complaint("GenericError", "Guest agent command failed, error was 'Failed to execute child process “/usr/bin/free” (No such file or directory)'");
+    let missing = complaint(
+        "GenericError",
+        "Guest agent command failed, error was 'Failed to execute child process “/usr/bin/free” (No such file or directory)'",
+    );
     let result = with("guest-exec", vec![missing.clone()]).await;
     assert_eq!(result.outcome(), Outcome::Completed, "{result:?}");
     assert_eq!(result.argv, ["/bin/free", "-b"]);
     let result = with("guest-exec", vec![missing.clone(), missing]).await;
     assert_eq!(result.outcome(), Outcome::ProgramMissing);
-    let denied = complaint("GenericError", "Failed to execute child process (Permission denied)");
+    let denied = complaint(
+        "GenericError",
+        "Failed to execute child process (Permission denied)",
+    );
     let result = with("guest-exec", vec![denied]).await;
     assert_eq!(result.outcome(), Outcome::Failed, "{result:?}");
 }
@@ -67,9 +75,18 @@ async fn a_program_that_is_not_there_is_looked_for_elsewhere() {
 #[tokio::test]
 async fn a_guest_that_forbids_programs_and_one_that_is_too_old_differ() {
     let disabled = complaint("CommandNotFound", "Command guest-exec has been disabled");
-    assert_eq!(with("guest-exec", vec![disabled]).await.outcome(), Outcome::BlockedInGuest);
-    let unknown = complaint("CommandNotFound", "The command guest-exec has not been found");
-    assert_eq!(with("guest-exec", vec![unknown]).await.outcome(), Outcome::Unsupported);
+    assert_eq!(
+        with("guest-exec", vec![disabled]).await.outcome(),
+        Outcome::BlockedInGuest
+    );
+    let unknown = complaint(
+        "CommandNotFound",
+        "The command guest-exec has not been found",
+    );
+    assert_eq!(
+        with("guest-exec", vec![unknown]).await.outcome(),
+        Outcome::Unsupported
+    );
 }
 
 #[tokio::test]
@@ -77,9 +94,15 @@ async fn what_was_started_and_cannot_be_followed_is_said() {
     let lost = complaint("GenericError", "PID 4711 does not exist");
     let result = with("guest-exec-status", vec![lost]).await;
     assert_eq!(result.outcome(), Outcome::Lost, "{result:?}");
-    let frozen = complaint("CommandNotFound", "Command guest-exec-status has been disabled");
+    let frozen = complaint(
+        "CommandNotFound",
+        "Command guest-exec-status has been disabled",
+    );
     let result = with("guest-exec-status", vec![frozen]).await;
-    assert_eq!((result.outcome(), result.guest_pid), (Outcome::Frozen, Some(4711)));
+    assert_eq!(
+        (result.outcome(), result.guest_pid),
+        (Outcome::Frozen, Some(4711))
+    );
     let result = with("guest-exec", vec![Value::Null]).await;
     assert_eq!(result.outcome(), Outcome::Unreachable, "{result:?}");
     assert!(result.detail.contains("may have been started"));
@@ -102,7 +125,11 @@ async fn answers_beside_the_protocol_are_told_as_such() {
         let result = with("guest-exec-status", vec![said.clone()]).await;
         assert_eq!(result.outcome(), Outcome::Malformed, "{said}: {result:?}");
     }
-    for said in [json!({"return": {}}), json!({"return": {"pid": -1}}), json!({"return": "4711"})] {
+    for said in [
+        json!({"return": {}}),
+        json!({"return": {"pid": -1}}),
+        json!({"return": "4711"}),
+    ] {
         let result = with("guest-exec", vec![said.clone()]).await;
         assert_eq!(result.outcome(), Outcome::Malformed, "{said}: {result:?}");
     }
@@ -112,7 +139,10 @@ async fn answers_beside_the_protocol_are_told_as_such() {
 async fn how_a_program_ended_is_given_on() {
     let killed = status(json!({"exitcode": null, "signal": 9}));
     let result = with("guest-exec-status", vec![killed]).await;
-    assert_eq!((result.exit_code, result.signal, result.succeeded), (None, Some(9), None));
+    assert_eq!(
+        (result.exit_code, result.signal, result.succeeded),
+        (None, Some(9), None)
+    );
     let failed = status(json!({"exitcode": 7, "err-data": "bm8K", "err-truncated": true}));
     let result = with("guest-exec-status", vec![failed]).await;
     assert_eq!((result.exit_code, result.succeeded), (Some(7), Some(false)));
@@ -126,11 +156,17 @@ async fn how_a_program_ended_is_given_on() {
 
 #[tokio::test]
 async fn words_of_the_guest_do_not_reach_a_terminal() {
-    let words = complaint("GenericError", "\u{1b}[2J\u{202e}oops\r\npassword=hunter2 x");
+    let words = complaint(
+        "GenericError",
+        "\u{1b}[2J\u{202e}oops\r\npassword=hunter2 x",
+    );
     let result = with("guest-exec", vec![words]).await;
     assert_eq!(result.outcome(), Outcome::Failed);
     let told = &result.detail;
-    assert!(told.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{told:?}");
+    assert!(
+        told.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+        "{told:?}"
+    );
     assert!(!told.contains("hunter2"), "{told:?}");
     let output = status(json!({"out-data": "G1szMW1yZWQbWzBtCg=="}));
     let result = with("guest-exec-status", vec![output]).await;

@@ -9,7 +9,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -26,14 +26,16 @@ use tokio::sync::mpsc;
 
 use crate::{
     audit::Audit,
-    guest::{Guests, rule::Rules},
+    guest::{Guests, catalogue::Catalogue, rule::Rules},
     guest_socket::Remembered,
     host::{Clock, Host},
 };
 
+/// Read once: it is large.
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::embedded().unwrap());
+
 pub(super) const NOW: i64 = 1_795_349_087_000;
 pub(super) const CREATED: i64 = 1_650_984_230;
-pub(super) const UUID: &str = "3b2c1a00-0000-4000-8000-000000000101";
 
 /// VMs that run here, with the `id` of their systems.
 pub(super) const RUNNING: [(u32, &str); 3] = [(101, "debian"), (102, "mswindows"), (104, "alpine")];
@@ -49,12 +51,21 @@ fn files() -> BTreeMap<String, String> {
         )
     };
     let here = "etc/pve/nodes/pve1/qemu-server";
-    put(&format!("{here}/101.conf"), config("web1", 101, "tags: prod\n"));
+    put(
+        &format!("{here}/101.conf"),
+        config("web1", 101, "tags: prod\n"),
+    );
     put(&format!("{here}/102.conf"), config("win1", 102, ""));
     put(&format!("{here}/103.conf"), config("stopped", 103, ""));
     put(&format!("{here}/104.conf"), config("alpine1", 104, ""));
-    put("etc/pve/nodes/pve2/qemu-server/201.conf", config("other", 201, ""));
-    put("etc/pve/nodes/pve1/lxc/110.conf", "hostname: ct1\n".to_owned());
+    put(
+        "etc/pve/nodes/pve2/qemu-server/201.conf",
+        config("other", 201, ""),
+    );
+    put(
+        "etc/pve/nodes/pve1/lxc/110.conf",
+        "hostname: ct1\n".to_owned(),
+    );
     put(
         "etc/pve/user.cfg",
         "user:root@pam:1:0::::::\npool:customers::104::\npool:customers/small::102::\n".to_owned(),
@@ -115,7 +126,10 @@ impl World {
         symlink("nodes/pve1", directory.path().join("etc/pve/local")).unwrap();
         let clock = Arc::new(AtomicI64::new(NOW));
         let host = Host::open(directory.path()).unwrap();
-        let host = Arc::new(host.with_clock(Clock::Fixed(Arc::clone(&clock))));
+        let host = Arc::new(
+            host.witnessed()
+                .with_clock(Clock::Fixed(Arc::clone(&clock))),
+        );
         let mut sockets = BTreeMap::new();
         for (vmid, id) in RUNNING {
             let path = directory.path().join(format!("run/qemu-server/{vmid}.qga"));
@@ -130,7 +144,7 @@ impl World {
                 host.guest_agents().remember_system(vmid, system);
             }
         }
-        let mut guests = Guests::new(host, Audit::in_memory()).unwrap();
+        let mut guests = Guests::with_catalogue(host, Audit::in_memory(), CATALOGUE.clone());
         guests.rules = rules;
         Self {
             directory,

@@ -10,8 +10,8 @@ use crate::guest_command::facts::{Clock, GuestFacts, Updates};
 pub(super) mod sessions;
 pub(super) mod updates;
 
-/// No clock is further off: a thousand years.
-const OFFSET_LIMIT: f64 = 3e10;
+/// No clock is further off: thirty years.
+const OFFSET_LIMIT: f64 = 1e9;
 
 /// `timedatectl show`.
 pub(super) fn timedatectl(output: &Output<'_>, facts: &mut GuestFacts) {
@@ -41,13 +41,14 @@ pub(super) fn chrony_tracking(output: &Output<'_>, facts: &mut GuestFacts) {
     let mut clock = Clock::default();
     for (key, value) in pairs::lines(output, ':') {
         match key {
-            // `C0A80001 (192.168.0.1)`; `7F7F0101 ()` is its own clock.
+            // `C0A80001 (192.168.0.1)`
             "Reference ID" => {
                 let server = value
                     .split_once('(')
                     .and_then(|(_, rest)| rest.split_once(')'));
                 clock.source = server.and_then(|(server, _)| some(server, NAME));
-                if value.starts_with("00000000") {
+                // Nobody, and its own clock.
+                if value.starts_with("00000000") || value.starts_with("7F7F01") {
                     clock.synchronised = Some(false);
                 }
             }
@@ -55,7 +56,10 @@ pub(super) fn chrony_tracking(output: &Output<'_>, facts: &mut GuestFacts) {
             "Ref time (UTC)" => clock.last_update = some(value, 40),
             // `0.000012345 seconds slow of NTP time`
             "System time" => clock.offset_seconds = chrony_offset(value),
-            "Leap status" => clock.synchronised = Some(value != "Not synchronised"),
+            "Leap status" => {
+                let follows = value != "Not synchronised";
+                clock.synchronised = Some(follows && clock.synchronised != Some(false));
+            }
             _ => {}
         }
     }
@@ -82,7 +86,7 @@ fn chrony_offset(value: &str) -> Option<f64> {
 }
 
 fn offset(seconds: f64) -> Option<f64> {
-    (seconds.abs() <= OFFSET_LIMIT).then_some(seconds)
+    (seconds.abs() <= OFFSET_LIMIT).then(|| number::round(seconds, 6))
 }
 
 /// `w32tm /query /status /verbose`, by the order of its lines since they may be
@@ -126,7 +130,6 @@ pub(super) fn windows(output: &Output<'_>, facts: &mut GuestFacts) {
     // `0x4C4F434C (source name:  "LOCL")` and 0 are its own clock.
     let is_own = reference.starts_with("0x4C4F434C") || reference.starts_with("0x00000000");
     let source = value(first, 7);
-    let is_known = leap == 3 || stratum == 0 || !reference.is_empty();
     let offset = second
         .iter()
         .find(|line| !line.trim().is_empty())
@@ -134,7 +137,12 @@ pub(super) fn windows(output: &Output<'_>, facts: &mut GuestFacts) {
             let (_, value) = line.split_once(':')?;
             number::decimal(value.trim().strip_suffix('s')?).and_then(offset)
         });
-    let synchronised = is_known.then_some(leap != 3 && stratum != 0 && !is_own);
+    let synchronised = if leap == 3 || stratum == 0 || is_own {
+        Some(false)
+    } else {
+        // Whose clock it is, stands in the reference.
+        (!reference.is_empty()).then_some(true)
+    };
     facts.understood = true;
     facts.clock = Some(Clock {
         synchronised,

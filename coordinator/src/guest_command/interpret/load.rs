@@ -12,7 +12,8 @@ pub(super) mod vmstat;
 const LOAD_LIMIT: f64 = 1_000_000.0;
 
 fn load(text: &str) -> Option<f64> {
-    number::positive(text).filter(|load| *load <= LOAD_LIMIT)
+    let load = number::positive(text).filter(|load| *load <= LOAD_LIMIT)?;
+    Some(number::round(load, 2))
 }
 
 /// `/proc/loadavg`: `0.10 0.20 0.30 1/234 5678`.

@@ -3,6 +3,9 @@
 /// More bytes than this is an error of the guest, not a size: 1 EiB.
 const BYTES_LIMIT: u64 = 1 << 60;
 
+/// Larger numbers with decimals have more digits than JSON keeps on every way.
+pub(super) const DECIMAL_LIMIT: f64 = 1e12;
+
 /// A whole number that is not negative.
 pub(super) fn whole(text: &str) -> Option<u64> {
     // `parse` takes a sign, which no counter has.
@@ -39,7 +42,7 @@ pub(super) fn decimal(text: &str) -> Option<f64> {
         return None;
     }
     let value: f64 = text.replace(',', ".").parse().ok()?;
-    (value.is_finite() && value.abs() <= 1e18).then_some(value)
+    (value.is_finite() && value.abs() <= DECIMAL_LIMIT).then_some(value)
 }
 
 /// A decimal number that is not negative.
@@ -47,10 +50,11 @@ pub(super) fn positive(text: &str) -> Option<f64> {
     decimal(text).filter(|value| *value >= 0.0)
 }
 
-/// 0 to 100, with or without its sign.
+/// 0 to 100, with or without its sign; two decimals.
 pub(super) fn percent(text: &str) -> Option<f64> {
     let text = text.strip_suffix('%').unwrap_or(text).trim_end();
-    positive(text).filter(|value| *value <= 100.0)
+    let value = positive(text).filter(|value| *value <= 100.0)?;
+    Some(round(value, 2))
 }
 
 /// Digits with the thousands separated in any way: `8,191`, `8.191`, `8 191`.

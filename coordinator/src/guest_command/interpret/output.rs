@@ -86,16 +86,6 @@ pub(super) fn split(line: &str, first: usize) -> (Vec<&str>, &str) {
 }
 
 impl GuestFacts {
-    /// Keeps the first `limit` of a list and notes how many that leaves out.
-    pub(super) fn bound<T>(&mut self, name: &str, list: &mut Vec<T>, limit: usize) {
-        let over = list.len().saturating_sub(limit);
-        if over > 0 {
-            list.truncate(limit);
-            let count = u32::try_from(over).unwrap_or(u32::MAX);
-            self.left_out.insert(name.to_owned(), count);
-        }
-    }
-
     pub(super) fn unread(&mut self) {
         self.unread_lines = self.unread_lines.saturating_add(1);
     }

@@ -23,7 +23,9 @@ pub(super) fn full(output: &Output<'_>, facts: &mut GuestFacts) {
             user: some(user, WORD),
             state: Some(state_of(state)?),
             // Thousands of percent are possible with many processors.
-            cpu_percent: number::positive(cpu).filter(|percent| *percent <= 1_000_000.0),
+            cpu_percent: number::positive(cpu)
+                .filter(|percent| *percent <= 1_000_000.0)
+                .map(|percent| number::round(percent, 1)),
             memory_percent: number::percent(memory),
             resident_bytes: number::bytes(resident, 1024),
             virtual_bytes: None,

@@ -4,7 +4,6 @@ pub(super) mod containers;
 pub(super) mod openrc;
 pub(super) mod systemd;
 
-use super::output::count;
 use crate::guest_command::facts::{GuestFacts, Unit, Units};
 
 const UNITS: usize = 20;
@@ -33,9 +32,8 @@ pub(super) fn keep(facts: &mut GuestFacts, mut list: Vec<Unit>, is_complete: boo
     failed.dedup();
     facts.bound("units.failed", &mut failed, FAILED);
     list.sort_by_key(|unit| !is_failed(unit));
-    let all = count(&list);
-    // A list of nothing but failed ones counts no others.
-    let has_others = usize::try_from(all).is_ok_and(|all| all > of_failed(&list));
+    // A list of nothing but failed ones counts no others, nor does a single unit.
+    let has_others = is_complete && !list.iter().all(is_failed);
     facts.bound("units.units", &mut list, UNITS);
     facts.units = Some(Units {
         failed,
@@ -45,10 +43,4 @@ pub(super) fn keep(facts: &mut GuestFacts, mut list: Vec<Unit>, is_complete: boo
         running: running.filter(|_| has_others),
         stopped: stopped.filter(|_| has_others),
     });
-}
-
-fn of_failed(list: &[Unit]) -> usize {
-    list.iter()
-        .filter(|unit| unit.active.as_deref() == Some("failed"))
-        .count()
 }

@@ -36,7 +36,12 @@ pub(super) fn disk_free(output: &Output<'_>, facts: &mut GuestFacts) {
     }
     let mut one = FileSystem::default();
     let used = size.checked_sub(*free);
-    super::disk::file_system::sizes(&mut one, Some(*size), used, Some(*available).filter(|available| available <= free));
+    super::disk::file_system::sizes(
+        &mut one,
+        Some(*size),
+        used,
+        Some(*available).filter(|available| available <= free),
+    );
     // A quota may leave less than is free.
     one.used_percent = used.and_then(|used| number::share(used, *size));
     super::disk::file_system::keep(facts, vec![one]);

@@ -56,8 +56,10 @@ fn is_security(rest: &str) -> bool {
 }
 
 /// The one line with four numbers, in any language: installed, new, removed, kept.
+/// apt 3 has `Upgrading: 3, Installing: 0, Removing: 0, Not Upgrading: 1`.
 fn sum_of(line: &str) -> Option<[u32; 4]> {
-    if !line.starts_with(|c: char| c.is_ascii_digit()) {
+    let line = line.trim_start();
+    if !line.starts_with(|c: char| c.is_ascii_digit()) && !line.starts_with("Upgrading: ") {
         return None;
     }
     let numbers: Vec<u32> = line

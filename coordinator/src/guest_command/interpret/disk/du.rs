@@ -35,7 +35,7 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         }
     }
     let mut list: Vec<Directory> = list.into_iter().map(|(directory, _)| directory).collect();
-    list.sort_by(|a, b| (b.is_total, b.size_bytes).cmp(&(a.is_total, a.size_bytes)));
+    list.sort_by_key(|one| std::cmp::Reverse((one.is_total, one.size_bytes)));
     facts.bound("directories", &mut list, LIMIT);
     facts.directories = list;
 }

@@ -90,7 +90,7 @@ fn detail(line: &str, array: &mut Array) {
     {
         array.action = some(action, WORD);
         array.action_percent = after.split_whitespace().next().and_then(number::percent);
-    } else if let Some((action, _)) = line.split_once("=DELAYED") {
-        array.action = some(action.trim_start_matches([' ', '\t']), WORD);
+    } else if let Some((action, "DELAYED" | "PENDING")) = line.trim().split_once('=') {
+        array.action = some(action, WORD);
     }
 }

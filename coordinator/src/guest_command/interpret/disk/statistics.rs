@@ -93,9 +93,11 @@ fn disk(line: &str) -> Option<DiskStatistics> {
 /// Time of one request.
 pub(in super::super) fn each(milliseconds: Option<u64>, requests: Option<u64>) -> Option<f64> {
     let requests = requests.filter(|requests| *requests > 0)?;
-    crate::figure::share(milliseconds?, requests).map(|each| number::round(each, 2))
+    let each = crate::figure::share(milliseconds?, requests)?;
+    (each <= number::DECIMAL_LIMIT).then(|| number::round(each, 2))
 }
 
 pub(in super::super) fn seconds(milliseconds: u64) -> Option<f64> {
-    crate::figure::share(milliseconds, 1000).map(|seconds| number::round(seconds, 1))
+    let seconds = crate::figure::share(milliseconds, 1000)?;
+    (seconds <= number::DECIMAL_LIMIT).then(|| number::round(seconds, 1))
 }

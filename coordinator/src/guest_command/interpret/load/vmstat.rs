@@ -36,7 +36,7 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
     }
     let mean = |name: &str| mean(counted, name);
     // `vmstat` counts in KiB.
-    let bytes = |name: &str| mean(name).map(|kib| kib * 1024.0);
+    let bytes = |name: &str| mean(name).map(|kib| number::round(kib * 1024.0, 0));
     let percent = |name: &str| mean(name).filter(|percent| *percent <= 100.0);
     let (user, system) = (percent("us"), percent("sy"));
     facts.understood = true;

@@ -42,7 +42,21 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
             None => facts.unread(),
         }
     }
+    one_family(&mut list);
     keep(facts, list, output.is_cut);
+}
+
+/// `ip route` shows one family only, but a default route may not tell which.
+fn one_family(list: &mut [Route]) {
+    let has = |sign: char| list.iter().any(|route| route.destination.contains(sign));
+    let is_ipv6 = match (has('.'), has(':')) {
+        (true, false) => false,
+        (false, true) => true,
+        _ => return,
+    };
+    for route in list {
+        route.is_ipv6 = is_ipv6;
+    }
 }
 
 /// Takes over a list, default routes first. An empty one is a fact, too.

@@ -58,7 +58,7 @@ fn ss_row(line: &str) -> Option<Row<'_>> {
         socket: Socket {
             protocol: text(protocol, 8),
             is_exposed: is_exposed(address),
-            address: text(address, 64),
+            address: text(&address.replace(['[', ']'], ""), 64),
             port,
             state: text(state, WORD),
             receive_queue: number::total(receive)?,
@@ -131,7 +131,7 @@ fn netstat_row<'a>(
         socket: Socket {
             protocol: protocol.to_owned(),
             is_exposed: is_exposed(address),
-            address: text(address, 64),
+            address: text(&address.replace(['[', ']'], ""), 64),
             port,
             state: text(state, WORD).replace('_', "-"),
             pid: number::small(pid),
@@ -223,7 +223,7 @@ fn keep(facts: &mut GuestFacts, rows: Vec<Row<'_>>, is_none: bool) {
     peers.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     facts.bound("sockets.peers", &mut peers, PEERS);
     let peers = peers.into_iter().map(|(address, count)| Peer {
-        address: text(address, 64),
+        address: text(&address.replace(['[', ']'], ""), 64),
         count,
     });
     facts.sockets = Some(Sockets {

@@ -18,7 +18,10 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         let Some(values) = csv::values(line, 6).filter(|values| values.len() == 5) else {
             continue;
         };
-        if values.first().is_some_and(|first| first.starts_with("(PDH-CSV")) {
+        if values
+            .first()
+            .is_some_and(|first| first.starts_with("(PDH-CSV"))
+        {
             continue;
         }
         samples.push(());
@@ -44,7 +47,10 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         clippy::cast_sign_loss,
         reason = "not negative, and too large is none"
     )]
-    let available = available.is_finite().then_some(available as u64).and_then(number::sane);
+    let available = available
+        .is_finite()
+        .then_some(available as u64)
+        .and_then(number::sane);
     // The lowest of the samples.
     facts.memory = available.map(|available| Memory {
         available_bytes: Some(available),

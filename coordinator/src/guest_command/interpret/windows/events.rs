@@ -80,7 +80,11 @@ fn events<'a>(output: &Output<'a>) -> Vec<Event<'a>> {
         }
     }
     // The last one may lack what tells it from others.
-    if output.is_cut && events.last().is_some_and(|event| event.description.is_empty()) {
+    if output.is_cut
+        && events
+            .last()
+            .is_some_and(|event| event.description.is_empty())
+    {
         events.pop();
     }
     events.retain(|event| event.id.is_some());

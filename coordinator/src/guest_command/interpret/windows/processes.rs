@@ -30,7 +30,9 @@ fn one(line: &str) -> Option<Process> {
     let kib = number::grouped(memory.trim_end_matches(|c: char| c.is_alphabetic()));
     Some(Process {
         pid: Some(number::small(pid)?),
-        resident_bytes: kib.and_then(|kib| kib.checked_mul(1024)).and_then(number::sane),
+        resident_bytes: kib
+            .and_then(|kib| kib.checked_mul(1024))
+            .and_then(number::sane),
         command: some(image, NAME)?,
         ..Process::default()
     })

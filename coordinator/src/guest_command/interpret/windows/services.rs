@@ -18,7 +18,10 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
             if let (Some(block), Some((_, value))) = (blocks.last_mut(), line.split_once(':')) {
                 block.values.push(number_of(value));
                 if block.values.len() == STATE + 1 {
-                    block.word = value.split_whitespace().nth(1).and_then(|word| some(word, WORD));
+                    block.word = value
+                        .split_whitespace()
+                        .nth(1)
+                        .and_then(|word| some(word, WORD));
                 }
             }
             continue;
@@ -92,12 +95,15 @@ impl Block {
             Some(1066) => value(OWN_EXIT),
             other => other,
         };
-        let has_failed = active == "inactive" && exit.is_some_and(|exit| exit != 0 && exit != NEVER_STARTED);
+        let has_failed =
+            active == "inactive" && exit.is_some_and(|exit| exit != 0 && exit != NEVER_STARTED);
         if self.name.is_empty() {
             return None;
         }
         Some(Unit {
-            pid: value(PID).and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
+            pid: value(PID)
+                .and_then(|pid| u32::try_from(pid).ok())
+                .filter(|pid| *pid > 0),
             name: self.name,
             description: self.display,
             active: some(if has_failed { "failed" } else { active }, WORD),
@@ -112,7 +118,9 @@ impl Block {
 fn number_of(value: &str) -> Option<i64> {
     let word = value.split_whitespace().next()?;
     match word.strip_prefix("0x") {
-        Some(digits) => i64::from_str_radix(digits, 16).ok().filter(|value| *value >= 0),
+        Some(digits) => i64::from_str_radix(digits, 16)
+            .ok()
+            .filter(|value| *value >= 0),
         None => number::small(word).map(i64::from),
     }
 }

@@ -56,5 +56,7 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
 /// `8,191 MB`, `8.191 MB`, `8 191 Mo`.
 fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_alphabetic());
-    number::grouped(digits)?.checked_mul(1 << 20).and_then(number::sane)
+    number::grouped(digits)?
+        .checked_mul(1 << 20)
+        .and_then(number::sane)
 }

@@ -20,7 +20,10 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         };
         let value = value.trim();
         if !line.starts_with(char::is_whitespace) {
-            if let Some(name) = value.strip_prefix('\'').and_then(|name| name.strip_suffix('\'')) {
+            if let Some(name) = value
+                .strip_prefix('\'')
+                .and_then(|name| name.strip_suffix('\''))
+            {
                 list.push(VssWriter {
                     name: text(name, NAME),
                     ..VssWriter::default()
@@ -31,7 +34,10 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
         let Some(writer) = list.last_mut() else {
             continue;
         };
-        if let Some((state, words)) = value.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        if let Some((state, words)) = value
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'))
+        {
             writer.state = number::small(state).filter(|state| *state < 100);
             writer.state_text = some(words, NAME);
             writer.failed = writer.state.is_some_and(|state| state >= FAILED);
@@ -39,7 +45,11 @@ pub(in super::super) fn read(output: &Output<'_>, facts: &mut GuestFacts) {
             writer.last_error = some(value, NAME);
         }
     }
-    if output.is_cut && list.last().is_some_and(|writer| writer.last_error.is_none()) {
+    if output.is_cut
+        && list
+            .last()
+            .is_some_and(|writer| writer.last_error.is_none())
+    {
         list.pop();
     }
     if list.is_empty() {

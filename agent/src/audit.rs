@@ -1,0 +1,440 @@
+//! The record of guest commands: what was asked, what ran, what was refused, and how it
+//! ended. Nothing runs that is not written down before, on a disk.
+//!
+//! A directory has files `audit-N.jsonl` of JSON lines, `N` being the number of the first
+//! record in it. A line is
+//!
+//! ```text
+//! {"sequence":2,"at":"2026-11-22T12:04:47.512Z","previous":"HASH","event":{"kind":...},"hash":"HASH"}
+//! ```
+//!
+//! `hash` is SHA-256, in lower-case hexadecimal, over the bytes of the line up to
+//! `,"hash":` and one `}`: that is, of the object without its hash, as it is written.
+//! `previous` is the hash of the record before, so every hash stands for all there was.
+//! The very first record has the number 1 and 64 zeros before it. Anybody can verify it
+//! with other tools:
+//!
+//! ```text
+//! sed -E 's/,"hash":"[0-9a-f]{64}"\}$/}/' FILE | while IFS= read -r line; do
+//!     printf %s "$line" | sha256sum; done
+//! ```
+//!
+//! gives the hash of each line. The ring has an end: when it is full the oldest file
+//! goes, after a record `dropped` that says from which number on all is kept.
+//!
+//! Who can write the files can write a whole new chain, or cut the end off. That is
+//! found by whoever knows a head of before: the coordinator is told it with each result,
+//! and the journal has every record, too.
+//!
+//! A loss of power can leave a part of the last record, of a command that never began:
+//! that is set aside and told. Whatever else is not as it was written stops guest
+//! commands; it is never mended.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use crate::spool::directory::Directory;
+use files::{Bounds, Files};
+use record::{DIGITS, NOTHING_BEFORE};
+use walk::walk;
+
+mod event;
+mod files;
+mod read;
+mod record;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests break the files they read")]
+mod tests;
+mod verify;
+mod walk;
+
+pub use event::{Abandoned, Begun, Dropped, Ended, Event, Opened, Reaped, Refused, Torn};
+pub use record::Record;
+pub use verify::{HeadFound, Report, newest, verify};
+
+/// Of one file.
+const SEGMENT: u64 = 1 << 20;
+/// Records that are kept where there is no disk.
+const IN_MEMORY: usize = 4096;
+/// How long a record waits for one before it that is being written.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The target of its lines in the log.
+const TARGET: &str = "audit";
+
+/// The record of one node.
+#[derive(Debug)]
+pub struct Audit {
+    /// `None`: only in memory.
+    directory: Option<Arc<Directory>>,
+    /// What readers see; never held while the disk is waited for.
+    view: Mutex<View>,
+    /// `None` while somebody writes, for as long as the disk takes.
+    writer: Mutex<Option<Writer>>,
+    /// The writer is back.
+    written: Condvar,
+    #[cfg(test)]
+    fails: std::sync::atomic::AtomicBool,
+}
+
+/// What is on the disk.
+#[derive(Debug, Default)]
+struct View {
+    head: Head,
+    /// Numbers of the first records of all files.
+    firsts: Vec<u64>,
+    /// Where there is no disk.
+    records: VecDeque<Record>,
+}
+
+#[derive(Debug, Default)]
+struct Writer {
+    /// `None`: only in memory.
+    files: Option<Files>,
+    head: Head,
+    /// Events that come before the next one: that the record was opened, and what was
+    /// found then.
+    pending: VecDeque<Event>,
+}
+
+/// Where a record ends: all before it stands behind its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// 0: there is none yet.
+    pub sequence: u64,
+    /// SHA-256 in hexadecimal.
+    pub hash: String,
+}
+
+/// How a record is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Room for it, in bytes; the oldest records go first.
+    pub limit: u64,
+    /// Which start of the node this is; empty when that is not known.
+    pub boot_id: String,
+    segment: u64,
+}
+
+/// Why nothing can be written down or read.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error("the directory {path} cannot be used: {why}")]
+    Directory { path: PathBuf, why: String },
+    #[error("{doing}: {source}")]
+    Io {
+        doing: &'static str,
+        source: io::Error,
+    },
+    #[error("the record was changed or is damaged: {0}; `pvelens-agent audit verify` says more")]
+    Damaged(Problem),
+    #[error("the disk does not answer: a record before is still being written")]
+    Hanging,
+    #[error("it cannot be written as a record: {0}")]
+    Form(String),
+}
+
+/// What is not as it was written, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize)]
+#[error("{file}{}: {what}", line_words(*.line))]
+pub struct Problem {
+    pub file: String,
+    /// From 1; `None` when it is about the file.
+    pub line: Option<u64>,
+    pub what: String,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            sequence: 0,
+            hash: NOTHING_BEFORE.to_owned(),
+        }
+    }
+}
+
+impl FromStr for Head {
+    type Err = String;
+
+    /// `SEQUENCE:HASH`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (sequence, hash) = text
+            .split_once(':')
+            .ok_or("no `:` between number and hash")?;
+        let sequence = sequence.parse().map_err(|_| "no number before the `:`")?;
+        let hash = hash.to_ascii_lowercase();
+        if hash.len() != DIGITS || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("no {DIGITS} hexadecimal digits after the `:`"));
+        }
+        Ok(Self { sequence, hash })
+    }
+}
+
+impl Options {
+    /// Room of so many bytes.
+    #[must_use]
+    pub fn new(limit: u64, boot_id: &str) -> Self {
+        Self {
+            limit,
+            boot_id: boot_id.to_owned(),
+            segment: SEGMENT.min(limit / 4),
+        }
+    }
+}
+
+impl Audit {
+    /// Opens the record in a directory, whose parent must be there, and verifies all of
+    /// it. It may hang as long as the disk does.
+    ///
+    /// A new record stays empty until the first event, and so does the disk.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or something in it is not as it was written.
+    pub fn open(directory: &Path, options: &Options) -> Result<Self, AuditError> {
+        let unusable = |why: String| AuditError::Directory {
+            path: directory.to_owned(),
+            why,
+        };
+        let opened = Directory::open(directory).map_err(|error| unusable(error.to_string()))?;
+        let opened = Arc::new(opened);
+        let found = walk(&opened, |_| {}).map_err(|error| unusable(error.to_string()))?;
+        if let Some(problem) = found.problems.into_iter().next() {
+            return Err(AuditError::Damaged(problem));
+        }
+        let bounds = Bounds {
+            segment: options.segment,
+            ring: options.limit,
+        };
+        let mut files = Files::go_on(Arc::clone(&opened), bounds, found.segments)
+            .map_err(io_error("opening the newest file"))?;
+        let next = found.head.sequence.saturating_add(1);
+        let mut torn = None;
+        if let Some(tail) = &found.tail {
+            let file = files
+                .set_aside(tail, next)
+                .map_err(io_error("setting aside a torn end"))?;
+            let bytes = tail.bytes;
+            warn!(target: TARGET, %file, bytes, "the record had a torn end, which was set aside");
+            torn = Some(Torn { file, bytes });
+        }
+        let is_news = torn.is_some() || !found.under_way.is_empty();
+        let opened_event = Event::opened(env!("CARGO_PKG_VERSION"), &options.boot_id, torn);
+        let view = View {
+            head: found.head.clone(),
+            firsts: files.segments().collect(),
+            records: VecDeque::new(),
+        };
+        let audit = Self {
+            directory: Some(opened),
+            view: Mutex::new(view),
+            writer: Mutex::new(Some(Writer {
+                files: Some(files),
+                head: found.head,
+                pending: pending(opened_event, found.under_way),
+            })),
+            written: Condvar::new(),
+            #[cfg(test)]
+            fails: std::sync::atomic::AtomicBool::default(),
+        };
+        // What happened before is told at once; that it was merely opened, with the
+        // first event: an agent that is started again and again fills no ring.
+        if is_news && let Err(error) = audit.turn().and_then(|mut turn| turn.write_pending()) {
+            warn!(target: TARGET, %error, "what came of earlier commands will be written down later");
+        }
+        Ok(audit)
+    }
+
+    /// One that is gone with the process, and whose oldest records go early.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self {
+            directory: None,
+            view: Mutex::default(),
+            writer: Mutex::new(Some(Writer::default())),
+            written: Condvar::new(),
+            #[cfg(test)]
+            fails: std::sync::atomic::AtomicBool::default(),
+        }
+    }
+
+    /// Writes an event down; when this returns, the disk has it.
+    ///
+    /// # Errors
+    /// When the disk does not take it, or hangs with an event before.
+    pub fn append(&self, event: Event) -> Result<Head, AuditError> {
+        let written = self.turn().and_then(|mut turn| {
+            turn.write_pending()?;
+            turn.write(event.clone())
+        });
+        if let Err(error) = &written {
+            let event = serde_json::to_string(&event).unwrap_or_default();
+            warn!(target: TARGET, %error, %event, "could not be written down");
+        }
+        written
+    }
+
+    /// The newest record that the disk has. Never waits for it.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.view().head.clone()
+    }
+
+    /// Number of the oldest record that is kept; 0 when there is none. Never waits for
+    /// the disk.
+    #[must_use]
+    pub fn first_sequence(&self) -> u64 {
+        let view = self.view();
+        match (view.head.sequence, view.records.front()) {
+            (0, _) => 0,
+            (_, Some(record)) => record.sequence,
+            (_, None) => view.firsts.first().copied().unwrap_or_default(),
+        }
+    }
+
+    /// From here on nothing can be written.
+    #[cfg(test)]
+    pub(crate) fn fail_from_now_on(&self) {
+        self.fails.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        lock(&self.view)
+    }
+
+    /// Waits for the writer, but not for a disk that hangs.
+    fn turn(&self) -> Result<Turn<'_>, AuditError> {
+        let (mut writer, _) = self
+            .written
+            .wait_timeout_while(lock(&self.writer), PATIENCE, |writer| writer.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        match writer.take() {
+            Some(writer) => Ok(Turn {
+                audit: self,
+                writer,
+            }),
+            None => Err(AuditError::Hanging),
+        }
+    }
+}
+
+/// The writer, until it is dropped.
+struct Turn<'a> {
+    audit: &'a Audit,
+    writer: Writer,
+}
+
+impl Turn<'_> {
+    fn write_pending(&mut self) -> Result<(), AuditError> {
+        while let Some(event) = self.writer.pending.front().cloned() {
+            self.write(event)?;
+            self.writer.pending.pop_front();
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, event: Event) -> Result<Head, AuditError> {
+        #[cfg(test)]
+        if self.audit.fails.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(io_error("writing a record")(
+                io::ErrorKind::StorageFull.into(),
+            ));
+        }
+        let record = self.record(event)?;
+        let Some(files) = &mut self.writer.files else {
+            return Ok(self.keep(record));
+        };
+        if files.is_full_for(record.bytes().len()) {
+            files
+                .begin(record.sequence)
+                .map_err(io_error("beginning a file"))?;
+        }
+        let going = files.outgrown();
+        let first_kept = files.first_after(going);
+        if let (true, true, Some(first_kept)) = (files.is_fresh(), going > 0, first_kept) {
+            // It is said before it is done.
+            let event = record.event;
+            let dropped = self.record(Event::Dropped(Dropped { first_kept }))?;
+            self.put(dropped)?;
+            let removed = self
+                .writer
+                .files
+                .as_mut()
+                .map(|files| files.drop_oldest(going));
+            if let Some(Err(error)) = removed {
+                warn!(target: TARGET, %error, "old records could not be removed");
+            }
+            let record = self.record(event)?;
+            return self.put(record);
+        }
+        self.put(record)
+    }
+
+    fn record(&self, event: Event) -> Result<Record, AuditError> {
+        Record::after(&self.writer.head, Timestamp::now(), event)
+            .map_err(|flaw| AuditError::Form(flaw.to_string()))
+    }
+
+    fn put(&mut self, record: Record) -> Result<Head, AuditError> {
+        if let Some(files) = &mut self.writer.files {
+            files
+                .append(&record.bytes())
+                .map_err(io_error("writing a record"))?;
+        }
+        Ok(self.keep(record))
+    }
+
+    /// It is on the disk, and everybody may know.
+    fn keep(&mut self, record: Record) -> Head {
+        let head = record.head();
+        info!(target: TARGET, record = %record.line(), "written down");
+        self.writer.head = head.clone();
+        let mut view = self.audit.view();
+        view.head = head.clone();
+        match &self.writer.files {
+            Some(files) => view.firsts = files.segments().collect(),
+            None => {
+                view.records.push_back(record);
+                if view.records.len() > IN_MEMORY {
+                    view.records.pop_front();
+                }
+            }
+        }
+        head
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *lock(&self.audit.writer) = Some(std::mem::take(&mut self.writer));
+        self.audit.written.notify_one();
+    }
+}
+
+fn pending(opened: Event, under_way: BTreeMap<String, u32>) -> VecDeque<Event> {
+    let abandoned = under_way
+        .into_iter()
+        .map(|(request_id, vmid)| Event::Abandoned(Abandoned { request_id, vmid }));
+    std::iter::once(opened).chain(abandoned).collect()
+}
+
+fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> AuditError {
+    move |source| AuditError::Io { doing, source }
+}
+
+fn line_words(line: Option<u64>) -> String {
+    line.map(|line| format!(", line {line}"))
+        .unwrap_or_default()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code under these locks panics half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
