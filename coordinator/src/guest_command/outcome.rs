@@ -15,6 +15,7 @@ use crate::untrusted;
 const OUTPUT_LIMIT: usize = 1 << 20;
 const DETAIL_LIMIT: usize = 600;
 const WORD_LIMIT: usize = 64;
+const SYSTEM_LIMIT: usize = 128;
 const ARGUMENTS: usize = 64;
 const ARGUMENT_LIMIT: usize = 1024;
 /// Sentences that interpretation may say.
@@ -250,7 +251,7 @@ impl Outcome {
             operating_system,
             begun_at,
         } = result;
-        guest.operating_system = untrusted::line(&operating_system, WORD_LIMIT).into_owned();
+        guest.operating_system = untrusted::line(&operating_system, SYSTEM_LIMIT).into_owned();
         let output = output.map(Output::from);
         let facts = facts(word, &reads, succeeded, output.as_ref());
         Self {
