@@ -4,6 +4,8 @@
 //! a wrong answer. Values are `Option` because clients send `null` for what they
 //! leave out.
 
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
@@ -12,6 +14,8 @@ use crate::{
     analysis::Depth,
     answer::{AnswerError, Page},
     finding::{Category, Lane, Severity},
+    guest_command::catalogue::Argument,
+    untrusted,
 };
 
 /// Entries of a page unless asked otherwise.
@@ -164,6 +168,55 @@ pub(super) struct HealthArguments {
     pub(super) detail: Option<Detail>,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GuestCommandsArguments {
+    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
+    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
+    pub(super) guest: String,
+    /// Only needed when several clusters have this guest.
+    pub(super) cluster: Option<String>,
+    /// Not needed: a guest is found wherever it runs.
+    #[serde(rename = "node")]
+    pub(super) _node: Option<String>,
+    /// Only commands of this group: `disk`, `memory`, `network`, `services`, ...
+    pub(super) group: Option<String>,
+    /// Leaves out what would not run. Default: false.
+    pub(super) only_allowed: Option<bool>,
+    /// `summary` (default) is compact, `full` has templates and notes.
+    pub(super) detail: Option<Detail>,
+    /// Entries of a page. Default: 50.
+    #[schemars(range(min = 1, max = 200))]
+    pub(super) page_size: Option<u32>,
+    /// `next_page_token` of the page before, with otherwise the same arguments.
+    pub(super) page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunArguments {
+    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
+    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
+    pub(super) guest: String,
+    /// Id of a command, as list_guest_commands lists it: `disk-usage`.
+    pub(super) command: String,
+    /// Values for its parameters by name: `{"unit": "nginx.service"}`.
+    #[serde(default, deserialize_with = "values")]
+    #[schemars(schema_with = "values_schema")]
+    pub(super) parameters: Vec<Argument>,
+    /// Only needed when several clusters have this guest.
+    pub(super) cluster: Option<String>,
+    /// Not needed: a guest is found wherever it runs.
+    #[serde(rename = "node")]
+    pub(super) _node: Option<String>,
+    /// For whom, for the record of the node: a person, a ticket.
+    pub(super) on_behalf_of: Option<String>,
+    /// `summary` (default) cuts long output earlier than `full`.
+    pub(super) detail: Option<Detail>,
+}
+
 /// The part of a list that is asked for.
 ///
 /// # Errors
@@ -200,6 +253,31 @@ fn optional_vmid_or_name<'de, D: Deserializer<'de>>(
         Value::Number(number) => Ok(Some(number.to_string())),
         _ => Err(Error::custom("`guest` is a VMID or a name")),
     }
+}
+
+fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Argument>, D::Error> {
+    let values: Option<BTreeMap<String, Value>> = Option::deserialize(deserializer)?;
+    let values = values.unwrap_or_default().into_iter();
+    values
+        .map(|(name, value)| match value {
+            Value::String(value) => Ok(Argument { name, value }),
+            Value::Number(number) => Ok(Argument {
+                name,
+                value: number.to_string(),
+            }),
+            _ => Err(Error::custom(format!(
+                "the value of {:?} is neither text nor a number",
+                untrusted::name(&name)
+            ))),
+        })
+        .collect()
+}
+
+fn values_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": { "anyOf": [{ "type": "string" }, { "type": "number" }] },
+    })
 }
 
 fn vmid_or_name_schema(_: &mut schemars::SchemaGenerator) -> Schema {
