@@ -4,7 +4,7 @@
 //! a wrong answer. Values are `Option` because clients send `null` for what they
 //! leave out.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -203,9 +203,7 @@ pub(super) struct RunArguments {
     /// Id of a command, as list_guest_commands lists it: `disk-usage`.
     pub(super) command: String,
     /// Values for its parameters by name: `{"unit": "nginx.service"}`.
-    #[serde(default, deserialize_with = "values")]
-    #[schemars(schema_with = "values_schema")]
-    pub(super) parameters: Vec<Argument>,
+    pub(super) parameters: Option<Values>,
     /// Only needed when several clusters have this guest.
     pub(super) cluster: Option<String>,
     /// Not needed: a guest is found wherever it runs.
@@ -255,11 +253,14 @@ fn optional_vmid_or_name<'de, D: Deserializer<'de>>(
     }
 }
 
-fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Argument>, D::Error> {
-    let values: Option<BTreeMap<String, Value>> = Option::deserialize(deserializer)?;
-    let values = values.unwrap_or_default().into_iter();
-    values
-        .map(|(name, value)| match value {
+/// Values by name, texts or numbers.
+#[derive(Debug, Default)]
+pub(super) struct Values(pub(super) Vec<Argument>);
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = BTreeMap::<String, Value>::deserialize(deserializer)?.into_iter();
+        let values = values.map(|(name, value)| match value {
             Value::String(value) => Ok(Argument { name, value }),
             Value::Number(number) => Ok(Argument {
                 name,
@@ -269,15 +270,26 @@ fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Argument>, D
                 "the value of {:?} is neither text nor a number",
                 untrusted::name(&name)
             ))),
-        })
-        .collect()
+        });
+        values.collect::<Result<_, _>>().map(Self)
+    }
 }
 
-fn values_schema(_: &mut schemars::SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "additionalProperties": { "anyOf": [{ "type": "string" }, { "type": "number" }] },
-    })
+impl JsonSchema for Values {
+    fn schema_name() -> Cow<'static, str> {
+        "Values".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "additionalProperties": { "anyOf": [{ "type": "string" }, { "type": "number" }] },
+        })
+    }
 }
 
 fn vmid_or_name_schema(_: &mut schemars::SchemaGenerator) -> Schema {

@@ -192,7 +192,7 @@ impl Server {
             cluster,
             guest: arguments.guest,
             command: arguments.command,
-            arguments: arguments.parameters,
+            arguments: arguments.parameters.unwrap_or_default().0,
             on_behalf_of: match text(arguments.on_behalf_of) {
                 who if who.is_empty() => "an MCP client".to_owned(),
                 who => format!("an MCP client for {who}"),
