@@ -12,6 +12,7 @@ fn commands_are_understood() {
     for line in [
         "serve --config /etc/pvelens/pvelens.toml",
         "mcp --socket /run/x.sock",
+        "mcp --role operator",
         "status --output json --cluster lab",
         "nodes --socket /run/x.sock",
         "node pve1 --output markdown",
@@ -49,6 +50,7 @@ fn wrong_usage_has_its_status() {
         "guests --limit 0",
         "health --fail-on info",
         "findings --lane other",
+        "mcp --role admin",
         "guest-commands",
         "guest-commands 104 --json --output text",
         "run 104",
