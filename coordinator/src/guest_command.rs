@@ -25,9 +25,11 @@ pub mod narrow;
 pub mod outcome;
 pub mod recent;
 pub mod refusal;
+pub mod system;
 pub mod target;
 #[cfg(test)]
 mod tests;
+pub mod workflow;
 
 /// What is kept about guest commands while the coordinator runs.
 #[derive(Debug)]

@@ -135,7 +135,10 @@ impl Workflow {
 
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|workflow| workflow.name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|workflow| workflow.name() == name)
     }
 }
 

@@ -40,13 +40,18 @@ pub(super) fn fails(case: &mut Case<'_>) -> Result<(), Next> {
 fn linux(case: &mut Case<'_>) -> Result<(), Next> {
     let why = "whether the start came to its end";
     let facts = case.read("system-state", why, [way("system-state")])?;
-    let state = facts.units.as_ref().and_then(|units| units.system_state.as_deref());
+    let state = facts
+        .units
+        .as_ref()
+        .and_then(|units| units.system_state.as_deref());
     match state {
         Some("running") => case.conclude("The start came to its end, and no unit failed."),
         Some("degraded") => case.conclude("The start came to its end, and units failed."),
         Some("maintenance") => {
             case.conclude("The guest is in the rescue or emergency shell.");
-            case.advise("Log in at the console of the VM; `systemctl default` goes on with the start.");
+            case.advise(
+                "Log in at the console of the VM; `systemctl default` goes on with the start.",
+            );
         }
         Some("starting" | "initializing") => {
             case.conclude("The start still goes on: something is waited for.");
@@ -54,20 +59,29 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
         _ => {}
     }
     let why = "which units failed";
-    let facts = case.read("failed-services", why, [way("failed-units"), way("openrc-status")])?;
+    let facts = case.read(
+        "failed-services",
+        why,
+        [way("failed-units"), way("openrc-status")],
+    )?;
     units(case, facts);
     let why = "what went wrong since the start, worst first";
     let errors = way("journal").with("priority", "error");
-    let log = case.read("log", why, [errors, way("kernel-log"), way("kernel-log-basic")])?;
+    let log = case.read(
+        "log",
+        why,
+        [errors, way("kernel-log"), way("kernel-log-basic")],
+    )?;
     boot_log(case, log);
     let why = "how the start before ended: properly, or by a crash or a loss of power";
     let log = case.read("log-before", why, [way("previous-boot-journal")])?;
     boot_log(case, log);
     let why = "whether a file system went read-only";
     let facts = case.read("mounts", why, [way("mounts")])?;
-    let stuck = facts.file_systems.iter().find(|one| {
-        one.mount == "/" && one.read_only == Some(true) && !one.is_pseudo
-    });
+    let stuck = facts
+        .file_systems
+        .iter()
+        .find(|one| one.mount == "/" && one.read_only == Some(true) && !one.is_pseudo);
     if stuck.is_some() {
         case.conclude("The root file system is read-only.");
         case.advise(
@@ -91,7 +105,10 @@ fn units(case: &mut Case<'_>, facts: &GuestFacts) {
         return;
     }
     case.conclude(format!("Failed: {}.", names.join(", ")));
-    if names.iter().any(|name| name.ends_with(".mount") || name.ends_with(".swap")) {
+    if names
+        .iter()
+        .any(|name| name.ends_with(".mount") || name.ends_with(".swap"))
+    {
         case.conclude("A file system or swap could not be mounted.");
         case.advise(
             "Compare /etc/fstab in the guest with its disks: a disk that was removed or has another \
@@ -134,7 +151,10 @@ fn windows(case: &mut Case<'_>) -> Result<(), Next> {
     let failed = facts.units.iter().flat_map(|units| &units.failed);
     let names: Vec<&str> = failed.take(8).map(String::as_str).collect();
     if !names.is_empty() {
-        case.conclude(format!("Services that ended with an error: {}.", names.join(", ")));
+        case.conclude(format!(
+            "Services that ended with an error: {}.",
+            names.join(", ")
+        ));
     }
     let why = "whether a drive wants to be checked";
     case.read("drive", why, [way("windows-disk-dirty").with("drive", "c")])?;

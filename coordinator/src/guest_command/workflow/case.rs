@@ -53,7 +53,10 @@ impl<'a> Case<'a> {
         }
     }
 
-    pub(super) fn finish(self, next: Option<Next>) -> Progress {
+    pub(super) fn finish(mut self, next: Option<Next>) -> Progress {
+        if next.is_none() && self.is_open() {
+            self.conclude("What could be asked shows no cause.");
+        }
         Progress {
             next: next.map(|step| *step),
             ..self.progress
@@ -181,11 +184,17 @@ impl<'a> Case<'a> {
         let fits = |seen: &&Seen<'_>| {
             let age = self.situation.now.duration_since(seen.at);
             let named = |(name, value): &(&'static str, String)| {
-                seen.arguments.iter().any(|(known, given)| known == name && given == value)
+                seen.arguments
+                    .iter()
+                    .any(|(known, given)| known == name && given == value)
             };
             seen.command == way.command && age <= FRESH && way.arguments.iter().all(named)
         };
-        self.situation.seen.iter().filter(fits).max_by_key(|seen| seen.at)
+        self.situation
+            .seen
+            .iter()
+            .filter(fits)
+            .max_by_key(|seen| seen.at)
     }
 }
 

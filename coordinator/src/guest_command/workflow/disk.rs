@@ -63,7 +63,10 @@ fn usage<'a>(case: &mut Case<'a>, system: GuestSystem) -> super::case::Look<'a> 
 /// Those that matter and are full, the fullest first.
 pub(super) fn full_ones(facts: &GuestFacts) -> Vec<&FileSystem> {
     let is_full = |one: &&FileSystem| {
-        !one.is_pseudo && one.used_percent.is_some_and(|percent| percent >= FULL_PERCENT)
+        !one.is_pseudo
+            && one
+                .used_percent
+                .is_some_and(|percent| percent >= FULL_PERCENT)
     };
     facts.file_systems.iter().filter(is_full).collect()
 }
@@ -89,7 +92,10 @@ fn no_space_is_missing(case: &mut Case<'_>, system: GuestSystem) -> Result<(), N
     let why = "space is left everywhere; inodes may have run out";
     let facts = case.read("inodes", why, [way("inodes")])?;
     let out = facts.file_systems.iter().find(|one| {
-        !one.is_pseudo && one.inode_percent.is_some_and(|percent| percent >= FULL_PERCENT)
+        !one.is_pseudo
+            && one
+                .inode_percent
+                .is_some_and(|percent| percent >= FULL_PERCENT)
     });
     if let Some(out) = out {
         let percent = out.inode_percent.unwrap_or_default();
@@ -105,10 +111,16 @@ fn no_space_is_missing(case: &mut Case<'_>, system: GuestSystem) -> Result<(), N
         return Ok(());
     }
     let why = "neither space nor inodes are short now; the log tells whether they were";
-    let log = case.read("log", why, [way("kernel-log"), way("kernel-log-basic"), way("journal")])?;
+    let log = case.read(
+        "log",
+        why,
+        [way("kernel-log"), way("kernel-log-basic"), way("journal")],
+    )?;
     super::slow::told_by_log(case, log);
     if case.is_open() {
-        case.conclude("No file system is full, neither by space nor by inodes, as far as is known.");
+        case.conclude(
+            "No file system is full, neither by space nor by inodes, as far as is known.",
+        );
     }
     Ok(())
 }
@@ -130,19 +142,31 @@ const DIRECTORIES: [(&str, &str); 10] = [
 
 fn biggest(case: &mut Case<'_>, mount: &str) -> Result<(), Next> {
     let Some((path, name)) = DIRECTORIES.iter().find(|(path, _)| *path == mount) else {
-        case.conclude(format!("What uses the space in {mount} is not among what can be asked."));
+        case.conclude(format!(
+            "What uses the space in {mount} is not among what can be asked."
+        ));
         return Ok(());
     };
     let why = format!("what uses the space below {path}; it reads the whole tree");
-    let facts = case.read("directories", &why, [way("directory-usage").with("directory", *name)])?;
+    let facts = case.read(
+        "directories",
+        &why,
+        [way("directory-usage").with("directory", *name)],
+    )?;
     let mut parts = facts.directories.iter().filter(|one| !one.is_total);
     let Some(first) = parts.next() else {
         return Ok(());
     };
-    case.conclude(format!("Most of it is {}: {}.", first.path, figure::bytes(first.size_bytes)));
+    case.conclude(format!(
+        "Most of it is {}: {}.",
+        first.path,
+        figure::bytes(first.size_bytes)
+    ));
     advise_on(case, &first.path);
     // One level deeper where that is known to be worth it.
-    let deeper = DIRECTORIES.iter().find(|(path, _)| *path == first.path && *path != mount);
+    let deeper = DIRECTORIES
+        .iter()
+        .find(|(path, _)| *path == first.path && *path != mount);
     if let Some((path, name)) = deeper {
         let why = format!("{path} has most of it; what is it there?");
         let asked = way("directory-usage").with("directory", *name);

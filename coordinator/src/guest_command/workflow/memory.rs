@@ -53,10 +53,15 @@ fn judge(case: &mut Case<'_>, memory: &Memory) -> bool {
     let left = share(memory.available_bytes, memory.total_bytes);
     let swapped = share(memory.swap_used_bytes, memory.swap_total_bytes);
     let is_short = left.is_some_and(|left| left < SHORT);
-    let available = memory.available_bytes.map(figure::bytes).unwrap_or_default();
+    let available = memory
+        .available_bytes
+        .map(figure::bytes)
+        .unwrap_or_default();
     match left {
         Some(left) if left < SHORT => {
-            case.conclude(format!("Memory is short: programs can still get {available}."));
+            case.conclude(format!(
+                "Memory is short: programs can still get {available}."
+            ));
             case.advise(
                 "Give the VM more memory (`qm set VMID --memory MIB`; counts after a restart \
                  unless hotplug is on), or bound who uses most. If ballooning took it away, raise \
@@ -70,19 +75,31 @@ fn judge(case: &mut Case<'_>, memory: &Memory) -> bool {
         None => case.conclude("How much memory is left is not known."),
     }
     if swapped.is_some_and(|swapped| swapped > SWAPPED) {
-        let used = memory.swap_used_bytes.map(figure::bytes).unwrap_or_default();
-        case.conclude(format!("{used} are in swap: it was short before, or still is."));
+        let used = memory
+            .swap_used_bytes
+            .map(figure::bytes)
+            .unwrap_or_default();
+        case.conclude(format!(
+            "{used} are in swap: it was short before, or still is."
+        ));
     }
     if is_short && memory.swap_total_bytes == Some(0) {
-        case.conclude("There is no swap: the next step of a shortage is that processes are killed.");
+        case.conclude(
+            "There is no swap: the next step of a shortage is that processes are killed.",
+        );
     }
     is_short
 }
 
 fn kernel(case: &mut Case<'_>, memory: &Memory) {
     if share(memory.unreclaimable_bytes, memory.total_bytes).is_some_and(|part| part > KERNEL) {
-        let bytes = memory.unreclaimable_bytes.map(figure::bytes).unwrap_or_default();
-        case.conclude(format!("The kernel holds {bytes} that do not give way: no process does."));
+        let bytes = memory
+            .unreclaimable_bytes
+            .map(figure::bytes)
+            .unwrap_or_default();
+        case.conclude(format!(
+            "The kernel holds {bytes} that do not give way: no process does."
+        ));
         case.advise("Look for a leak in a module of the kernel: update it, and restart the guest.");
     }
     let huge = share(memory.huge_pages_bytes, memory.total_bytes);
@@ -95,7 +112,10 @@ fn kernel(case: &mut Case<'_>, memory: &Memory) {
 /// Who has most.
 pub(super) fn who(case: &mut Case<'_>) -> Result<(), Next> {
     let why = "which processes have most of the memory";
-    let ways = [way("processes").with("by", "memory"), way("processes-basic")];
+    let ways = [
+        way("processes").with("by", "memory"),
+        way("processes-basic"),
+    ];
     let facts = case.read("processes-by-memory", why, ways)?;
     if let Some(processes) = &facts.processes {
         most(case, processes);
@@ -112,8 +132,14 @@ fn most(case: &mut Case<'_>, processes: &Processes) {
             figure::bytes(group.resident_bytes)
         ));
     } else if let Some(top) = processes.top_by_memory.first() {
-        let bytes = top.resident_bytes.map(|bytes| format!(": {}", figure::bytes(bytes)));
-        case.conclude(format!("Most memory has {}{}.", top.command, bytes.unwrap_or_default()));
+        let bytes = top
+            .resident_bytes
+            .map(|bytes| format!(": {}", figure::bytes(bytes)));
+        case.conclude(format!(
+            "Most memory has {}{}.",
+            top.command,
+            bytes.unwrap_or_default()
+        ));
     }
 }
 

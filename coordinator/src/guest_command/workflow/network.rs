@@ -44,7 +44,11 @@ fn addresses(case: &mut Case<'_>, system: GuestSystem) -> Result<(), Next> {
     let Some(facts) = case.look("addresses", why, ways)? else {
         return Ok(());
     };
-    let real: Vec<&Interface> = facts.interfaces.iter().filter(|one| !one.is_loopback).collect();
+    let real: Vec<&Interface> = facts
+        .interfaces
+        .iter()
+        .filter(|one| !one.is_loopback)
+        .collect();
     if facts.interfaces.is_empty() {
         return Ok(());
     }
@@ -53,7 +57,10 @@ fn addresses(case: &mut Case<'_>, system: GuestSystem) -> Result<(), Next> {
         case.advise("Add a network device to the VM, or load the driver for the one it has.");
     } else if !real.iter().any(|one| has_address(one)) {
         let names: Vec<&str> = real.iter().take(4).map(|one| one.name.as_str()).collect();
-        case.conclude(format!("No interface has an address ({}).", names.join(", ")));
+        case.conclude(format!(
+            "No interface has an address ({}).",
+            names.join(", ")
+        ));
         case.advise(
             "If it is to come by DHCP: is the server reached in this VLAN? If it is fixed: compare \
              the name of the interface with the configuration; it changes with the machine type \
@@ -64,13 +71,20 @@ fn addresses(case: &mut Case<'_>, system: GuestSystem) -> Result<(), Next> {
 }
 
 fn has_address(one: &Interface) -> bool {
-    one.addresses.iter().any(|address| !OWN.iter().any(|own| address.starts_with(own)))
+    one.addresses
+        .iter()
+        .any(|address| !OWN.iter().any(|own| address.starts_with(own)))
 }
 
 fn linux(case: &mut Case<'_>) -> Result<(), Next> {
     let why = "whether links are up, and whether packets are lost";
     let links = case.read("links", why, [way("links")])?;
-    for one in links.interfaces.iter().filter(|one| !one.is_loopback).take(8) {
+    for one in links
+        .interfaces
+        .iter()
+        .filter(|one| !one.is_loopback)
+        .take(8)
+    {
         link(case, one);
     }
     let why = "whether there is a way out";
@@ -84,15 +98,24 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
     listeners(case, facts);
     let why = "whether the table of connections is full";
     let facts = case.read("connections-tracked", why, [way("conntrack")])?;
-    if let Some((count, max)) = facts.conntrack.as_ref().and_then(|all| all.count.zip(all.max))
+    if let Some((count, max)) = facts
+        .conntrack
+        .as_ref()
+        .and_then(|all| all.count.zip(all.max))
         && max > 0
         && count >= max - max / 20
     {
-        case.conclude(format!("The table of connections is full: {count} of {max}."));
+        case.conclude(format!(
+            "The table of connections is full: {count} of {max}."
+        ));
         case.advise("Raise nf_conntrack_max, or find who opens that many connections.");
     }
     let why = "what the kernel says of links";
-    let log = case.read("kernel-log", why, [way("kernel-log"), way("kernel-log-basic")])?;
+    let log = case.read(
+        "kernel-log",
+        why,
+        [way("kernel-log"), way("kernel-log-basic")],
+    )?;
     told_by_log(case, log);
     Ok(())
 }
@@ -111,7 +134,10 @@ fn link(case: &mut Case<'_>, one: &Interface) {
     let lost = one.received_errors_total.unwrap_or_default();
     let sent = one.transmitted_errors_total.unwrap_or_default();
     if lost.saturating_add(sent) > 100 {
-        case.conclude(format!("{} counts errors: {lost} received, {sent} sent.", one.name));
+        case.conclude(format!(
+            "{} counts errors: {lost} received, {sent} sent.",
+            one.name
+        ));
         case.advise("Compare MTU and offloading of the guest, its bridge and the network.");
     }
 }
@@ -120,7 +146,9 @@ fn routes(case: &mut Case<'_>, facts: &GuestFacts) {
     let Some(routes) = &facts.routes else {
         return;
     };
-    let out = routes.iter().filter(|route| route.is_default && !route.rejects);
+    let out = routes
+        .iter()
+        .filter(|route| route.is_default && !route.rejects);
     match out.clone().count() {
         0 => {
             case.conclude("There is no default route: nothing outside its own network is reached.");
@@ -149,15 +177,22 @@ fn listeners(case: &mut Case<'_>, facts: &GuestFacts) {
     let Some(sockets) = &facts.sockets else {
         return;
     };
-    let tcp = sockets.listening.iter().filter(|socket| socket.protocol == "tcp");
+    let tcp = sockets
+        .listening
+        .iter()
+        .filter(|socket| socket.protocol == "tcp");
     if !sockets.listening.is_empty() && !tcp.clone().any(|socket| socket.is_exposed) {
         case.conclude("No service listens on an address that others reach.");
         case.advise("Bind the service to the address of the guest instead of 127.0.0.1.");
     }
     if let Some(full) = sockets.backlogged.first() {
         let who = full.process.as_deref().unwrap_or("a service");
-        case.conclude(format!("{who} does not take its connections: they wait in its queue."));
-        case.advise(format!("Look at {who}: it hangs, or is too busy. See service-down."));
+        case.conclude(format!(
+            "{who} does not take its connections: they wait in its queue."
+        ));
+        case.advise(format!(
+            "Look at {who}: it hangs, or is too busy. See service-down."
+        ));
     }
 }
 

@@ -34,12 +34,19 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
     }
     containers(case)?;
     let why = "a kernel that kills processes for want of memory stops services, too";
-    let log = case.read("kernel-log", why, [way("kernel-log"), way("kernel-log-basic")])?;
+    let log = case.read(
+        "kernel-log",
+        why,
+        [way("kernel-log"), way("kernel-log-basic")],
+    )?;
     told_by_log(case, log);
     let why = "a service that cannot write does not start";
     let facts = case.read("file-systems", why, [way("fsinfo"), way("disk-usage")])?;
     for one in full_ones(facts).into_iter().take(2) {
-        case.conclude(format!("{} is full, which stops services that write there.", one.mount));
+        case.conclude(format!(
+            "{} is full, which stops services that write there.",
+            one.mount
+        ));
         case.advise("Free space first: go through the workflow disk-full.");
     }
     Ok(())
@@ -57,10 +64,17 @@ fn failed(case: &mut Case<'_>) -> Result<Option<String>, Next> {
     let failed = &units.failed;
     if failed.len() > 1 {
         let names: Vec<&str> = failed.iter().take(8).map(String::as_str).collect();
-        case.conclude(format!("{} services failed: {}.", failed.len(), names.join(", ")));
+        case.conclude(format!(
+            "{} services failed: {}.",
+            failed.len(),
+            names.join(", ")
+        ));
     }
     // Services before what they need: mounts and sockets follow from them.
-    let service = failed.iter().find(|name| name.ends_with(".service")).or(failed.first());
+    let service = failed
+        .iter()
+        .find(|name| name.ends_with(".service"))
+        .or(failed.first());
     // What comes from a guest is asked for only as a unit: the node checks that, too.
     Ok(service.filter(|name| name.contains('.')).cloned())
 }
@@ -110,8 +124,12 @@ fn judge(case: &mut Case<'_>, name: &str, unit: &Unit) {
             return;
         }
         ("masked", _) => {
-            case.conclude(format!("{name} is masked: somebody switched it off for good."));
-            case.advise(format!("If that is not wanted: `systemctl unmask {name}` in the guest."));
+            case.conclude(format!(
+                "{name} is masked: somebody switched it off for good."
+            ));
+            case.advise(format!(
+                "If that is not wanted: `systemctl unmask {name}` in the guest."
+            ));
             return;
         }
         (_, "active") => case.conclude(format!("{name} runs.")),
@@ -144,7 +162,9 @@ fn judge(case: &mut Case<'_>, name: &str, unit: &Unit) {
     }
     if unit.restarts.is_some_and(|restarts| restarts > 5) {
         let restarts = unit.restarts.unwrap_or_default();
-        case.conclude(format!("{name} was started again {restarts} times: it keeps failing."));
+        case.conclude(format!(
+            "{name} was started again {restarts} times: it keeps failing."
+        ));
     }
 }
 
@@ -155,8 +175,14 @@ fn containers(case: &mut Case<'_>) -> Result<(), Next> {
     let is_bad = |state: &str, health: Option<&str>| {
         state == "restarting" || state == "dead" || health == Some("unhealthy")
     };
-    for one in trouble.filter(|one| is_bad(&one.state, one.health.as_deref())).take(3) {
-        case.conclude(format!("The container {} is in trouble: {}.", one.name, one.status));
+    for one in trouble
+        .filter(|one| is_bad(&one.state, one.health.as_deref()))
+        .take(3)
+    {
+        case.conclude(format!(
+            "The container {} is in trouble: {}.",
+            one.name, one.status
+        ));
         case.advise("Look at its last lines with `docker-logs`.");
     }
     Ok(())
@@ -165,7 +191,11 @@ fn containers(case: &mut Case<'_>) -> Result<(), Next> {
 fn windows(case: &mut Case<'_>) -> Result<(), Next> {
     if let Some(service) = case.service() {
         let why = "the state of the service, and how it ended";
-        let facts = case.read("service", why, [way("windows-service").with("service", service)])?;
+        let facts = case.read(
+            "service",
+            why,
+            [way("windows-service").with("service", service)],
+        )?;
         if let Some(unit) = facts.units.as_ref().and_then(|units| units.units.first()) {
             judge_windows(case, unit);
         }
@@ -182,13 +212,21 @@ fn windows(case: &mut Case<'_>) -> Result<(), Next> {
     let why = "what Windows wrote down about it";
     case.read("events", why, [way("windows-events").with("log", "system")])?;
     let why = "what the program itself wrote down";
-    case.read("program-events", why, [way("windows-events").with("log", "application")])?;
+    case.read(
+        "program-events",
+        why,
+        [way("windows-events").with("log", "application")],
+    )?;
     case.advise("Start the service in the guest once the cause of its last error is mended.");
     Ok(())
 }
 
 fn judge_windows(case: &mut Case<'_>, unit: &Unit) {
-    let state = unit.sub.as_deref().or(unit.active.as_deref()).unwrap_or("in an unknown state");
+    let state = unit
+        .sub
+        .as_deref()
+        .or(unit.active.as_deref())
+        .unwrap_or("in an unknown state");
     case.conclude(format!("{} is {state}.", unit.name));
     if let Some(status) = unit.exit_status.filter(|status| *status != 0) {
         case.conclude(format!("It ended with error {status}."));

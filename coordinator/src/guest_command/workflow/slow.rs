@@ -41,9 +41,16 @@ pub(super) fn guest(case: &mut Case<'_>) -> Result<(), Next> {
 
 fn linux(case: &mut Case<'_>) -> Result<(), Next> {
     let why = "says at once whether tasks wait for CPU, memory or disks";
-    let pressure = case.read("pressure", why, [way("pressure")])?.pressure.clone();
+    let pressure = case
+        .read("pressure", why, [way("pressure")])?
+        .pressure
+        .clone();
     let why = "shows second by second what the CPUs do, and whether the node takes them away";
-    let cpu = case.read("cpu", why, [way("vmstat")])?.cpu.clone().unwrap_or_default();
+    let cpu = case
+        .read("cpu", why, [way("vmstat")])?
+        .cpu
+        .clone()
+        .unwrap_or_default();
     if pressure.is_none() && cpu.samples == 0 {
         let why = "neither pressure nor CPU times are known; the load is a hint";
         let ways = [way("load-average"), way("load"), way("uptime")];
@@ -81,13 +88,21 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
         let log = case.read("kernel-log", why, ways)?;
         told_by_log(case, log);
         let why = "a guest that seems slow may wait for the network";
-        case.read("sockets", why, [way("socket-summary"), way("network-interfaces")])?;
+        case.read(
+            "sockets",
+            why,
+            [way("socket-summary"), way("network-interfaces")],
+        )?;
     }
     Ok(())
 }
 
 fn is_pressed(share: Option<&PressureShare>) -> bool {
-    let some = share.and_then(|share| share.some_60_seconds_percent.or(share.some_10_seconds_percent));
+    let some = share.and_then(|share| {
+        share
+            .some_60_seconds_percent
+            .or(share.some_10_seconds_percent)
+    });
     some.unwrap_or_default() >= PRESSED_PERCENT
 }
 
@@ -104,13 +119,21 @@ fn disks(case: &mut Case<'_>) -> Result<(), Next> {
     let why = "who waits for the disks";
     let facts = case.read("processes", why, [way("processes"), way("processes-basic")])?;
     let waiting = facts.processes.as_ref().map(|all| all.waiting.as_slice());
-    let names: Vec<&str> =
-        waiting.unwrap_or_default().iter().take(3).map(|one| one.command.as_str()).collect();
+    let names: Vec<&str> = waiting
+        .unwrap_or_default()
+        .iter()
+        .take(3)
+        .map(|one| one.command.as_str())
+        .collect();
     if !names.is_empty() {
         case.conclude(format!("In the middle of a wait: {}.", names.join(", ")));
     }
     let why = "errors of disks make them slow before they break";
-    let log = case.read("kernel-log", why, [way("kernel-log"), way("kernel-log-basic")])?;
+    let log = case.read(
+        "kernel-log",
+        why,
+        [way("kernel-log"), way("kernel-log-basic")],
+    )?;
     told_by_log(case, log);
     case.advise(
         "Compare with the node: load of the storage, other guests on it, limits of the disk \
@@ -123,10 +146,15 @@ fn processors(case: &mut Case<'_>) -> Result<(), Next> {
     let why = "the CPUs are busy; with what";
     let ways = [way("processes").with("by", "cpu"), way("processes-basic")];
     let facts = case.read("processes-by-cpu", why, ways)?;
-    let top = facts.processes.as_ref().and_then(|all| all.top_by_cpu.first());
+    let top = facts
+        .processes
+        .as_ref()
+        .and_then(|all| all.top_by_cpu.first());
     match top {
         Some(top) => {
-            let share = top.cpu_percent.map(|percent| format!(" ({percent:.0} % of one CPU)"));
+            let share = top
+                .cpu_percent
+                .map(|percent| format!(" ({percent:.0} % of one CPU)"));
             case.conclude(format!(
                 "The CPUs are busy, most of all with {}{}.",
                 top.command,
@@ -145,7 +173,10 @@ fn processors(case: &mut Case<'_>) -> Result<(), Next> {
 /// Concludes from known trouble in a log.
 pub(super) fn told_by_log(case: &mut Case<'_>, facts: &GuestFacts) {
     let patterns = facts.log.iter().flat_map(|log| &log.patterns);
-    for pattern in patterns.filter(|pattern| pattern.severity != Severity::Info).take(4) {
+    for pattern in patterns
+        .filter(|pattern| pattern.severity != Severity::Info)
+        .take(4)
+    {
         let about = match pattern.about.first() {
             Some(first) => format!(" ({first})"),
             None => String::new(),
@@ -182,14 +213,20 @@ pub(super) fn told_by_log(case: &mut Case<'_>, facts: &GuestFacts) {
             ),
             _ => continue,
         };
-        case.conclude(format!("The log says: {says}{about}, {} times.", pattern.count));
+        case.conclude(format!(
+            "The log says: {says}{about}, {} times.",
+            pattern.count
+        ));
         case.advise(advice);
     }
 }
 
 fn windows(case: &mut Case<'_>) -> Result<(), Next> {
     let why = "CPU, free memory, paging and the queue of the disks, second by second";
-    let cpu = case.read("counters", why, [way("windows-counters")])?.cpu.clone();
+    let cpu = case
+        .read("counters", why, [way("windows-counters")])?
+        .cpu
+        .clone();
     let cpu = cpu.unwrap_or_default();
     let why = "which processes use most";
     let facts = case.read("processes", why, [way("windows-processes")])?;
@@ -204,10 +241,16 @@ fn windows(case: &mut Case<'_>) -> Result<(), Next> {
         case.conclude("Requests wait for the disks.");
         case.advise("Compare with the load of the storage on the node.");
     }
-    let top = facts.processes.as_ref().and_then(|all| all.top_by_memory.first());
+    let top = facts
+        .processes
+        .as_ref()
+        .and_then(|all| all.top_by_memory.first());
     if cpu.pages_per_second.unwrap_or_default() >= 1000.0 {
         let who = top.map(|top| format!("; most memory has {}", top.command));
-        case.conclude(format!("The guest is short of memory: it pages{}.", who.unwrap_or_default()));
+        case.conclude(format!(
+            "The guest is short of memory: it pages{}.",
+            who.unwrap_or_default()
+        ));
         case.advise("Give the VM more memory, or find out why that process needs so much.");
     }
     let why = "errors that Windows wrote down";

@@ -13,7 +13,10 @@ pub(super) fn drift(case: &mut Case<'_>) -> Result<(), Next> {
     let system = case.system()?;
     let why = "the guest's time beside that of its node, without a program";
     let facts = case.read("clock", why, [way("guest-time")])?;
-    let guest = facts.clock.as_ref().and_then(|clock| clock.unix_nanoseconds);
+    let guest = facts
+        .clock
+        .as_ref()
+        .and_then(|clock| clock.unix_nanoseconds);
     if let (Some(guest), Some(node)) = (guest, case.answered_at("guest-time")) {
         compare(case, guest, node);
     }
@@ -76,14 +79,21 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
     let facts = case.read("tracking", why, ways)?;
     let offset = facts.clock.as_ref().and_then(|clock| clock.offset_seconds);
     if let Some(offset) = offset.filter(|offset| offset.abs() >= OFF_SECONDS) {
-        case.conclude(format!("The time service knows that it is {:.1} seconds off.", offset.abs()));
+        case.conclude(format!(
+            "The time service knows that it is {:.1} seconds off.",
+            offset.abs()
+        ));
         case.advise(
             "chrony puts it right slowly; `chronyc makestep` in the guest does it at once, which \
              databases and logs notice.",
         );
     }
     let why = "whether the clock jumped, and why";
-    let log = case.read("kernel-log", why, [way("kernel-log"), way("kernel-log-basic")])?;
+    let log = case.read(
+        "kernel-log",
+        why,
+        [way("kernel-log"), way("kernel-log-basic")],
+    )?;
     told_by_log(case, log);
     Ok(())
 }
@@ -99,8 +109,14 @@ fn windows(case: &mut Case<'_>) -> Result<(), Next> {
              role PDC.",
         );
     }
-    if let Some(offset) = clock.offset_seconds.filter(|offset| offset.abs() >= OFF_SECONDS) {
-        case.conclude(format!("Windows Time knows that it is {:.1} seconds off.", offset.abs()));
+    if let Some(offset) = clock
+        .offset_seconds
+        .filter(|offset| offset.abs() >= OFF_SECONDS)
+    {
+        case.conclude(format!(
+            "Windows Time knows that it is {:.1} seconds off.",
+            offset.abs()
+        ));
     }
     let why = "which servers it has";
     case.read("servers", why, [way("windows-time-peers")])?;
