@@ -25,6 +25,7 @@ pub mod narrow;
 pub mod outcome;
 pub mod recent;
 pub mod refusal;
+pub mod suggest;
 pub mod system;
 pub mod target;
 #[cfg(test)]
