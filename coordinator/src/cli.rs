@@ -21,6 +21,7 @@ mod config;
 pub(crate) mod doctor;
 mod findings;
 mod guest_commands;
+mod guest_diagnosis;
 mod guests;
 mod health;
 mod inventory;
@@ -119,6 +120,17 @@ enum Command {
     /// The node of the VM decides what runs in it, by /etc/pvelens/guest-policy.toml
     /// there; by default little does. A command that would not run says why.
     GuestCommands(guest_commands::GuestCommands),
+    /// What to ask a VM about a trouble
+    ///
+    /// Commands with reasons, by the words of the issue, the guest's system and its open
+    /// findings, and the workflows that fit. Runs nothing.
+    Suggest(guest_diagnosis::Suggest),
+    /// Go through a known trouble of a VM step by step
+    ///
+    /// Says what was learnt within the last half hour, what that means, what to do about
+    /// it, and which command comes next. Runs nothing, unless --run is given: then that
+    /// one command (for operators).
+    Workflow(guest_diagnosis::Workflow),
     /// Run a read-only command in a VM (for operators)
     ///
     /// A command is an id of `pvelens guest-commands` with values for its
@@ -234,6 +246,10 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Guests(arguments) => client::run(arguments.run()),
         Command::Guest(arguments) => client::run(arguments.run()),
         Command::GuestCommands(arguments) => client::run(arguments.run()),
+        Command::Suggest(arguments) => client::run(arguments.run()),
+        Command::Workflow(arguments) => {
+            client::run_within(guest_commands::DEADLINE, arguments.run())
+        }
         Command::Run(arguments) => client::run_within(guest_commands::DEADLINE, arguments.run()),
         Command::Storage(arguments) => client::run(arguments.run()),
         Command::Findings(arguments) => client::run(arguments.run()),

@@ -105,7 +105,7 @@ impl Administering {
 }
 
 /// Connects to the socket of a role.
-async fn open(socket: &Path, role: Role) -> Result<Channel, Failure> {
+pub(super) async fn open(socket: &Path, role: Role) -> Result<Channel, Failure> {
     let opening = async {
         let stream = UnixStream::connect(socket)
             .await

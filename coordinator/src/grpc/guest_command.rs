@@ -19,8 +19,9 @@ use tonic::{Request, Response, Status, async_trait, transport::server::UdsConnec
 use super::{Backend, Role, request, respond, status, work};
 use crate::guest_command::{
     call::{self, Asked},
-    catalogue::{self, Argument, Filter},
-    target,
+    catalogue::{self, Argument, Filter, Listed},
+    diagnosis,
+    target::{self, Target},
 };
 
 /// Events that wait for one client. Of progress some may be missing.
@@ -45,18 +46,12 @@ impl GuestCommandService for Service {
             only_allowed,
             render,
         } = request.into_inner();
-        let coordinator = &self.backend.coordinator;
-        let current = coordinator.current();
-        let failed = |error| status::target(&error, &current, &cluster);
-        let target = target::find(&current, &cluster, &guest).map_err(failed)?;
-        let listed = catalogue::listed(coordinator, &target)
-            .await
-            .map_err(failed)?;
+        let (target, listed) = self.listed(&cluster, &guest).await?;
         let filter = Filter {
             group,
             only_allowed,
         };
-        respond(coordinator, render, move |current| {
+        respond(&self.backend.coordinator, render, move |current| {
             catalogue::listing(current, &target, &listed, &filter)
                 .map_err(|error| status::invalid("group", &error.to_string()))
         })
@@ -65,16 +60,48 @@ impl GuestCommandService for Service {
 
     async fn suggest_guest_commands(
         &self,
-        _: Request<SuggestGuestCommandsRequest>,
+        request: Request<SuggestGuestCommandsRequest>,
     ) -> Result<Response<SuggestGuestCommandsResponse>, Status> {
-        Err(Status::internal("not there yet"))
+        let SuggestGuestCommandsRequest {
+            cluster,
+            guest,
+            issue,
+            render,
+        } = request.into_inner();
+        let (target, listed) = self.listed(&cluster, &guest).await?;
+        respond(&self.backend.coordinator, render, move |current| {
+            Ok(diagnosis::suggested(current, &target, &listed, &issue))
+        })
+        .await
     }
 
     async fn get_workflow_step(
         &self,
-        _: Request<GetWorkflowStepRequest>,
+        request: Request<GetWorkflowStepRequest>,
     ) -> Result<Response<GetWorkflowStepResponse>, Status> {
-        Err(Status::internal("not there yet"))
+        let GetWorkflowStepRequest {
+            cluster,
+            guest,
+            workflow,
+            service,
+            render,
+        } = request.into_inner();
+        let workflow = diagnosis::named(&workflow)
+            .map_err(|error| status::no_such_workflow(&error.to_string()))?;
+        let (target, listed) = self.listed(&cluster, &guest).await?;
+        let coordinator = &self.backend.coordinator;
+        let now = target::agent(coordinator.agents(), &target)
+            .map_err(|error| status::target(&error, &coordinator.current(), &cluster))?
+            .now();
+        let found = coordinator
+            .guest_commands()
+            .recent()
+            .of(&target.identity(), now);
+        respond(coordinator, render, move |current| {
+            diagnosis::worked(current, &target, &listed, workflow, &service, &found, now)
+                .map_err(|error| status::invalid("service", &error.to_string()))
+        })
+        .await
     }
 
     type RunGuestCommandStream = BoxStream<'static, Result<RunGuestCommandResponse, Status>>;
@@ -125,6 +152,20 @@ impl GuestCommandService for Service {
             .chain(result)
             .map(|event| event.map(|event| RunGuestCommandResponse { event: Some(event) }));
         Ok(Response::new(events.boxed()))
+    }
+}
+
+impl Service {
+    /// The guest that is meant, and what there is to ask of it.
+    async fn listed(&self, cluster: &str, guest: &str) -> Result<(Target, Arc<Listed>), Status> {
+        let coordinator = &self.backend.coordinator;
+        let current = coordinator.current();
+        let failed = |error| status::target(&error, &current, cluster);
+        let target = target::find(&current, cluster, guest).map_err(failed)?;
+        let listed = catalogue::listed(coordinator, &target)
+            .await
+            .map_err(failed)?;
+        Ok((target, listed))
     }
 }
 

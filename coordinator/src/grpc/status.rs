@@ -110,6 +110,16 @@ pub(super) fn invalid(field: &str, text: &str) -> Status {
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {text}"), details)
 }
 
+/// No workflow has this name; the text lists them.
+pub(super) fn no_such_workflow(text: &str) -> Status {
+    rich(
+        Code::NotFound,
+        ErrorReason::NotFoundWorkflow,
+        text.to_owned(),
+        "SuggestGuestCommands says which workflows fit a trouble",
+    )
+}
+
 /// No check has this id.
 pub(super) fn no_such_check(id: &str) -> Status {
     rich(

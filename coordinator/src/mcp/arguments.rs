@@ -215,6 +215,29 @@ pub(super) struct RunArguments {
     pub(super) detail: Option<Detail>,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SuggestArguments {
+    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
+    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
+    pub(super) guest: String,
+    /// The trouble in words: `slow since monday`. Without it open findings decide.
+    pub(super) issue: Option<String>,
+    /// Goes through a workflow: gives its next step. `slow-guest`, `disk-full`,
+    /// `no-network`, `service-down`, `high-memory`, `time-drift` or `will-not-boot`.
+    pub(super) workflow: Option<String>,
+    /// For a workflow: the unit or Windows service in question, such as nginx.service.
+    pub(super) service: Option<String>,
+    /// Only needed when several clusters have this guest.
+    pub(super) cluster: Option<String>,
+    /// Not needed: a guest is found wherever it runs.
+    #[serde(rename = "node")]
+    pub(super) _node: Option<String>,
+    /// `summary` (default) or `full`.
+    pub(super) detail: Option<Detail>,
+}
+
 /// The part of a list that is asked for.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use tracing::error;
 
 use super::{
     BROKEN, Server,
-    arguments::{Detail, GuestCommandsArguments, RunArguments, page, text},
+    arguments::{Detail, GuestCommandsArguments, RunArguments, SuggestArguments, page, text},
     is_evaluated,
     page::cut as cut_list,
     reply::{self, Layout},
@@ -34,6 +34,7 @@ use crate::{
     guest_command::{
         call::{self, Request, Step},
         catalogue::{self, Command, Filter, Listing},
+        diagnosis::{self, Suggested, Worked},
         outcome::{Outcome, Output},
         target::{self, Target},
     },
@@ -72,6 +73,12 @@ const LISTING: Shape = Shape {
     lists: &["coverage/nodes", "coverage/not_assessed"],
 };
 
+const ADVISED: Shape = Shape {
+    list: "",
+    summary: &[COVERAGE],
+    lists: &["coverage/nodes", "coverage/not_assessed"],
+};
+
 const OUTCOME: Shape = Shape {
     list: "",
     summary: &[COVERAGE],
@@ -103,6 +110,16 @@ impl ListingPage {
             next_page_token,
         })
     }
+}
+
+/// What to ask next.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Advised {
+    #[serde(flatten)]
+    suggested: Suggested,
+    /// Of the workflow that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<Worked>,
 }
 
 /// What came of a command.
@@ -155,6 +172,68 @@ impl Server {
                 let markdown = answer.listing.markdown();
                 Ok((answer, markdown))
             })
+        })
+        .await
+    }
+
+    /// What to ask one VM about a trouble: commands of list_guest_commands with
+    /// arguments and reasons, the best first, by the words of the issue, its operating
+    /// system and its open findings; and the workflows that fit. With `workflow`: what
+    /// was learnt so far, what it means, what to do about it and the next command to
+    /// run with execute_vm_command; call it again after each. Runs nothing itself.
+    #[tool(
+        title = "Suggest guest commands",
+        annotations(
+            read_only_hint = true,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        ),
+        output_schema = schema::output::<Advised>(&ADVISED)
+    )]
+    async fn suggest_guest_commands(
+        &self,
+        Parameters(arguments): Parameters<SuggestArguments>,
+    ) -> CallToolResult {
+        let cluster = text(arguments.cluster);
+        let target = match self.target(&cluster, &arguments.guest) {
+            Ok(target) => target,
+            Err(refused) => return refused,
+        };
+        let listed = match catalogue::listed(&self.coordinator, &target).await {
+            Ok(listed) => listed,
+            Err(error) => return reply::failure(error.to_string()),
+        };
+        let agent = match target::agent(self.coordinator.agents(), &target) {
+            Ok(agent) => agent,
+            Err(error) => return reply::failure(error.to_string()),
+        };
+        let now = agent.now();
+        let found = self
+            .coordinator
+            .guest_commands()
+            .recent()
+            .of(&target.identity(), now);
+        let (issue, service) = (text(arguments.issue), text(arguments.service));
+        let (workflow, detail) = (arguments.workflow, arguments.detail);
+        self.answer(move |current| {
+            let suggested = diagnosis::suggested(current, &target, &listed, &issue);
+            let step = match workflow {
+                Some(name) => {
+                    let workflow = diagnosis::named(&name)?;
+                    let worked = diagnosis::worked(
+                        current, &target, &listed, workflow, &service, &found, now,
+                    );
+                    Some(worked?)
+                }
+                None => None,
+            };
+            let markdown = match &step {
+                Some(step) => step.markdown(),
+                None => suggested.markdown(),
+            };
+            let advised = Advised { suggested, step };
+            Layout::new(current, &ADVISED, detail).text(&advised, markdown)
         })
         .await
     }

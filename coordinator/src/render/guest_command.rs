@@ -208,7 +208,7 @@ fn trace(outcome: &Outcome) -> String {
 }
 
 /// `100 (web) on pve1`.
-fn place(guest: &Target) -> String {
+pub(super) fn place(guest: &Target) -> String {
     let system = match &*guest.operating_system {
         "" => String::new(),
         system => format!(", {system}"),

@@ -6,6 +6,7 @@ use super::{Carries, all, timestamp};
 use crate::guest_command::{
     call::Step,
     catalogue::{Argument, Command, Listing, Parameter},
+    diagnosis::{self, Lesson, Suggested, Suggestion, Worked, WorkflowSuggestion},
     outcome::{Outcome, Output},
     refusal::Refusal,
     target::Target,
@@ -99,6 +100,143 @@ impl Carries<Outcome> for message::GuestCommandResult {
             succeeded: outcome.succeeded,
             rendered,
             ..Self::default()
+        }
+    }
+}
+
+impl Carries<Suggested> for message::SuggestGuestCommandsResponse {
+    fn structured(suggested: Suggested) -> Self {
+        let Suggested {
+            guest,
+            suggestions,
+            workflows,
+            coverage,
+        } = suggested;
+        Self {
+            target: Some(guest.into()),
+            suggestions: all(suggestions),
+            workflows: all(workflows),
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, _: Suggested) -> Self {
+        Self {
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Suggestion> for message::GuestCommandSuggestion {
+    fn from(suggestion: Suggestion) -> Self {
+        let Suggestion {
+            command,
+            arguments,
+            title,
+            reasons,
+            allowed,
+            refusal,
+        } = suggestion;
+        Self {
+            command,
+            arguments: all(arguments),
+            title,
+            reasons,
+            allowed,
+            refusal: refusal.map(message::GuestCommandRefusal::from),
+        }
+    }
+}
+
+impl From<WorkflowSuggestion> for message::WorkflowSuggestion {
+    fn from(suggestion: WorkflowSuggestion) -> Self {
+        let WorkflowSuggestion {
+            workflow,
+            title,
+            reasons,
+        } = suggestion;
+        Self {
+            workflow,
+            title,
+            reasons,
+        }
+    }
+}
+
+impl Carries<Worked> for message::GetWorkflowStepResponse {
+    fn structured(worked: Worked) -> Self {
+        let Worked {
+            guest,
+            workflow,
+            title,
+            lessons,
+            next,
+            conclusions,
+            advice,
+            coverage,
+        } = worked;
+        Self {
+            target: Some(guest.into()),
+            workflow,
+            title,
+            lessons: all(lessons),
+            next: next.map(message::WorkflowStep::from),
+            conclusions,
+            advice,
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    /// With the step that comes next, which clients run.
+    fn rendered(rendered: String, worked: Worked) -> Self {
+        Self {
+            workflow: worked.workflow,
+            next: worked.next.map(message::WorkflowStep::from),
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Lesson> for message::WorkflowLesson {
+    fn from(lesson: Lesson) -> Self {
+        let Lesson {
+            step,
+            command,
+            at,
+            says,
+        } = lesson;
+        Self {
+            step,
+            command,
+            at: Some(timestamp(at)),
+            says,
+        }
+    }
+}
+
+impl From<diagnosis::Step> for message::WorkflowStep {
+    fn from(next: diagnosis::Step) -> Self {
+        let diagnosis::Step {
+            step,
+            command,
+            arguments,
+            title,
+            reason,
+            allowed,
+            refusal,
+        } = next;
+        Self {
+            step,
+            command,
+            arguments: all(arguments),
+            title,
+            reason,
+            allowed,
+            refusal: refusal.map(message::GuestCommandRefusal::from),
         }
     }
 }
