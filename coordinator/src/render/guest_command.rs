@@ -192,7 +192,7 @@ fn trace(outcome: &Outcome) -> String {
     if !outcome.argv.is_empty() {
         parts.push(format!("ran `{}`", outcome.argv.join(" ")));
     }
-    if outcome.elapsed_seconds > 0.0 {
+    if outcome.elapsed_seconds >= 0.05 {
         parts.push(format!("{:.1} s", outcome.elapsed_seconds));
     }
     if let Some(pid) = outcome.guest_pid {
