@@ -8,10 +8,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,7 +23,7 @@ use tokio::{
     net::UnixStream,
     sync::{Notify, Semaphore},
     task,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -58,6 +55,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Agents send a heartbeat when there is nothing else.
 const SILENCE_DEADLINE: Duration = Duration::from_secs(60);
+/// Between two questions about the record of guest commands.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
 /// The configuration of thousands of guests comes in one message.
 const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 const SHORTEST_DELAY: Duration = Duration::from_millis(500);
@@ -105,10 +104,30 @@ struct Open<'a> {
     agent: Arc<DescribeResponse>,
     /// Its place among the agents that can be called. Absent when there are too many.
     held: Option<Held<'a>>,
-    /// The record of guest commands was compared with the one that was known.
-    compared: AtomicBool,
-    /// Held while the agent is asked about its record.
+    /// When the agent was last asked about its record of guest commands.
+    asked: Mutex<Option<Instant>>,
+    /// Held while it is asked.
     asking: Arc<Semaphore>,
+}
+
+impl Open<'_> {
+    fn was_asked(&self) -> bool {
+        self.last_asked().is_some()
+    }
+
+    /// Whether it is time to ask again.
+    fn is_due(&self) -> bool {
+        self.last_asked()
+            .is_none_or(|at| at.elapsed() >= AUDIT_INTERVAL)
+    }
+
+    fn asked_now(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn last_asked(&self) -> Option<Instant> {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Link {
@@ -191,7 +210,7 @@ impl Link {
         let open = Open {
             held: key.map(|key| self.coordinator.agents().hold(key, handle)),
             agent: Arc::new(agent),
-            compared: AtomicBool::new(false),
+            asked: Mutex::default(),
             asking: Arc::new(Semaphore::new(1)),
         };
         Ok((open, stream))
@@ -217,6 +236,9 @@ impl Link {
                 Some(Event::Update(update)) => {
                     self.append(&open.agent, update).await;
                     *delivered = true;
+                    if open.is_due() {
+                        self.ask_audit(open, None);
+                    }
                 }
                 Some(Event::Heartbeat(heartbeat)) => {
                     self.heartbeat(&open.agent, &heartbeat);
@@ -256,40 +278,52 @@ impl Link {
             .heartbeat(agent, sent_at.unwrap_or(received_at), received_at);
     }
 
-    /// Keeps where the record of guest commands ends. What is not seen from the end
-    /// alone is asked for beside the stream: once for each connection, and when the
-    /// record seems to have become shorter.
+    /// Keeps where the record of guest commands ends, as a heartbeat says. What is not
+    /// seen from the end alone is asked for.
     fn note_audit(&self, open: &Open<'_>, head: &AuditHead) {
         let Some(held) = &open.held else { return };
-        let (place, now) = (held.place(), (self.clock)());
         let heads = self.coordinator.guest_commands().heads();
-        let noted = heads.note(&place, head, now);
-        if matches!(noted, Noted::Ahead(_) | Noted::Problem) {
-            heads::save_soon(&self.coordinator);
+        match heads.note(&held.place(), head, (self.clock)()) {
+            Noted::Unchanged => {}
+            Noted::Doubtful(known) => self.ask_audit(open, Some(known)),
+            // What was known is compared once for each connection.
+            Noted::Ahead(known) => {
+                heads::save_soon(&self.coordinator);
+                if !open.was_asked() {
+                    self.ask_audit(open, known);
+                }
+            }
+            Noted::Problem => {
+                heads::save_soon(&self.coordinator);
+                self.news.notify_one();
+            }
         }
-        let is_first = !open.compared.swap(true, Ordering::Relaxed);
-        let known = match noted {
-            Noted::Doubtful(known) => known,
-            Noted::Ahead(Some(known)) if is_first => known,
-            Noted::Ahead(_) | Noted::Unchanged => return,
-            Noted::Problem => return self.news.notify_one(),
-        };
-        // One question at a time, however many heartbeats come.
+    }
+
+    /// Asks where the record of guest commands ends, beside the stream: there are no
+    /// heartbeats while there are samples.
+    fn ask_audit(&self, open: &Open<'_>, known: Option<heads::Head>) {
+        let Some(held) = &open.held else { return };
+        // One question at a time, however much comes.
         let Ok(turn) = Arc::clone(&open.asking).try_acquire_owned() else {
             return;
         };
+        open.asked_now();
         let (coordinator, news) = (Arc::clone(&self.coordinator), Arc::clone(&self.news));
-        let agent = held.handle();
+        let (place, agent, now) = (held.place(), held.handle(), (self.clock)());
         // Ends by itself within the deadline of the call.
         tokio::spawn(async move {
-            let after = known.sequence.saturating_sub(1);
-            // Without an answer the next heartbeat is as doubtful as this one.
-            if let Ok(answer) = agent.list_audit(after, 1).await {
-                let heads = coordinator.guest_commands().heads();
-                if heads.compare(&place, &known, &answer, now) {
-                    heads::save_soon(&coordinator);
-                    news.notify_one();
-                }
+            let heads = coordinator.guest_commands().heads();
+            let known = known.or(heads.of(&place));
+            let after = known
+                .as_ref()
+                .map_or(0, |known| known.sequence.saturating_sub(1));
+            // Without an answer it is asked again later.
+            if let Ok(answer) = agent.list_audit(after, 1).await
+                && heads.compare(&place, known.as_ref(), &answer, now)
+            {
+                heads::save_soon(&coordinator);
+                news.notify_one();
             }
             drop(turn);
         });

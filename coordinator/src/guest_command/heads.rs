@@ -166,34 +166,16 @@ impl Heads {
         Noted::Problem
     }
 
-    /// Compares a known end with what the agent answered when it was asked for the
-    /// entry. Says whether there is news.
+    /// Keeps where a record ends by what the agent answered when it was asked for the
+    /// entry of a known end, and compares the two. Says whether there is news.
     pub fn compare(
         &self,
         place: &Place,
-        known: &Head,
+        known: Option<&Head>,
         answer: &ListAuditResponse,
         at: Timestamp,
     ) -> bool {
-        let ends = answer.head.as_ref().map_or(0, |head| head.sequence);
-        let hash = answer.lines.iter().find_map(|line| {
-            let (sequence, hash) = entry(line)?;
-            (sequence == known.sequence).then_some(hash)
-        });
-        let why = match hash {
-            _ if ends < known.sequence => Some(format!(
-                "it ended at {} and now ends at {ends}",
-                known.sequence
-            )),
-            Some(hash) if hash != known.hash.to_ascii_lowercase() => {
-                Some(format!("entry {} has another hash", known.sequence))
-            }
-            // The oldest entries go when a record is full; those say nothing.
-            None if (1..=known.sequence).contains(&answer.first_sequence) => {
-                Some(format!("entry {} is not in it any more", known.sequence))
-            }
-            _ => None,
-        };
+        let why = known.and_then(|known| contradiction(known, answer));
         let mut news = false;
         if let Some(why) = why
             && let Some(head) = self.lock().get_mut(place)
@@ -245,6 +227,29 @@ impl Head {
         let node = &place.node;
         self.problem = format!("audit record of {node} was shortened or rewritten: {why}");
         error!(node, problem = self.problem, "guest commands");
+    }
+}
+
+/// What in an answer cannot be, if the record is still the one that was known.
+fn contradiction(known: &Head, answer: &ListAuditResponse) -> Option<String> {
+    let ends = answer.head.as_ref()?.sequence;
+    let hash = answer.lines.iter().find_map(|line| {
+        let (sequence, hash) = entry(line)?;
+        (sequence == known.sequence).then_some(hash)
+    });
+    match hash {
+        _ if ends < known.sequence => Some(format!(
+            "it ended at {} and now ends at {ends}",
+            known.sequence
+        )),
+        Some(hash) if hash != known.hash.to_ascii_lowercase() => {
+            Some(format!("entry {} has another hash", known.sequence))
+        }
+        // The oldest entries go when a record is full; those say nothing.
+        None if (1..=known.sequence).contains(&answer.first_sequence) => {
+            Some(format!("entry {} is not in it any more", known.sequence))
+        }
+        _ => None,
     }
 }
 

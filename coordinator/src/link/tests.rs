@@ -167,6 +167,15 @@ async fn where_the_record_of_guest_commands_ends_is_shown() {
 }
 
 #[tokio::test]
+async fn without_heartbeats_the_record_is_asked_for() {
+    let agent = FakeAgent::silent("pve1");
+    agent.record.lock().unwrap().head = Some(head(7, "a"));
+    let followed = Followed::with(Some(agent));
+    let agent = followed.until(|agent| agent.audit_sequence.is_some()).await;
+    assert_eq!((agent.audit_sequence, &*agent.audit_problem), (Some(7), ""));
+}
+
+#[tokio::test]
 async fn a_record_that_became_shorter_is_asked_about_and_shown() {
     let agent = FakeAgent::silent("pve1");
     *agent.head.lock().unwrap() = Some(head(7, "a"));
