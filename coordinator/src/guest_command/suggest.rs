@@ -11,12 +11,14 @@ use std::collections::HashSet;
 use crate::{guest_command::system::GuestSystem, untrusted};
 
 mod names;
+mod ranking;
 #[cfg(test)]
 mod tests;
 mod topics;
 mod words;
 
-use topics::{Ask, GENERAL, QUIET, SAYS_LINUX, SAYS_WINDOWS, TOPICS, Topic, asks};
+use ranking::Ranking;
+use topics::{Ask, GENERAL, QUIET, SAYS_LINUX, SAYS_WINDOWS, TOPICS, Topic};
 use words::{Words, spelled};
 
 /// What is given at most.
@@ -71,14 +73,16 @@ pub struct Suggestions {
 #[must_use]
 pub fn suggest(situation: &Situation<'_>) -> Suggestions {
     let words = Words::of(situation.issue);
-    let ground = Ground::of(situation.system, &words, situation.findings);
-    let called = called(&words, situation.findings);
+    let findings = situation.findings.iter().take(FINDINGS);
+    let findings: Vec<Finding> = findings.map(Finding::of).collect();
+    let ground = Ground::of(situation.system, &words, &findings);
+    let called = called(&words, &findings);
     let mut ranking = Ranking::default();
     for (topic, reasons) in &called {
         ranking.add_topic(topic, reasons, &ground);
     }
     add_named(&mut ranking, situation.issue, &words, &called, &ground);
-    if ranking.entries.is_empty() {
+    if ranking.is_empty() {
         let reason = match called.is_empty() {
             true => "nothing in the issue or in the findings was recognised: a general look",
             false => {
@@ -94,13 +98,18 @@ pub fn suggest(situation: &Situation<'_>) -> Suggestions {
 }
 
 /// Topics with what calls for them, in the order of the table.
-fn called(words: &Words, findings: &[(&str, &str)]) -> Vec<(&'static Topic, Vec<String>)> {
-    let findings: Vec<Finding> = findings.iter().take(FINDINGS).map(Finding::of).collect();
-    let topics = TOPICS.iter().map(|topic| {
-        let said = words.matches(topic.calls).into_iter().map(says);
-        let open = findings.iter().filter(|finding| finding.calls_for(topic));
-        let open = open.map(Finding::reason);
-        (topic, said.chain(open).collect::<Vec<_>>())
+fn called(words: &Words, findings: &[Finding]) -> Vec<(&'static Topic, Vec<String>)> {
+    let said = words.matches_each(TOPICS.iter().map(|topic| topic.calls));
+    let topics = TOPICS.iter().zip(said).enumerate();
+    let topics = topics.map(|(at, (topic, said))| {
+        let open = findings
+            .iter()
+            .filter(|finding| finding.topics.contains(&at));
+        let open = open.map(|finding| finding.reason.clone());
+        (
+            topic,
+            said.into_iter().map(says).chain(open).collect::<Vec<_>>(),
+        )
     });
     topics.filter(|(_, reasons)| !reasons.is_empty()).collect()
 }
@@ -110,46 +119,36 @@ fn says(phrase: &'static str) -> String {
 }
 
 /// An open finding, read.
-struct Finding<'a> {
-    id: &'a str,
-    title: &'a str,
-    id_words: Words,
-    title_words: Words,
-    /// Its id says what it is about: then its words say nothing more.
-    is_known: bool,
-    /// Nothing in the guest tells more about it.
-    is_quiet: bool,
+struct Finding {
+    reason: String,
+    is_of_windows: bool,
+    /// Places of the topics that it calls for.
+    topics: Vec<usize>,
 }
 
-impl<'a> Finding<'a> {
-    fn of((id, title): &(&'a str, &'a str)) -> Self {
-        let id_words = Words::of(id);
-        let is_quiet = QUIET.split('|').any(|prefix| id_words.begin_with(prefix));
-        let is_known = is_quiet || TOPICS.iter().any(|topic| topic.is_of(&id_words));
+impl Finding {
+    fn of((id, title): &(&str, &str)) -> Self {
+        let id = untrusted::line(id, ID_LIMIT);
+        let title = untrusted::line(title, TITLE_LIMIT);
+        let words = Words::of(&id);
+        let is_quiet = QUIET.split('|').any(|prefix| words.begin_with(prefix));
+        let topics = TOPICS.iter().enumerate();
+        let mut topics: Vec<usize> = topics
+            .filter(|(_, topic)| !is_quiet && topic.is_of(&words))
+            .map(|(at, _)| at)
+            .collect();
+        // What the id does not tell, the words may.
+        if topics.is_empty() && !is_quiet {
+            let words = Words::of(&format!("{id} {title}"));
+            let said = words.matches_each(TOPICS.iter().map(|topic| topic.calls));
+            let said = said.iter().enumerate().filter(|(_, said)| !said.is_empty());
+            topics = said.map(|(at, _)| at).collect();
+        }
         Self {
-            id,
-            title,
-            id_words,
-            title_words: Words::of(title),
-            is_known,
-            is_quiet,
+            reason: format!("open finding {id}: {title}"),
+            is_of_windows: words.begin_with("guest windows"),
+            topics,
         }
-    }
-
-    fn calls_for(&self, topic: &Topic) -> bool {
-        match self.is_known {
-            true => !self.is_quiet && topic.is_of(&self.id_words),
-            false => {
-                !self.id_words.matches(topic.calls).is_empty()
-                    || !self.title_words.matches(topic.calls).is_empty()
-            }
-        }
-    }
-
-    fn reason(&self) -> String {
-        let id = untrusted::line(self.id, ID_LIMIT);
-        let title = untrusted::line(self.title, TITLE_LIMIT);
-        format!("open finding {id}: {title}")
     }
 }
 
@@ -171,7 +170,7 @@ struct Ground {
 }
 
 impl Ground {
-    fn of(system: GuestSystem, words: &Words, findings: &[(&str, &str)]) -> Self {
+    fn of(system: GuestSystem, words: &Words, findings: &[Finding]) -> Self {
         let told = |asks_linux, asks_windows, reason: Option<String>| Self {
             asks_linux,
             asks_windows,
@@ -184,9 +183,9 @@ impl Ground {
             GuestSystem::Other => told(false, false, None),
             GuestSystem::Unknown => {
                 let windows = words.matches(SAYS_WINDOWS).into_iter().map(says);
-                let open = findings.iter().take(FINDINGS).map(Finding::of);
-                let open = open.filter(|finding| finding.id_words.begin_with("guest windows"));
-                let windows = windows.chain(open.map(|finding| finding.reason())).next();
+                let open = findings.iter().filter(|finding| finding.is_of_windows);
+                let open = open.map(|finding| finding.reason.clone());
+                let windows = windows.chain(open).next();
                 let linux = words.matches(SAYS_LINUX).into_iter().map(says).next();
                 match (linux, windows) {
                     // Both are said of guests that talk to each other.
@@ -208,88 +207,6 @@ impl Ground {
                 }
             }
         }
-    }
-}
-
-/// A suggestion on its way, with where the table has it.
-struct Entry {
-    ask: Ask,
-    reasons: Vec<String>,
-    /// Every system answers it.
-    is_for_all: bool,
-    /// How far it is from the front of its topic, and the topic's place.
-    place: (usize, usize),
-}
-
-#[derive(Default)]
-struct Ranking {
-    entries: Vec<Entry>,
-    topics: usize,
-}
-
-impl Ranking {
-    fn add_topic(&mut self, topic: &Topic, reasons: &[String], ground: &Ground) {
-        let linux = asks(topic.linux).filter(|_| ground.asks_linux);
-        let windows = asks(topic.windows).filter(|_| ground.asks_windows);
-        let any = asks(topic.any).map(|ask| (ask, true));
-        let own = linux.chain(windows).map(|ask| (ask, false));
-        for (place, (ask, is_for_all)) in any.chain(own).enumerate() {
-            self.add(ask, is_for_all, reasons, (place, self.topics));
-        }
-        self.topics += 1;
-    }
-
-    /// Adds reasons to what is there already.
-    fn add(&mut self, ask: Ask, is_for_all: bool, reasons: &[String], place: (usize, usize)) {
-        let at = self.entries.iter().position(|entry| entry.ask == ask);
-        let known = at.and_then(|at| self.entries.get_mut(at));
-        if let Some(entry) = known {
-            let new = reasons
-                .iter()
-                .filter(|reason| !entry.reasons.contains(reason));
-            let new: Vec<String> = new.cloned().collect();
-            entry.reasons.extend(new);
-            entry.place = entry.place.min(place);
-            entry.is_for_all |= is_for_all;
-        } else {
-            self.entries.push(Entry {
-                ask,
-                reasons: reasons.to_vec(),
-                is_for_all,
-                place,
-            });
-        }
-    }
-
-    /// Most reasons first, then the order of the table: what comes first in any topic
-    /// before what comes second.
-    fn best(mut self, ground: &Ground) -> Vec<Suggestion> {
-        if !ground.is_known {
-            let why = "what can be asked depends on what the guest runs, which is not known";
-            let osinfo = asks("osinfo").next();
-            osinfo
-                .into_iter()
-                .for_each(|ask| self.add(ask, true, &[why.to_owned()], (0, 0)));
-        }
-        self.entries.sort_by_key(|entry| {
-            let is_first = !ground.is_known && entry.ask.command == "osinfo";
-            let is_late = !ground.is_known && !entry.is_for_all;
-            let reasons = std::cmp::Reverse(entry.reasons.len());
-            (!is_first, is_late, reasons, entry.place)
-        });
-        let best = self.entries.into_iter().take(COMMANDS);
-        best.map(|entry| {
-            let own = ground.reason.iter().filter(|_| !entry.is_for_all);
-            let mut reasons = entry.reasons;
-            reasons.truncate(REASONS - 1);
-            reasons.extend(own.cloned());
-            Suggestion {
-                command: entry.ask.command,
-                arguments: entry.ask.arguments,
-                reasons,
-            }
-        })
-        .collect()
     }
 }
 

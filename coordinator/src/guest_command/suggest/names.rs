@@ -54,7 +54,7 @@ const UNITS: &[(&str, &str)] = &[
     ("influxdb", "influxdb.service"),
     ("rabbitmq", "rabbitmq-server.service"),
     ("memcached", "memcached.service"),
-    ("docker|dockerd", "docker.service"),
+    ("dockerd|docker service|docker daemon", "docker.service"),
     ("containerd", "containerd.service"),
     ("kubelet", "kubelet.service"),
     ("k3s", "k3s.service"),
@@ -84,7 +84,6 @@ const UNITS: &[(&str, &str)] = &[
     ("zabbix agent", "zabbix-agent.service"),
     ("zabbix server", "zabbix-server.service"),
     ("jenkins", "jenkins.service"),
-    ("qemu guest agent", "qemu-guest-agent.service"),
 ];
 
 /// Words for services of Windows and their short names.
@@ -104,7 +103,6 @@ const SERVICES: &[(&str, &str)] = &[
     ("file share*|smb|network share*", "LanmanServer"),
     ("defender", "WinDefend"),
     ("task scheduler|scheduled task*", "Schedule"),
-    ("qemu ga|qemu guest agent", "QEMU-GA"),
 ];
 
 /// Directories that `directory-usage` knows, the longest first.

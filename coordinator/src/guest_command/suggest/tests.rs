@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod hostile;
+mod reasons;
 mod sentences;
 
 use super::*;

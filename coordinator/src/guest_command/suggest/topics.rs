@@ -70,7 +70,7 @@ const SERVICES: Topic = Topic {
     calls: "service|services|daemon*|unit|units|crash*|segfault*|core dump*|keeps restarting|\
         restarts .. itself|restart* .. loop|restart loop*|crash loop*|crashloop*|restarts all the \
         time|keeps dying|keeps stopping|died|exited|exit code|exit status|failed to start|fails to \
-        start|fail* .. start|not start|won't start|does not start|doesn't start|can't start|cannot \
+        start|fail* .. start|not start|won't start|doesn't start|can't start|cannot \
         start|not running|isn't running|stopped working|systemd|systemctl|502|503|bad gateway|\
         service unavailable|internal server error|website .. down|site .. down|app .. down|web \
         server|webserver|spooler",
@@ -196,7 +196,8 @@ pub(super) const TOPICS: &[Topic] = &[
         calls: "login*|log in|logon*|log on|logged in|logged on|signed in|sign in|session*|ssh|\
             password*|brute force*|bruteforce*|hack*|compromis*|intrusion*|intruder*|malware|miner|\
             cryptominer|virus|ransomware|suspicious*|security|unauthori*|attack*|permission denied|\
-            access denied|selinux|sudo|locked out|who is on|user|users",
+            access denied|selinux|sudo|locked out|who is on|user \
+            account*|new user*|unknown user*|unknown account*",
         findings: "guest users|guest login|guest security",
         any: "users",
         linux: "last-logins log-file:log=auth log-file:log=secure logged-in listening-sockets \

@@ -3,7 +3,7 @@
 /// Characters of a text that are looked at.
 pub(super) const LOOKED_AT: usize = 2_000;
 /// Words that may stand in a gap: `disk .. full` is in "the disk of web is 99 % full".
-const GAP: usize = 4;
+const GAP: usize = 5;
 
 /// What is looked at of a text, with the rest dropped before anything else is done.
 pub(super) fn beginning(text: &str) -> &str {
@@ -17,12 +17,18 @@ pub(super) fn beginning(text: &str) -> &str {
 #[derive(Debug)]
 pub(super) struct Words(Vec<String>);
 
-/// A phrase that was found, and between which words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A phrase that was found, and at which words.
+#[derive(Debug)]
 struct Found {
     phrase: &'static str,
-    from: usize,
-    to: usize,
+    at: Vec<usize>,
+}
+
+impl Found {
+    /// Whether another says the same with more words.
+    fn is_part_of(&self, other: &Self) -> bool {
+        self.at.len() < other.at.len() && self.at.iter().all(|at| other.at.contains(at))
+    }
 }
 
 impl Words {
@@ -38,19 +44,25 @@ impl Words {
     /// A list is separated by `|`. A word of a phrase that ends with `*` is the
     /// beginning of a word, and `..` stands for a few words or none.
     pub(super) fn matches(&self, list: &'static str) -> Vec<&'static str> {
-        let found: Vec<Found> = list
-            .split('|')
-            .map(str::trim)
-            .filter_map(|phrase| self.find(phrase))
-            .collect();
-        let is_part = |one: &Found| {
-            found.iter().any(|other| {
-                let holds = other.from <= one.from && one.to <= other.to;
-                holds && other.to - other.from > one.to - one.from
-            })
+        self.matches_each([list]).pop().unwrap_or_default()
+    }
+
+    /// The same for several lists, where a phrase may be a part of one in another list.
+    pub(super) fn matches_each(
+        &self,
+        lists: impl IntoIterator<Item = &'static str>,
+    ) -> Vec<Vec<&'static str>> {
+        let find = |list: &'static str| {
+            let phrases = list.split('|').map(str::trim);
+            phrases.filter_map(|phrase| self.find(phrase)).collect()
         };
-        let whole = found.iter().filter(|one| !is_part(one));
-        whole.map(|one| one.phrase).collect()
+        let found: Vec<Vec<Found>> = lists.into_iter().map(find).collect();
+        let is_whole = |one: &&Found| !found.iter().flatten().any(|other| one.is_part_of(other));
+        let whole = |found: &Vec<Found>| {
+            let whole = found.iter().filter(is_whole);
+            whole.map(|one| one.phrase).collect()
+        };
+        found.iter().map(whole).collect()
     }
 
     /// Whether the words begin with these.
@@ -67,24 +79,25 @@ impl Words {
             .split([' ', '\'', '/', '-'])
             .filter(|part| !part.is_empty())
             .collect();
-        (0..self.0.len()).find_map(|from| {
-            let to = self.end(from, &parts)?;
-            Some(Found { phrase, from, to })
-        })
+        let mut at = (0..self.0.len()).find_map(|from| self.at(from, &parts))?;
+        at.reverse();
+        Some(Found { phrase, at })
     }
 
-    /// Where a phrase ends that begins at a word.
-    fn end(&self, from: usize, parts: &[&str]) -> Option<usize> {
+    /// Where the words of a phrase are that begins at a word, the last first.
+    fn at(&self, from: usize, parts: &[&str]) -> Option<Vec<usize>> {
         match parts {
-            [] => Some(from),
-            ["..", rest @ ..] => (from..=from + GAP).find_map(|from| self.end(from, rest)),
+            [] => Some(Vec::new()),
+            ["..", rest @ ..] => (from..=from + GAP).find_map(|from| self.at(from, rest)),
             [part, rest @ ..] => {
                 let word = self.0.get(from)?;
                 let fits = match part.strip_suffix('*') {
                     Some(stem) => word.starts_with(stem),
                     None => word == part,
                 };
-                if fits { self.end(from + 1, rest) } else { None }
+                let mut at = fits.then(|| self.at(from + 1, rest)).flatten()?;
+                at.push(from);
+                Some(at)
             }
         }
     }
