@@ -67,7 +67,7 @@ pub struct Asked {
 pub enum Step {
     /// It is written down at the node and begins.
     Begun {
-        target: Target,
+        target: Box<Target>,
         argv: Vec<String>,
     },
     Progress {
@@ -190,7 +190,7 @@ impl Call<'_> {
                 Some(Event::Begun(begun)) => {
                     self.note(begun.audit_head);
                     let begun = Step::Begun {
-                        target: self.target.clone(),
+                        target: Box::new(self.target.clone()),
                         argv: outcome::argv(&begun.argv),
                     };
                     // Nobody may listen; that changes nothing.

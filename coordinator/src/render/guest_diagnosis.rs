@@ -98,13 +98,13 @@ fn not_allowed(document: &mut Document, allowed: bool, refusal: Option<&Refusal>
 
 /// `unit-status unit=nginx.service`.
 fn words(command: &str, arguments: &[Argument]) -> String {
-    let mut words = command.to_owned();
+    let mut words = vec![command.to_owned()];
     for argument in arguments {
-        words.push_str(&format!(
-            " {}={}",
+        words.push(format!(
+            "{}={}",
             argument.name,
             untrusted::name(&argument.value)
         ));
     }
-    words
+    words.join(" ")
 }

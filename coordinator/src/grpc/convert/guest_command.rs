@@ -353,7 +353,7 @@ impl From<Step> for message::run_guest_command_response::Event {
     fn from(step: Step) -> Self {
         match step {
             Step::Begun { target, argv } => Self::Begun(message::GuestCommandBegun {
-                target: Some(target.into()),
+                target: Some((*target).into()),
                 argv,
             }),
             Step::Progress { elapsed_seconds } => {
