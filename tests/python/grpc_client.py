@@ -24,6 +24,7 @@ SERVICES = {
     "pvelens.v1.AnalysisService",
     "pvelens.v1.FindingService",
     "pvelens.v1.FleetService",
+    "pvelens.v1.GuestCommandService",
     "pvelens.v1.InventoryService",
 }
 LIMIT_BYTES = 64 * 1024 * 1024
@@ -145,6 +146,7 @@ def check(client):
 
 
 RECHECK = "pvelens.v1.FindingService/Recheck"
+RUN = "pvelens.v1.GuestCommandService/RunGuestCommand"
 SET_LOG_LEVEL = "pvelens.v1.AdminService/SetLogLevel"
 READER, OPERATOR = 1, 2
 
@@ -168,6 +170,29 @@ def refused(client, method, socket, **fields):
         assert socket in info.metadata["hint"], info
     else:
         raise AssertionError(f"{method} was allowed")
+
+
+def check_guest_commands(reader, operator):
+    """What there is to ask of a VM, and one answer."""
+    guests = reader.pages("pvelens.v1.InventoryService", "ListGuests", "guests")
+    vm = next(str(g.vmid) for g in guests if g.kind == 1 and g.status == "running")
+    service = "pvelens.v1.GuestCommandService"
+    listed = reader.call(service, "ListGuestCommands", guest=vm)
+    assert listed.total == len(listed.commands) >= 60 and listed.allowed, f"commands: {listed.total}"
+    suggested = reader.call(service, "SuggestGuestCommands", guest=vm, issue="disk full")
+    assert suggested.suggestions and suggested.workflows, f"suggestions: {suggested}"
+    try:
+        list(reader.call(*RUN.split("/"), guest=vm, command="ping"))
+        raise AssertionError("a reader ran a guest command")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.PERMISSION_DENIED, error
+        assert "operate.sock" in reader.error_info(error).metadata["hint"], error
+    events = list(operator.call(*RUN.split("/"), guest=vm, command="load"))
+    kinds = [event.WhichOneof("event") for event in events]
+    assert kinds[0] == "begun" and kinds[-1] == "result", f"events: {kinds}"
+    result = events[-1].result
+    assert result.outcome == "completed" and result.says and result.facts_json, f"result: {result}"
+    return f"{listed.allowed} of {listed.total} would run in {vm}; {result.says[0]}"
 
 
 def check_roles(reader, operator):
@@ -202,6 +227,7 @@ def main():
             grpc.insecure_channel(f"unix:{sys.argv[2]}", options=options) as operator,
         ):
             print("gRPC:", check(Client(reader)))
+            print("guest commands:", check_guest_commands(Client(reader), Client(operator)))
             print("roles:", check_roles(Client(reader), Client(operator)))
     except (AssertionError, grpc.RpcError, KeyError) as error:
         print(f"gRPC: {error}", file=sys.stderr)

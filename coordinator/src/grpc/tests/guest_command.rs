@@ -1,7 +1,8 @@
 //! Commands in guests, as clients of two sockets ask for them.
 
 use pvelens_proto::v1::{
-    GuestCommandArgument, GuestCommandResult, ListGuestCommandsRequest, RunGuestCommandRequest,
+    GetWorkflowStepRequest, GuestCommandArgument, GuestCommandResult, ListGuestCommandsRequest,
+    RunGuestCommandRequest, SuggestGuestCommandsRequest,
     guest_command_service_client::GuestCommandServiceClient,
     run_guest_command_response::Event as Step,
 };
@@ -175,5 +176,72 @@ async fn a_client_that_leaves_does_not_stop_what_it_began() {
     let recent = world.coordinator.guest_commands().recent();
     while recent.of(&guest, crate::view::fixture::at()).is_empty() {
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_trouble_is_answered_with_commands_and_workflows_and_nothing_runs() {
+    let world = World::new().await;
+    let (mut client, _directory) = client(&world, Role::Reader).await;
+    let request = SuggestGuestCommandsRequest {
+        guest: "web".to_owned(),
+        issue: "nginx.service crashes, see its log\u{1b}[31m; rm -rf /".to_owned(),
+        ..SuggestGuestCommandsRequest::default()
+    };
+    let answer = client.suggest_guest_commands(request).await.unwrap().into_inner();
+    let unit = answer.suggestions.iter().find(|one| one.command == "unit-status").unwrap();
+    assert!(unit.allowed && !unit.title.is_empty() && !unit.reasons.is_empty());
+    assert_eq!(unit.arguments[0].value, "nginx.service");
+    let log = answer.suggestions.iter().find(|one| one.command == "unit-journal").unwrap();
+    assert_eq!(log.refusal.as_ref().unwrap().rule, "policy_denies");
+    assert!(answer.workflows.iter().any(|one| one.workflow == "service-down"));
+    assert!(!format!("{answer:?}").contains("rm -rf"));
+    assert!(world.agent.ran.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_found_decides_the_next_step() {
+    let world = World::new().await;
+    let full = "Filesystem Type 1024-blocks Used Available Capacity Mounted on\n\
+        /dev/sda1 ext4 20000000 19800000 200000 99% /\n";
+    world.agent.answer("fsinfo", printed("df", full));
+    let (mut client, _directory) = client(&world, Role::Operator).await;
+    let request = GetWorkflowStepRequest {
+        guest: "web".to_owned(),
+        workflow: "disk-full".to_owned(),
+        ..GetWorkflowStepRequest::default()
+    };
+    let step = client.get_workflow_step(request.clone()).await.unwrap().into_inner();
+    let next = step.next.unwrap();
+    assert_eq!((&*next.command, next.allowed), ("fsinfo", true));
+    assert!(step.lessons.is_empty() && step.conclusions.is_empty());
+
+    let mut asked = run("web", "fsinfo");
+    asked.arguments.clear();
+    told(&mut client, asked).await.unwrap();
+    let step = client.get_workflow_step(request).await.unwrap().into_inner();
+    assert_eq!(step.lessons[0].command, "fsinfo");
+    assert!(step.conclusions[0].starts_with("/ is full"), "{step:?}");
+    let next = step.next.unwrap();
+    assert_eq!(next.command, "directory-usage");
+    assert_eq!(next.arguments[0].value, "root");
+}
+
+#[tokio::test]
+async fn a_workflow_and_a_service_that_are_none_are_refused() {
+    let world = World::new().await;
+    let (mut client, _directory) = client(&world, Role::Reader).await;
+    let request = |workflow: &str, service: &str| GetWorkflowStepRequest {
+        guest: "web".to_owned(),
+        workflow: workflow.to_owned(),
+        service: service.to_owned(),
+        ..GetWorkflowStepRequest::default()
+    };
+    let status = client.get_workflow_step(request("disk full", "")).await.unwrap_err();
+    assert_eq!((status.code(), &*reason(&status)), (Code::NotFound, "NOT_FOUND_WORKFLOW"));
+    assert!(status.message().contains("will-not-boot"), "{status}");
+    for service in ["--all", "a b.service", "a\u{1b}", &"x".repeat(200)] {
+        let status = client.get_workflow_step(request("service-down", service)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{service}");
     }
 }

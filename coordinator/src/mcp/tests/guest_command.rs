@@ -226,3 +226,25 @@ async fn progress_is_told_to_those_who_want_it() {
     }
     assert_eq!(told, 2);
 }
+
+#[tokio::test]
+async fn a_trouble_is_answered_with_commands_and_a_workflow_with_its_next_step() {
+    let world = World::new().await;
+    let mut client = client(&world, Role::Reader).await;
+    let arguments = json!({ "guest": 100, "issue": "disk full, no space left on device" });
+    let result = client.call("suggest_guest_commands", arguments).await;
+    let structured = &result["structuredContent"];
+    assert_eq!(structured["suggestions"][0]["command"], "fsinfo", "{structured}");
+    assert_eq!(structured["workflows"][0]["workflow"], "disk-full");
+    assert!(structured.get("step").is_none());
+    let arguments = json!({ "guest": 100, "workflow": "disk-full" });
+    let result = client.call("suggest_guest_commands", arguments).await;
+    let next = &result["structuredContent"]["step"]["next"];
+    assert_eq!(next["command"], "fsinfo", "{next}");
+    let arguments = json!({ "guest": 100, "workflow": "reboot" });
+    let result = client.call("suggest_guest_commands", arguments).await;
+    assert_eq!(result["isError"], true);
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("slow-guest"), "{text}");
+    assert!(world.agent.ran.lock().unwrap().is_empty());
+}
