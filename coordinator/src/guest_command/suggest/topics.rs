@@ -1,5 +1,7 @@
 //! Troubles that people write about, by the words they use, and what is asked then.
 
+use super::names::Kind;
+
 /// A kind of trouble.
 #[derive(Debug)]
 pub(super) struct Topic {
@@ -13,6 +15,8 @@ pub(super) struct Topic {
     pub linux: &'static str,
     pub windows: &'static str,
     pub workflow: Option<&'static str>,
+    /// Names that belong to it.
+    pub takes: Option<Kind>,
 }
 
 /// A command with its arguments.
@@ -45,15 +49,17 @@ pub(super) const GENERAL: Topic = Topic {
     linux: "uptime load memory failed-units",
     windows: "windows-system windows-processes windows-services",
     workflow: None,
+    takes: None,
 };
 
 /// Words that tell the system of a guest where nothing else does.
 pub(super) const SAYS_WINDOWS: &str = "windows|rdp|remote desktop|iis|active directory|domain \
     controller|bsod|blue screen|bluescreen|vss|shadow cop*|event log|event viewer|powershell|sql \
-    server|mssql|task manager|registry|spooler|w32time|virtio win|svchost|c drive|drive c|wsus";
+    server|mssql|task manager|spooler|w32time|virtio win|svchost|c drive|drive c|wsus";
 pub(super) const SAYS_LINUX: &str = "linux|systemd|systemctl|journalctl|journald|debian|ubuntu|\
     centos|rhel|rocky|almalinux|fedora|alpine|opensuse|apt|dpkg|dnf|yum|openrc|kernel panic|grub|\
-    initramfs|fstab|inode*|oom killer|cron|sshd|iptables|nftables|selinux";
+    initramfs|fstab|inode*|oom killer|cron|sshd|iptables|nftables|selinux|sudo|bash|\
+    podman";
 
 /// What ids of findings begin with that are about settings in Proxmox VE: there is
 /// nothing to ask in the guest.
@@ -71,7 +77,7 @@ const SERVICES: Topic = Topic {
         restarts .. itself|restart* .. loop|restart loop*|crash loop*|crashloop*|restarts all the \
         time|keeps dying|keeps stopping|died|exited|exit code|exit status|failed to start|fails to \
         start|fail* .. start|not start|won't start|doesn't start|can't start|cannot \
-        start|not running|isn't running|stopped working|systemd|systemctl|502|503|bad gateway|\
+        start|not running|isn't running|stopped working|systemd|systemctl|502|503|504|bad gateway|gateway timeout|\
         service unavailable|internal server error|website .. down|site .. down|app .. down|web \
         server|webserver|spooler",
     findings: "guest service|guest unit",
@@ -79,6 +85,7 @@ const SERVICES: Topic = Topic {
     linux: "failed-units journal:priority=error system-state kernel-log openrc-status",
     windows: "windows-services windows-events:log=system windows-events:log=application",
     workflow: Some("service-down"),
+    takes: Some(Kind::Service),
 };
 
 /// The topics, in the order in which they are named where nothing else decides.
@@ -88,12 +95,13 @@ pub(super) const TOPICS: &[Topic] = &[
         calls: "slow*|sluggish*|lag|lags|laggy|lagging|performance|unresponsive|not responding|not \
             respond|hang|hangs|hanging|hung|freezes|freezing|frozen|stutter*|high load|load|load \
             average|cpu|cpus|processor|100 cpu|cpu usage|cpu .. 100|high cpu|steal|takes forever|\
-            takes ages|takes .. long|bottleneck*|overload*|throttl*|response time*|latency|busy",
+            takes ages|takes .. long|takes .. seconds|takes .. minutes|takes .. hours|bottleneck*|overload*|throttl*|response time*|latency|busy",
         findings: "guest cpu|guest load|ct limits",
         any: "",
         linux: "pressure load vmstat processes:by=cpu memory disk-statistics kernel-log",
         windows: "windows-counters windows-processes windows-system windows-events:log=system",
         workflow: Some("slow-guest"),
+        takes: None,
     },
     // Disks that are full.
     Topic {
@@ -109,6 +117,7 @@ pub(super) const TOPICS: &[Topic] = &[
             directory-usage:directory=var",
         windows: "windows-disk-free:drive=c windows-shadow-storage windows-system",
         workflow: Some("disk-full"),
+        takes: Some(Kind::Place),
     },
     // Disks that are slow or broken.
     Topic {
@@ -121,6 +130,7 @@ pub(super) const TOPICS: &[Topic] = &[
         linux: "disk-statistics pressure kernel-log mounts block-devices md-arrays",
         windows: "windows-counters windows-disk-dirty:drive=c windows-events:log=system guest-disks",
         workflow: Some("slow-guest"),
+        takes: None,
     },
     // Memory.
     Topic {
@@ -132,6 +142,7 @@ pub(super) const TOPICS: &[Topic] = &[
         linux: "memory processes:by=memory kernel-log pressure meminfo swaps",
         windows: "windows-system windows-processes windows-counters windows-events:log=system",
         workflow: Some("high-memory"),
+        takes: None,
     },
     // Network.
     Topic {
@@ -148,6 +159,7 @@ pub(super) const TOPICS: &[Topic] = &[
         linux: "links routes resolv-conf listening-sockets socket-summary conntrack firewall-nft",
         windows: "windows-addresses windows-routes windows-sockets windows-firewall",
         workflow: Some("no-network"),
+        takes: Some(Kind::Interface),
     },
     // Start of the guest.
     Topic {
@@ -164,19 +176,21 @@ pub(super) const TOPICS: &[Topic] = &[
             mounts boot-blame",
         windows: "windows-events:log=system windows-services windows-disk-dirty:drive=c windows-boot",
         workflow: Some("will-not-boot"),
+        takes: None,
     },
     SERVICES,
     // Clocks.
     Topic {
         calls: "clock*|time drift*|drift*|wrong time|time is wrong|time .. wrong|time .. off|time .. \
             behind|time .. ahead|time jumps|time sync*|sync* .. time|ntp|ntpd|chrony*|timesyncd|\
-            w32time|timezone|time zone|wrong date|date is wrong|not yet valid|clock skew|kerberos|\
+            w32time|timezone|time zone|wrong date|date is wrong|not yet valid|certificate*|clock skew|kerberos|\
             in the future|totp|minutes behind|minutes ahead|seconds behind|seconds ahead",
         findings: "guest time|guest clock",
         any: "guest-time timezone",
         linux: "time-status chrony-tracking ntp-peers",
         windows: "windows-time windows-time-peers windows-service:service=W32Time",
         workflow: Some("time-drift"),
+        takes: None,
     },
     // Packages.
     Topic {
@@ -190,6 +204,7 @@ pub(super) const TOPICS: &[Topic] = &[
         windows: "windows-system devices windows-events:log=setup \
             windows-service:service=wuauserv",
         workflow: None,
+        takes: None,
     },
     // Users.
     Topic {
@@ -204,6 +219,40 @@ pub(super) const TOPICS: &[Topic] = &[
             processes:by=cpu selinux",
         windows: "windows-sessions windows-sockets windows-processes windows-scheduled-tasks",
         workflow: None,
+        takes: None,
+    },
+    // Things that run by the clock.
+    Topic {
+        calls: "cron|crond|crontab|cronjob*|cron job*|timer|timers|scheduled task*|scheduled job*|\
+            task scheduler|nightly job*",
+        findings: "guest timer",
+        any: "",
+        linux: "timers unit-journal:unit=cron.service log-file:log=cron time-status",
+        windows: "windows-scheduled-tasks windows-service:service=Schedule",
+        workflow: None,
+        takes: None,
+    },
+    // Limits of the kernel.
+    Topic {
+        calls: "too many open files|open files|file handle*|file descriptor*|emfile|enfile|ulimit|\
+            nofile|cannot fork|can't fork|fork failed|too many processes",
+        findings: "guest limits",
+        any: "",
+        linux: "open-files processes:by=memory socket-summary kernel-log",
+        windows: "windows-processes windows-sockets",
+        workflow: None,
+        takes: None,
+    },
+    // Hardware.
+    Topic {
+        calls: "gpu|gpus|vgpu|nvidia|usb|pci|pcie|passthrough|hardware|driver|drivers|kernel \
+            module*|device manager|hotplug*|hot plug*",
+        findings: "guest windows virtio",
+        any: "",
+        linux: "pci-devices kernel-modules kernel-log vcpus cpu",
+        windows: "devices windows-drivers vcpus windows-events:log=system",
+        workflow: None,
+        takes: None,
     },
     // Containers.
     Topic {
@@ -215,6 +264,7 @@ pub(super) const TOPICS: &[Topic] = &[
             directory-usage:directory=docker",
         windows: "windows-services windows-processes",
         workflow: Some("service-down"),
+        takes: None,
     },
     // Databases.
     Topic {
@@ -226,12 +276,13 @@ pub(super) const TOPICS: &[Topic] = &[
         windows: "windows-service:service=MSSQLSERVER windows-events:log=application \
             windows-counters",
         workflow: None,
+        takes: None,
     },
     // Backups and the guest agent.
     Topic {
         calls: "backup*|back up|vzdump|pbs|snapshot*|freeze|fsfreeze|fs freeze|guest fsfreeze*|thaw*|\
             quiesc*|vss|shadow cop*|shadow copy|writer*|guest agent|qemu agent|qemu ga|qemu guest \
-            agent|qga|agent .. not running|agent .. not respond*|agent .. timeout|virtio*",
+            agent|qga|freeze .. timeout|backup .. timeout|snapshot .. timeout|agent .. not running|agent .. not respond*|agent .. timeout|virtio*",
         findings: "guest agent|guest windows vss",
         any: "ping fsfreeze-status agent-info",
         linux: "unit-status:unit=qemu-guest-agent.service \
@@ -239,5 +290,6 @@ pub(super) const TOPICS: &[Topic] = &[
         windows: "windows-vss-writers windows-shadow-storage windows-service:service=QEMU-GA \
             windows-events:log=application",
         workflow: None,
+        takes: None,
     },
 ];
