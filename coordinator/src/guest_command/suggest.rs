@@ -225,7 +225,9 @@ impl Ground {
 /// What the topic's own names say for it, if there are any.
 fn named_of(topic: &Topic, named: &[Named]) -> Option<Vec<String>> {
     let of_topic = named.iter().filter(|name| topic.takes == Some(name.kind));
-    let reasons: Vec<String> = of_topic.map(Named::reason).collect();
+    let mut reasons: Vec<String> = of_topic.map(Named::reason).collect();
+    // Two commands for one name.
+    reasons.dedup();
     (!reasons.is_empty()).then_some(reasons)
 }
 

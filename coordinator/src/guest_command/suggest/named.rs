@@ -67,20 +67,21 @@ impl Named {
         format!("the issue names {}", self.spelled)
     }
 
-    /// It comes first, with what is said of its topic. How full a place is matters only
-    /// where space does.
+    /// It comes first, with what is said of its topic; behind the first of others. How
+    /// full a place is matters only where space does.
     pub(super) fn add_to(&self, ranking: &mut Ranking, called: &[(&'static Topic, Vec<String>)]) {
         let mut called = called.iter();
         let own = called.find(|(topic, _)| topic.takes == Some(self.kind));
         if own.is_none() && self.kind == Kind::Place {
             return;
         }
+        let place = (usize::from(own.is_none()), 0);
         let mut reasons = vec![self.reason()];
         let own = own
             .map(|(_, reasons)| reasons.as_slice())
             .unwrap_or_default();
         let other = own.iter().filter(|reason| **reason != self.reason());
         reasons.extend(other.cloned());
-        ranking.add(self.ask.clone(), false, &reasons, (0, 0));
+        ranking.add(self.ask.clone(), false, &reasons, place);
     }
 }

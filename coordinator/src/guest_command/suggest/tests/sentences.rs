@@ -236,7 +236,7 @@ const SENTENCES: &[(GuestSystem, &str, &str, &str)] = &[
     (
         Linux,
         "mysql is slow, queries take forever",
-        "unit-status unit=mysql.service",
+        "pressure",
         "slow-guest",
     ),
     (
