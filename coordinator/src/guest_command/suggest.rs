@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use crate::{guest_command::system::GuestSystem, untrusted};
 
+mod named;
 mod names;
 mod ranking;
 #[cfg(test)]
@@ -17,8 +18,9 @@ mod tests;
 mod topics;
 mod words;
 
+use named::{Named, named};
 use ranking::Ranking;
-use topics::{Ask, GENERAL, QUIET, SAYS_LINUX, SAYS_WINDOWS, TOPICS, Topic};
+use topics::{GENERAL, QUIET, SAYS_LINUX, SAYS_WINDOWS, TOPICS, Topic};
 use words::{Words, spelled};
 
 /// What is given at most.
@@ -76,12 +78,22 @@ pub fn suggest(situation: &Situation<'_>) -> Suggestions {
     let findings = situation.findings.iter().take(FINDINGS);
     let findings: Vec<Finding> = findings.map(Finding::of).collect();
     let ground = Ground::of(situation.system, &words, &findings);
-    let called = called(&words, &findings);
+    let mut called = called(&words, &findings);
+    let named = named(situation.issue, &words, &ground);
+    if called.is_empty() {
+        // A name without a word on what is wrong with it.
+        called = TOPICS
+            .iter()
+            .filter_map(|topic| Some((topic, named_of(topic, &named)?)))
+            .collect();
+    }
     let mut ranking = Ranking::default();
+    for name in &named {
+        name.add_to(&mut ranking, &called);
+    }
     for (topic, reasons) in &called {
         ranking.add_topic(topic, reasons, &ground);
     }
-    add_named(&mut ranking, situation.issue, &words, &called, &ground);
     if ranking.is_empty() {
         let reason = match called.is_empty() {
             true => "nothing in the issue or in the findings was recognised: a general look",
@@ -210,63 +222,13 @@ impl Ground {
     }
 }
 
-/// What the issue names itself: it comes first in its topic.
-fn add_named(
-    ranking: &mut Ranking,
-    issue: &str,
-    words: &Words,
-    called: &[(&'static Topic, Vec<String>)],
-    ground: &Ground,
-) {
-    // What is said of services is said of the one that is named.
-    let of_topic = |workflow: &str| {
-        let mut topics = called.iter();
-        let topic = topics.find(|(topic, _)| topic.workflow == Some(workflow));
-        topic
-            .map(|(_, reasons)| reasons.clone())
-            .unwrap_or_default()
-    };
-    let mut name = |command, parameter, value: &str, spelled: &str, workflow: &str| {
-        let mut reasons = vec![format!("the issue names {spelled}")];
-        reasons.extend(of_topic(workflow));
-        let ask = Ask {
-            command,
-            arguments: vec![(parameter, value.to_owned())],
-        };
-        ranking.add(ask, false, &reasons, (0, 0));
-    };
-    if ground.asks_linux {
-        for unit in names::units(issue, words) {
-            name("unit-status", "unit", &unit, &unit, "service-down");
-            name("unit-journal", "unit", &unit, &unit, "service-down");
-        }
-        for interface in names::interfaces(issue) {
-            name("link", "interface", &interface, &interface, "no-network");
-        }
-        if let Some((path, directory)) = names::directory(issue) {
-            name("directory-usage", "directory", directory, path, "disk-full");
-        }
-    }
-    if ground.asks_windows {
-        for service in names::services(words) {
-            name(
-                "windows-service",
-                "service",
-                service,
-                &format!("the service {service}"),
-                "service-down",
-            );
-        }
-        for drive in names::drives(issue) {
-            name(
-                "windows-disk-free",
-                "drive",
-                &drive,
-                &format!("the drive {drive}"),
-                "disk-full",
-            );
-        }
-    }
+/// What the topic's own names say for it, if there are any.
+fn named_of(topic: &Topic, named: &[Named]) -> Option<Vec<String>> {
+    let of_topic = named.iter().filter(|name| topic.takes == Some(name.kind));
+    let mut reasons: Vec<String> = of_topic.map(Named::reason).collect();
+    // Two commands for one name.
+    reasons.dedup();
+    (!reasons.is_empty()).then_some(reasons)
 }
 
 /// The workflows of the topics, most reasons first.

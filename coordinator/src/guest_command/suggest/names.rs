@@ -4,6 +4,16 @@
 
 use super::words::{Words, beginning};
 
+/// What a name is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A unit of systemd or a service of Windows.
+    Service,
+    Interface,
+    /// A directory or a drive.
+    Place,
+}
+
 /// Names of each kind that are taken.
 const NAMES: usize = 2;
 /// Bytes of a unit and of an interface.

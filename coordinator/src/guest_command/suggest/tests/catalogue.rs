@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::{
-    super::topics::{GENERAL, TOPICS, asks},
+    super::topics::{Ask, GENERAL, TOPICS, asks},
     *,
 };
 

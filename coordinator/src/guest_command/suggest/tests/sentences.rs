@@ -109,7 +109,7 @@ const SENTENCES: &[(GuestSystem, &str, &str, &str)] = &[
         "network-interfaces",
         "no-network",
     ),
-    (Linux, "eth0 is down", "link interface=eth0", ""),
+    (Linux, "eth0 is down", "link interface=eth0", "no-network"),
     (
         Linux,
         "packet loss on ens18, network flaky",
@@ -236,7 +236,7 @@ const SENTENCES: &[(GuestSystem, &str, &str, &str)] = &[
     (
         Linux,
         "mysql is slow, queries take forever",
-        "unit-status unit=mysql.service",
+        "pressure",
         "slow-guest",
     ),
     (
@@ -258,6 +258,68 @@ const SENTENCES: &[(GuestSystem, &str, &str, &str)] = &[
         "time-drift",
     ),
     (Unknown, "IIS crashes", "osinfo", "service-down"),
+    // From tickets.
+    (
+        Linux,
+        "Website returns 504 gateway timeout",
+        "failed-units",
+        "service-down",
+    ),
+    (
+        Linux,
+        "guest-fsfreeze-freeze timeout during the backup",
+        "ping",
+        "",
+    ),
+    (
+        Linux,
+        "mail is not delivered, postfix queue grows",
+        "unit-status unit=postfix.service",
+        "service-down",
+    ),
+    (
+        Linux,
+        "I get 'Read-only file system' when writing to /home",
+        "fsinfo",
+        "slow-guest",
+    ),
+    (
+        Linux,
+        "The VM rebooted by itself last night",
+        "ping",
+        "will-not-boot",
+    ),
+    (
+        Linux,
+        "Users cannot log in, permission denied (publickey)",
+        "users",
+        "",
+    ),
+    (
+        Linux,
+        "VPN users can't reach the file server",
+        "network-interfaces",
+        "no-network",
+    ),
+    (
+        Linux,
+        "high disk latency after migration to ceph",
+        "fsinfo",
+        "slow-guest",
+    ),
+    (Linux, "too many open files", "open-files", ""),
+    (
+        Windows,
+        "nightly jobs of the task scheduler did nothing",
+        "windows-service service=Schedule",
+        "",
+    ),
+    (
+        Windows,
+        "the GPU driver is missing after passthrough",
+        "devices",
+        "",
+    ),
     // Nothing that is known.
     (Linux, "please have a look", "osinfo", ""),
     (Windows, "", "osinfo", ""),
