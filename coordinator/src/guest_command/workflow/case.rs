@@ -83,7 +83,11 @@ impl<'a> Case<'a> {
         let facts = self.look("operating-system", why, [way("osinfo"), way("os-release")])?;
         let identity = facts.and_then(|facts| facts.identity.as_ref());
         let id = identity.and_then(|it| it.os_id.as_deref().or(it.os_name.as_deref()));
-        Ok(GuestSystem::of(id.unwrap_or_default()))
+        // A distribution that nobody heard of is a Linux, as the node has it.
+        Ok(match (GuestSystem::of(id.unwrap_or_default()), id) {
+            (GuestSystem::Unknown, Some(id)) if !id.is_empty() => GuestSystem::Linux,
+            (system, _) => system,
+        })
     }
 
     /// What the guest says to one question, by the first way that works. `None` when no
