@@ -188,6 +188,8 @@ pub fn worked(
         ));
     }
     let seen: Vec<Seen<'_>> = found.iter().map(|one| seen(one)).collect();
+    let denied = listed.commands.iter().filter(|command| !command.allowed);
+    let denied: Vec<&str> = denied.map(|command| command.id.as_str()).collect();
     let progress = workflow::progress(
         workflow,
         &workflow::Situation {
@@ -195,6 +197,7 @@ pub fn worked(
             now,
             seen: &seen,
             service: (!service.is_empty()).then_some(service),
+            denied: &denied,
         },
     );
     let next = progress.next.map(|step| {

@@ -3,8 +3,8 @@
 //!
 //! A workflow runs nothing. It is a function of what was found lately; it names the one
 //! command that comes next, and whoever works with it runs that, or not. Each question
-//! is asked once at most, so each workflow ends; what a node or a guest refuses is left
-//! out, and said to be.
+//! is asked once at most, so each workflow ends; what a node or a guest refuses is asked
+//! in another way or left out, and said to be.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -51,7 +51,7 @@ pub struct Seen<'a> {
 }
 
 /// What a workflow looks at.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
     /// What the guest runs, as far as the node knows: `debian`, `mswindows`, a name, or
     /// nothing.
@@ -61,6 +61,9 @@ pub struct Situation<'a> {
     pub seen: &'a [Seen<'a>],
     /// The unit or the Windows service in question, where somebody named one.
     pub service: Option<&'a str>,
+    /// Ids of commands that would not run in this guest, as its node says: they are left
+    /// out.
+    pub denied: &'a [&'a str],
 }
 
 /// How far a workflow is.

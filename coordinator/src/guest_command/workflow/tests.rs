@@ -69,6 +69,7 @@ fn run(workflow: Workflow, guest: &Guest) -> Run {
                 now: now(),
                 seen: &seen,
                 service: guest.service,
+                denied: &[],
             },
         );
         let Some(step) = end.next.clone() else {
@@ -441,12 +442,38 @@ fn what_was_found_long_ago_is_asked_again() {
             now: now(),
             seen: &seen,
             service: None,
+            denied: &[],
         };
         progress(Workflow::DiskFull, &situation).next
     };
     assert_eq!(next(now() - FRESH), None);
     let step = next(now() - FRESH - jiff::SignedDuration::from_secs(1)).unwrap();
     assert_eq!((step.step, step.command), ("file-systems", "fsinfo"));
+}
+
+#[test]
+fn what_would_not_run_is_left_out_and_said_to_be() {
+    let situation = Situation {
+        operating_system: "debian",
+        now: now(),
+        seen: &[],
+        service: None,
+        denied: &["fsinfo"],
+    };
+    let end = progress(Workflow::DiskFull, &situation);
+    assert_eq!(end.next.unwrap().command, "disk-usage");
+    assert!(
+        end.lessons[0].says.starts_with("left out"),
+        "{:?}",
+        end.lessons
+    );
+    let nothing = Situation {
+        denied: &["fsinfo", "disk-usage", "disk-usage-basic"],
+        ..situation
+    };
+    let end = progress(Workflow::DiskFull, &nothing);
+    assert_eq!(end.next, None);
+    assert!(says(&end.advice, "guest-policy.toml"), "{end:?}");
 }
 
 #[test]
@@ -576,7 +603,7 @@ proptest! {
                     facts: *facts,
                 })
                 .collect();
-            let situation = Situation { operating_system: os, now: now(), seen: &seen, service };
+            let situation = Situation { operating_system: os, now: now(), seen: &seen, service, denied: &[] };
             let end = progress(workflow, &situation);
             prop_assert!(end.conclusions.len() <= 12 && end.advice.len() <= 12);
             for line in end.conclusions.iter().chain(&end.advice) {
