@@ -149,8 +149,8 @@ impl Workflow {
 #[must_use]
 pub fn progress(workflow: Workflow, situation: &Situation<'_>) -> Progress {
     let mut case = Case::new(situation);
-    // The error is the next step: there the sequence stops.
-    let next = match workflow {
+    // The error is where the sequence stops.
+    let worked = match workflow {
         Workflow::SlowGuest => slow::guest(&mut case),
         Workflow::DiskFull => disk::full(&mut case),
         Workflow::NoNetwork => network::none(&mut case),
@@ -159,5 +159,5 @@ pub fn progress(workflow: Workflow, situation: &Situation<'_>) -> Progress {
         Workflow::TimeDrift => time::drift(&mut case),
         Workflow::WillNotBoot => boot::fails(&mut case),
     };
-    case.finish(next.err())
+    case.finish(worked.err())
 }

@@ -1,7 +1,7 @@
 //! The guest does not start properly: how far it came, and what it missed.
 
 use super::{
-    case::{Case, Next, way},
+    case::{Case, Stop, way},
     disk::full_ones,
     slow::told_by_log,
 };
@@ -10,10 +10,17 @@ use crate::guest_command::{
     system::GuestSystem,
 };
 
-pub(super) fn fails(case: &mut Case<'_>) -> Result<(), Next> {
+pub(super) fn fails(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "a guest agent that answers means that the guest came far";
-    if case.look("guest-agent", why, [way("ping")])?.is_none() {
-        case.conclude("The guest agent does not answer: nothing inside the guest can be asked.");
+    let answers = case.look("guest-agent", why, [way("ping")]);
+    let silent = ["unreachable", "lost", "malformed"];
+    if case
+        .outcome("ping")
+        .is_some_and(|outcome| silent.contains(&outcome))
+    {
+        case.conclude(
+            "The guest agent does not answer: nothing inside the guest can be asked now.",
+        );
         case.advise(
             "Look at the console of the VM: boot menu, emergency shell, file system check, login. \
              A black screen after the logo is often a missing disk or a changed bootdisk.",
@@ -26,6 +33,7 @@ pub(super) fn fails(case: &mut Case<'_>) -> Result<(), Next> {
         case.advise("If it starts and only the agent is missing: install and start it.");
         return Ok(());
     }
+    answers?;
     match case.system()? {
         GuestSystem::Linux => linux(case)?,
         GuestSystem::Windows => windows(case)?,
@@ -37,7 +45,7 @@ pub(super) fn fails(case: &mut Case<'_>) -> Result<(), Next> {
     Ok(())
 }
 
-fn linux(case: &mut Case<'_>) -> Result<(), Next> {
+fn linux(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "whether the start came to its end";
     let facts = case.read("system-state", why, [way("system-state")])?;
     let state = facts
@@ -143,7 +151,7 @@ fn boot_log(case: &mut Case<'_>, facts: &GuestFacts) {
     }
 }
 
-fn windows(case: &mut Case<'_>) -> Result<(), Next> {
+fn windows(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "what went wrong since the start";
     case.read("events", why, [way("windows-events").with("log", "system")])?;
     let why = "which services that start by themselves did not";

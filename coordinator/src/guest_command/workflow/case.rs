@@ -3,21 +3,56 @@
 use std::sync::LazyLock;
 
 use super::{FRESH, Lesson, Progress, Seen, Situation, Step};
-use crate::guest_command::{facts::GuestFacts, system::GuestSystem};
+use crate::{
+    guest_command::{facts::GuestFacts, system::GuestSystem},
+    untrusted,
+};
 
 /// Lines of a lesson, of conclusions and of advice.
 const LINES: usize = 12;
-/// Characters of what a lesson says.
+/// Characters of what a lesson says, and of another line.
 const SAYS: usize = 300;
+const LENGTH: usize = 500;
 /// Lines of an answer's words that a lesson takes over.
 const WORDS: usize = 3;
 
 static NOTHING: LazyLock<GuestFacts> = LazyLock::new(GuestFacts::default);
 
-/// The next step, where a sequence stops.
-pub(super) type Next = Box<Step>;
-/// A look, or the step that has to be taken first.
-pub(super) type Look<'a> = Result<Option<&'a GuestFacts>, Next>;
+/// Where a sequence stops.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// At a question that has to be asked first.
+    Ask(Box<Step>),
+    /// For now: nobody answers, whatever is asked.
+    Over,
+}
+
+/// A look, or where the sequence stops.
+pub(super) type Look<'a> = Result<Option<&'a GuestFacts>, Stop>;
+
+/// What the guest agent is asked itself: there is no program that it could refuse to
+/// start.
+const QUESTIONS: [&str; 17] = [
+    "ping",
+    "agent-info",
+    "osinfo",
+    "hostname",
+    "users",
+    "timezone",
+    "guest-time",
+    "network-interfaces",
+    "network-routes",
+    "fsinfo",
+    "fsfreeze-status",
+    "guest-disks",
+    "disk-stats",
+    "cpu-stats",
+    "load-average",
+    "vcpus",
+    "devices",
+];
+/// Systems whose tools are those of busybox, and whose services are those of `OpenRC`.
+const SMALL: [&str; 3] = ["alpine", "openwrt", "postmarketos"];
 
 /// One way to ask.
 #[derive(Debug, Clone)]
@@ -53,14 +88,35 @@ impl<'a> Case<'a> {
         }
     }
 
-    pub(super) fn finish(mut self, next: Option<Next>) -> Progress {
+    pub(super) fn finish(mut self, stop: Option<Stop>) -> Progress {
+        let next = match stop {
+            Some(Stop::Ask(step)) => Some(*step),
+            Some(Stop::Over) | None => None,
+        };
         if next.is_none() && self.is_open() {
             self.conclude("What could be asked shows no cause.");
         }
         Progress {
-            next: next.map(|step| *step),
+            next,
             ..self.progress
         }
+    }
+
+    /// The outcome of a command, where it was asked.
+    pub(super) fn outcome(&self, command: &'static str) -> Option<&'a str> {
+        self.seen(&way(command)).map(|seen| seen.outcome)
+    }
+
+    /// Whether the guest is one of the small systems, as far as that is known.
+    pub(super) fn is_small(&self) -> bool {
+        let told = self.seen(&way("osinfo")).and_then(|seen| seen.facts);
+        let id = told.and_then(|facts| facts.identity.as_ref()?.os_id.as_deref());
+        let names = [self.situation.operating_system, id.unwrap_or_default()];
+        names.iter().any(|name| {
+            SMALL
+                .iter()
+                .any(|small| name.to_ascii_lowercase().contains(small))
+        })
     }
 
     /// The unit or service in question.
@@ -74,7 +130,7 @@ impl<'a> Case<'a> {
     }
 
     /// What the guest runs; asks it, when nobody knows.
-    pub(super) fn system(&mut self) -> Result<GuestSystem, Next> {
+    pub(super) fn system(&mut self) -> Result<GuestSystem, Stop> {
         let known = GuestSystem::of(self.situation.operating_system);
         if known != GuestSystem::Unknown {
             return Ok(known);
@@ -101,22 +157,42 @@ impl<'a> Case<'a> {
         reason: &str,
         ways: impl IntoIterator<Item = Way>,
     ) -> Look<'a> {
+        self.look_for(step, reason, ways, |_| true)
+    }
+
+    /// As [`Case::look`], where only facts that tell something are an answer: not every
+    /// guest agent tells everything.
+    ///
+    /// # Errors
+    /// The step, when it was not asked yet.
+    pub(super) fn look_for(
+        &mut self,
+        step: &'static str,
+        reason: &str,
+        ways: impl IntoIterator<Item = Way>,
+        tells: fn(&GuestFacts) -> bool,
+    ) -> Look<'a> {
         for way in ways {
             let Some(seen) = self.seen(&way) else {
-                if self.situation.denied.contains(&way.command) {
-                    let says = "left out: it would not run in this guest".to_owned();
-                    self.lesson(step, way.command, self.situation.now, says);
+                if let Some(says) = self.left_out(way.command) {
+                    self.lesson(step, way.command, self.situation.now, says.to_owned());
                     continue;
                 }
-                return Err(Box::new(Step {
+                return Err(Stop::Ask(Box::new(Step {
                     step,
                     command: way.command,
                     arguments: way.arguments,
                     reason: reason.to_owned(),
-                }));
+                })));
             };
             let (at, outcome) = (seen.at, seen.outcome);
+            self.go_on(outcome)?;
             let facts = seen.facts.filter(|_| outcome == "completed");
+            if facts.is_some_and(|facts| facts.understood && !tells(facts)) {
+                let says = "its answer does not tell this".to_owned();
+                self.lesson(step, way.command, at, says);
+                continue;
+            }
             match facts {
                 Some(facts) if facts.understood => {
                     let words = facts.words();
@@ -140,6 +216,45 @@ impl<'a> Case<'a> {
         Ok(None)
     }
 
+    /// Why a command is not asked for, if so.
+    fn left_out(&self, command: &str) -> Option<&'static str> {
+        if self.situation.denied.contains(&command) {
+            return Some("left out: it would not run in this guest");
+        }
+        let is_program = |command: &str| !QUESTIONS.contains(&command);
+        let mut seen = self
+            .situation
+            .seen
+            .iter()
+            .filter(|seen| self.is_fresh(seen));
+        let blocks =
+            seen.any(|seen| seen.outcome == "blocked_in_guest" && is_program(seen.command));
+        (blocks && is_program(command)).then_some("left out: the guest agent starts no programs")
+    }
+
+    /// Ends the sequence where no other question would be answered either.
+    fn go_on(&mut self, outcome: &str) -> Result<(), Stop> {
+        let (says, advice) = match outcome {
+            "unreachable" => (
+                "The guest agent does not answer: nothing inside the guest can be asked now.",
+                "Look at the console of the VM and whether its guest agent runs; ask again then.",
+            ),
+            "node_unreachable" => (
+                "The agent of the node does not answer: the guest cannot be asked now.",
+                "`pvelens agents` says how the agents are; ask again when it is connected.",
+            ),
+            "frozen" => (
+                "The file systems of the guest are frozen: a backup or snapshot runs, or ended badly.",
+                "Wait for the end of the backup. If none runs, `qm guest cmd VMID fsfreeze-thaw` on \
+                 the node thaws them; a backup that did run is then not consistent.",
+            ),
+            _ => return Ok(()),
+        };
+        self.conclude(says);
+        self.advise(advice);
+        Err(Stop::Over)
+    }
+
     /// As [`Case::look`], where no answer is as good as an empty one.
     ///
     /// # Errors
@@ -149,16 +264,16 @@ impl<'a> Case<'a> {
         step: &'static str,
         reason: &str,
         ways: impl IntoIterator<Item = Way>,
-    ) -> Result<&'a GuestFacts, Next> {
+    ) -> Result<&'a GuestFacts, Stop> {
         Ok(self.look(step, reason, ways)?.unwrap_or(&NOTHING))
     }
 
     pub(super) fn conclude(&mut self, says: impl Into<String>) {
-        add(&mut self.progress.conclusions, says.into());
+        add(&mut self.progress.conclusions, &says.into());
     }
 
     pub(super) fn advise(&mut self, says: impl Into<String>) {
-        add(&mut self.progress.advice, says.into());
+        add(&mut self.progress.advice, &says.into());
     }
 
     /// Whether anything was concluded.
@@ -183,7 +298,7 @@ impl<'a> Case<'a> {
         at: jiff::Timestamp,
         says: String,
     ) {
-        let says = says.chars().take(SAYS).collect();
+        let says = untrusted::line(&says, SAYS).into_owned();
         self.progress.lessons.push(Lesson {
             step,
             command,
@@ -192,26 +307,29 @@ impl<'a> Case<'a> {
         });
     }
 
-    /// The newest fresh answer to a way; without arguments of its own, to any.
+    /// What came of a way lately: an answer before a failure, and of these the newest.
+    /// Without arguments of its own a way has any.
     fn seen(&self, way: &Way) -> Option<&'a Seen<'a>> {
         let fits = |seen: &&Seen<'_>| {
-            let age = self.situation.now.duration_since(seen.at);
             let named = |(name, value): &(&'static str, String)| {
                 seen.arguments
                     .iter()
                     .any(|(known, given)| known == name && given == value)
             };
-            seen.command == way.command && age <= FRESH && way.arguments.iter().all(named)
+            seen.command == way.command && self.is_fresh(seen) && way.arguments.iter().all(named)
         };
-        self.situation
-            .seen
-            .iter()
-            .filter(fits)
-            .max_by_key(|seen| seen.at)
+        let found = self.situation.seen.iter().filter(fits);
+        found.max_by_key(|seen| (seen.outcome == "completed", seen.at))
+    }
+
+    fn is_fresh(&self, seen: &Seen<'_>) -> bool {
+        self.situation.now.duration_since(seen.at) <= FRESH
     }
 }
 
-fn add(lines: &mut Vec<String>, line: String) {
+/// Names in it may be of the guest.
+fn add(lines: &mut Vec<String>, line: &str) {
+    let line = untrusted::line(line, LENGTH).into_owned();
     if lines.len() < LINES && !lines.contains(&line) {
         lines.push(line);
     }

@@ -1,6 +1,6 @@
 //! A disk is full: which one, of what, and what can go.
 
-use super::case::{Case, Next, way};
+use super::case::{Case, Stop, way};
 use crate::{
     figure,
     guest_command::{
@@ -14,7 +14,7 @@ const FULL_PERCENT: f64 = 90.0;
 /// A deleted file that is worth a restart of who holds it.
 const WORTH_BYTES: u64 = 100 << 20;
 
-pub(super) fn full(case: &mut Case<'_>) -> Result<(), Next> {
+pub(super) fn full(case: &mut Case<'_>) -> Result<(), Stop> {
     let system = case.system()?;
     let facts = usage(case, system)?;
     let Some(facts) = facts else {
@@ -53,11 +53,18 @@ fn usage<'a>(case: &mut Case<'a>, system: GuestSystem) -> super::case::Look<'a> 
     let why = "which file system is full decides everything else";
     let mut ways = vec![way("fsinfo")];
     match system {
+        GuestSystem::Linux if case.is_small() => ways.push(way("disk-usage-basic")),
         GuestSystem::Linux => ways.extend([way("disk-usage"), way("disk-usage-basic")]),
         GuestSystem::Windows => ways.push(way("windows-disk-free").with("drive", "c")),
         GuestSystem::Other | GuestSystem::Unknown => {}
     }
-    case.look("file-systems", why, ways)
+    // Old guest agents name file systems without their sizes.
+    case.look_for("file-systems", why, ways, |facts| {
+        facts
+            .file_systems
+            .iter()
+            .any(|one| one.used_percent.is_some())
+    })
 }
 
 /// Those that matter and are full, the fullest first.
@@ -84,7 +91,7 @@ fn room(one: &FileSystem) -> String {
 }
 
 /// Programs also fail with "no space left" when names run out.
-fn no_space_is_missing(case: &mut Case<'_>, system: GuestSystem) -> Result<(), Next> {
+fn no_space_is_missing(case: &mut Case<'_>, system: GuestSystem) -> Result<(), Stop> {
     if system != GuestSystem::Linux {
         case.conclude("No file system is full.");
         return Ok(());
@@ -144,7 +151,7 @@ const DIRECTORIES: [(&str, &str); 10] = [
     ("/", "root"),
 ];
 
-fn biggest(case: &mut Case<'_>, mount: &str) -> Result<(), Next> {
+fn biggest(case: &mut Case<'_>, mount: &str) -> Result<(), Stop> {
     let Some((path, name)) = DIRECTORIES.iter().find(|(path, _)| *path == mount) else {
         case.conclude(format!(
             "What uses the space in {mount} is not among what can be asked."
@@ -207,7 +214,7 @@ fn advise_on(case: &mut Case<'_>, path: &str) {
     case.advise(advice);
 }
 
-fn deleted(case: &mut Case<'_>) -> Result<(), Next> {
+fn deleted(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "deleted files that are still open use space that no directory shows";
     let facts = case.read("deleted-files", why, [way("deleted-files")])?;
     let held = facts.deleted_files.iter().flatten();
@@ -224,7 +231,7 @@ fn deleted(case: &mut Case<'_>) -> Result<(), Next> {
 }
 
 /// What is left, and always possible.
-fn grow(case: &mut Case<'_>, mount: &str) -> Result<(), Next> {
+fn grow(case: &mut Case<'_>, mount: &str) -> Result<(), Stop> {
     let why = "whether the disk or a volume can be made larger";
     case.read("block-devices", why, [way("block-devices")])?;
     case.advise(format!(
@@ -235,7 +242,7 @@ fn grow(case: &mut Case<'_>, mount: &str) -> Result<(), Next> {
     Ok(())
 }
 
-fn windows(case: &mut Case<'_>) -> Result<(), Next> {
+fn windows(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "shadow copies take space that no folder shows";
     case.read("shadow-copies", why, [way("windows-shadow-storage")])?;
     case.advise(

@@ -1,13 +1,13 @@
 //! The guest needs too much memory: who, since when, and what that did.
 
 use super::{
-    case::{Case, Next, way},
+    case::{Case, Stop, way},
     slow::told_by_log,
 };
 use crate::{
     figure,
     guest_command::{
-        facts::{Memory, Processes},
+        facts::{Memory, ProcessGroup, Processes},
         system::GuestSystem,
     },
 };
@@ -19,7 +19,7 @@ const SWAPPED: f64 = 0.50;
 /// Share of kernel memory that does not give way, above which something leaks there.
 const KERNEL: f64 = 0.30;
 
-pub(super) fn high(case: &mut Case<'_>) -> Result<(), Next> {
+pub(super) fn high(case: &mut Case<'_>) -> Result<(), Stop> {
     match case.system()? {
         GuestSystem::Linux => linux(case),
         GuestSystem::Windows => windows(case),
@@ -30,7 +30,7 @@ pub(super) fn high(case: &mut Case<'_>) -> Result<(), Next> {
     }
 }
 
-fn linux(case: &mut Case<'_>) -> Result<(), Next> {
+fn linux(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "what is used, what can still be had, and swap; caches are no shortage";
     let facts = case.read("memory", why, [way("memory"), way("meminfo")])?;
     let memory = facts.memory.clone().unwrap_or_default();
@@ -110,7 +110,7 @@ fn kernel(case: &mut Case<'_>, memory: &Memory) {
 }
 
 /// Who has most.
-pub(super) fn who(case: &mut Case<'_>) -> Result<(), Next> {
+pub(super) fn who(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "which processes have most of the memory";
     let ways = [
         way("processes").with("by", "memory"),
@@ -124,7 +124,14 @@ pub(super) fn who(case: &mut Case<'_>) -> Result<(), Next> {
 }
 
 fn most(case: &mut Case<'_>, processes: &Processes) {
-    if let Some(group) = processes.groups.first().filter(|group| group.count > 1) {
+    let largest = processes
+        .top_by_memory
+        .first()
+        .and_then(|top| top.resident_bytes);
+    let is_more = |group: &&ProcessGroup| {
+        group.count > 1 && group.resident_bytes > largest.unwrap_or_default()
+    };
+    if let Some(group) = processes.groups.first().filter(is_more) {
         case.conclude(format!(
             "Most memory has {} with {} processes: {} together, what they share counted for each.",
             group.command,
@@ -143,7 +150,7 @@ fn most(case: &mut Case<'_>, processes: &Processes) {
     }
 }
 
-fn windows(case: &mut Case<'_>) -> Result<(), Next> {
+fn windows(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "memory of the system";
     let facts = case.read("memory", why, [way("windows-system")])?;
     judge(case, &facts.memory.clone().unwrap_or_default());

@@ -1,7 +1,7 @@
 //! No network: address, link, route, names, and who listens, from near to far.
 
 use super::{
-    case::{Case, Next, way},
+    case::{Case, Stop, way},
     slow::told_by_log,
 };
 use crate::guest_command::{
@@ -12,7 +12,7 @@ use crate::guest_command::{
 /// Addresses that a host gives itself when nobody gives it one (RFC 3927, RFC 4291).
 const OWN: [&str; 2] = ["169.254.", "fe80"];
 
-pub(super) fn none(case: &mut Case<'_>) -> Result<(), Next> {
+pub(super) fn none(case: &mut Case<'_>) -> Result<(), Stop> {
     let system = case.system()?;
     addresses(case, system)?;
     match system {
@@ -22,7 +22,7 @@ pub(super) fn none(case: &mut Case<'_>) -> Result<(), Next> {
     }
     if case.is_open() {
         case.conclude(match case.knows_anything() {
-            true => "Inside the guest address, link, route and name servers are in order.",
+            true => "What the guest answered about its network shows no trouble.",
             false => "The guest could not be asked.",
         });
         case.advise(
@@ -33,7 +33,7 @@ pub(super) fn none(case: &mut Case<'_>) -> Result<(), Next> {
     Ok(())
 }
 
-fn addresses(case: &mut Case<'_>, system: GuestSystem) -> Result<(), Next> {
+fn addresses(case: &mut Case<'_>, system: GuestSystem) -> Result<(), Stop> {
     let why = "without an address nothing else works";
     let mut ways = vec![way("network-interfaces")];
     match system {
@@ -76,13 +76,13 @@ fn has_address(one: &Interface) -> bool {
         .any(|address| !OWN.iter().any(|own| address.starts_with(own)))
 }
 
-fn linux(case: &mut Case<'_>) -> Result<(), Next> {
+fn linux(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "whether links are up, and whether packets are lost";
     let links = case.read("links", why, [way("links")])?;
     for one in links
         .interfaces
         .iter()
-        .filter(|one| !one.is_loopback)
+        .filter(|one| is_outside(one))
         .take(8)
     {
         link(case, one);
@@ -120,6 +120,14 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
     Ok(())
 }
 
+/// Interfaces that containers and other programs of the guest made come and go.
+fn is_outside(one: &Interface) -> bool {
+    const INSIDE: [&str; 9] = [
+        "docker", "br-", "veth", "virbr", "vnet", "cni", "flannel", "cali", "podman",
+    ];
+    !one.is_loopback && !INSIDE.iter().any(|begin| one.name.starts_with(begin))
+}
+
 fn link(case: &mut Case<'_>, one: &Interface) {
     if one.is_enabled == Some(false) {
         case.conclude(format!("{} is switched off in the guest.", one.name));
@@ -143,7 +151,8 @@ fn link(case: &mut Case<'_>, one: &Interface) {
 }
 
 fn routes(case: &mut Case<'_>, facts: &GuestFacts) {
-    let Some(routes) = &facts.routes else {
+    // Of a list that was cut the end is not known.
+    let Some(routes) = facts.routes.as_ref().filter(|_| !facts.is_cut) else {
         return;
     };
     let out = routes
@@ -159,9 +168,15 @@ fn routes(case: &mut Case<'_>, facts: &GuestFacts) {
         }
         _ => {}
     }
-    let ipv4 = out.filter(|route| !route.is_ipv6).count();
-    if ipv4 > 1 {
-        case.conclude("There are several default routes: answers may leave another way.");
+    let mut metrics: Vec<u32> = out
+        .filter(|route| !route.is_ipv6)
+        .map(|route| route.metric.unwrap_or_default())
+        .collect();
+    metrics.sort_unstable();
+    if metrics.windows(2).any(|pair| pair.first() == pair.last()) {
+        case.conclude(
+            "Several default routes have the same metric: answers may leave another way.",
+        );
         case.advise("Keep one gateway, or give the others a higher metric.");
     }
 }
@@ -196,7 +211,7 @@ fn listeners(case: &mut Case<'_>, facts: &GuestFacts) {
     }
 }
 
-fn windows(case: &mut Case<'_>) -> Result<(), Next> {
+fn windows(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "whether there is a way out";
     case.read("routes", why, [way("windows-routes")])?;
     let why = "whether the service in question listens";

@@ -1,7 +1,7 @@
 //! A service does not run: which, how it ended, and what it said last.
 
 use super::{
-    case::{Case, Next, way},
+    case::{Case, Stop, way},
     disk::full_ones,
     slow::told_by_log,
 };
@@ -10,7 +10,7 @@ use crate::guest_command::{
     system::GuestSystem,
 };
 
-pub(super) fn down(case: &mut Case<'_>) -> Result<(), Next> {
+pub(super) fn down(case: &mut Case<'_>) -> Result<(), Stop> {
     match case.system()? {
         GuestSystem::Linux => linux(case),
         GuestSystem::Windows => windows(case),
@@ -21,7 +21,7 @@ pub(super) fn down(case: &mut Case<'_>) -> Result<(), Next> {
     }
 }
 
-fn linux(case: &mut Case<'_>) -> Result<(), Next> {
+fn linux(case: &mut Case<'_>) -> Result<(), Stop> {
     let unit = match case.service() {
         Some(unit) => Some(unit.to_owned()),
         None => failed(case)?,
@@ -53,9 +53,12 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
 }
 
 /// The unit that failed, of systemd or `OpenRC`; the others are told.
-fn failed(case: &mut Case<'_>) -> Result<Option<String>, Next> {
+fn failed(case: &mut Case<'_>) -> Result<Option<String>, Stop> {
     let why = "which services failed";
-    let ways = [way("failed-units"), way("openrc-status")];
+    let mut ways = vec![way("failed-units"), way("openrc-status")];
+    if case.is_small() {
+        ways.reverse();
+    }
     let facts = case.read("failed-services", why, ways)?;
     let Some(units) = &facts.units else {
         case.conclude("Which services failed is not known.");
@@ -76,10 +79,35 @@ fn failed(case: &mut Case<'_>) -> Result<Option<String>, Next> {
         .find(|name| name.ends_with(".service"))
         .or(failed.first());
     // What comes from a guest is asked for only as a unit: the node checks that, too.
-    Ok(service.filter(|name| name.contains('.')).cloned())
+    Ok(service.filter(|name| is_unit(name)).cloned())
 }
 
-fn one(case: &mut Case<'_>, unit: &str) -> Result<(), Next> {
+/// `nginx.service`: no option, no path, no pattern.
+fn is_unit(name: &str) -> bool {
+    const KINDS: [&str; 9] = [
+        "service",
+        "socket",
+        "target",
+        "timer",
+        "mount",
+        "automount",
+        "swap",
+        "path",
+        "scope",
+    ];
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b":_.@-".contains(&byte);
+    name.rsplit_once('.').is_some_and(|(stem, kind)| {
+        KINDS.contains(&kind)
+            && stem
+                .bytes()
+                .next()
+                .is_some_and(|first| first.is_ascii_alphanumeric())
+            && stem.bytes().all(is_plain)
+            && name.len() <= 128
+    })
+}
+
+fn one(case: &mut Case<'_>, unit: &str) -> Result<(), Stop> {
     let why = format!("how {unit} ended, and how often it was started again");
     let facts = case.read("unit", &why, [way("unit-status").with("unit", unit)])?;
     if let Some(known) = facts.units.as_ref().and_then(|units| units.units.first()) {
@@ -168,7 +196,7 @@ fn judge(case: &mut Case<'_>, name: &str, unit: &Unit) {
     }
 }
 
-fn containers(case: &mut Case<'_>) -> Result<(), Next> {
+fn containers(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "the service may be in a container";
     let facts = case.read("containers", why, [way("docker-ps"), way("podman-ps")])?;
     let trouble = facts.containers.iter().flat_map(|all| &all.containers);
@@ -188,7 +216,7 @@ fn containers(case: &mut Case<'_>) -> Result<(), Next> {
     Ok(())
 }
 
-fn windows(case: &mut Case<'_>) -> Result<(), Next> {
+fn windows(case: &mut Case<'_>) -> Result<(), Stop> {
     if let Some(service) = case.service() {
         let why = "the state of the service, and how it ended";
         let facts = case.read(

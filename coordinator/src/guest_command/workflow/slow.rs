@@ -1,6 +1,6 @@
 //! The guest is slow: CPU, memory, disk, or the node.
 
-use super::case::{Case, Next, way};
+use super::case::{Case, Stop, way};
 use crate::guest_command::{
     facts::{GuestFacts, LogPatternKind, PressureShare, Severity},
     system::GuestSystem,
@@ -8,7 +8,8 @@ use crate::guest_command::{
 
 /// Share of time in which something waited that people notice.
 const PRESSED_PERCENT: f64 = 10.0;
-/// Of the CPUs.
+/// Of the CPUs; and share of time in which somebody waited for one, which is usual below.
+const CROWDED_PERCENT: f64 = 40.0;
 const BUSY_PERCENT: f64 = 85.0;
 const WAITING_PERCENT: f64 = 15.0;
 /// Taken away by the node.
@@ -18,7 +19,7 @@ const SWAPPING: f64 = 1_048_576.0;
 /// Requests that wait for a disk of Windows.
 const QUEUED: f64 = 2.0;
 
-pub(super) fn guest(case: &mut Case<'_>) -> Result<(), Next> {
+pub(super) fn guest(case: &mut Case<'_>) -> Result<(), Stop> {
     match case.system()? {
         GuestSystem::Linux => linux(case)?,
         GuestSystem::Windows => windows(case)?,
@@ -28,7 +29,7 @@ pub(super) fn guest(case: &mut Case<'_>) -> Result<(), Next> {
     }
     if case.is_open() {
         case.conclude(match case.knows_anything() {
-            true => "From inside the guest nothing stands out: neither CPU, memory nor disks.",
+            true => "Nothing stands out in what could be asked inside the guest.",
             false => "The guest could not be asked.",
         });
         case.advise(
@@ -39,7 +40,7 @@ pub(super) fn guest(case: &mut Case<'_>) -> Result<(), Next> {
     Ok(())
 }
 
-fn linux(case: &mut Case<'_>) -> Result<(), Next> {
+fn linux(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "says at once whether tasks wait for CPU, memory or disks";
     let pressure = case
         .read("pressure", why, [way("pressure")])?
@@ -79,7 +80,11 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
         disks(case)?;
     }
     let busy = !cpu.since_start && cpu.busy_percent.unwrap_or_default() >= BUSY_PERCENT;
-    if busy || is_pressed(pressure.cpu.as_ref()) {
+    let waits = pressure
+        .cpu
+        .as_ref()
+        .and_then(|share| share.some_60_seconds_percent);
+    if busy || waits.unwrap_or_default() >= CROWDED_PERCENT {
         processors(case)?;
     }
     if case.is_open() {
@@ -106,7 +111,7 @@ fn is_pressed(share: Option<&PressureShare>) -> bool {
     some.unwrap_or_default() >= PRESSED_PERCENT
 }
 
-fn disks(case: &mut Case<'_>) -> Result<(), Next> {
+fn disks(case: &mut Case<'_>) -> Result<(), Stop> {
     case.conclude("Tasks wait for disks.");
     let why = "which disk is slow, and with what";
     let facts = case.read("disks", why, [way("disk-stats"), way("disk-statistics")])?;
@@ -142,7 +147,7 @@ fn disks(case: &mut Case<'_>) -> Result<(), Next> {
     Ok(())
 }
 
-fn processors(case: &mut Case<'_>) -> Result<(), Next> {
+fn processors(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "the CPUs are busy; with what";
     let ways = [way("processes").with("by", "cpu"), way("processes-basic")];
     let facts = case.read("processes-by-cpu", why, ways)?;
@@ -221,7 +226,7 @@ pub(super) fn told_by_log(case: &mut Case<'_>, facts: &GuestFacts) {
     }
 }
 
-fn windows(case: &mut Case<'_>) -> Result<(), Next> {
+fn windows(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "CPU, free memory, paging and the queue of the disks, second by second";
     let cpu = case
         .read("counters", why, [way("windows-counters")])?

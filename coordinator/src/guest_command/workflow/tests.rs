@@ -54,10 +54,10 @@ fn run(workflow: Workflow, guest: &Guest) -> Run {
                     .map(|(n, v)| (*n, v.as_str()))
                     .collect(),
                 at: now(),
-                outcome: if facts.is_some() {
-                    "completed"
-                } else {
-                    "refused"
+                outcome: match facts {
+                    Some(_) => "completed",
+                    None if guest.answers.is_empty() => "unreachable",
+                    None => "refused",
                 },
                 facts: facts.as_ref(),
             })
@@ -423,6 +423,86 @@ fn the_start_is_followed_as_far_as_it_came() {
         "{end:?}"
     );
     assert!(says(&end.advice, "/etc/fstab"), "{end:?}");
+}
+
+#[test]
+fn where_nobody_answers_nothing_else_is_asked() {
+    for workflow in Workflow::ALL {
+        let silent = Guest {
+            os: "debian",
+            service: None,
+            answers: &[],
+        };
+        let run = run(*workflow, &silent);
+        assert_eq!(run.asked.len(), 1, "{workflow:?}: {:?}", run.asked);
+        assert!(
+            says(&run.end.conclusions, "does not answer"),
+            "{:?}",
+            run.end
+        );
+    }
+}
+
+#[test]
+fn a_clock_that_is_half_a_minute_off_is_in_no_other_time_zone() {
+    let run = run(
+        Workflow::TimeDrift,
+        &Guest {
+            os: "mswindows",
+            service: None,
+            answers: &[("guest-time", "rpc-time", "1795694430000000000\n")],
+        },
+    );
+    assert!(
+        says(&run.end.conclusions, "30 seconds ahead"),
+        "{:?}",
+        run.end
+    );
+    assert!(!says(&run.end.conclusions, "whole hours"), "{:?}", run.end);
+}
+
+#[test]
+fn a_guest_agent_that_tells_no_sizes_is_no_answer() {
+    let names = r#"[{"name": "sda1", "mountpoint": "/", "type": "ext4", "disk": []}]"#;
+    let facts = interpret("rpc-fsinfo", names, false);
+    let seen = [Seen {
+        command: "fsinfo",
+        arguments: Vec::new(),
+        at: now(),
+        outcome: "completed",
+        facts: Some(&facts),
+    }];
+    let situation = Situation {
+        operating_system: "Alpine Linux v3.20",
+        now: now(),
+        seen: &seen,
+        service: None,
+        denied: &[],
+    };
+    let end = progress(Workflow::DiskFull, &situation);
+    // A small system is asked with what it has.
+    assert_eq!(end.next.unwrap().command, "disk-usage-basic");
+}
+
+#[test]
+fn names_of_a_guest_are_asked_for_as_units_alone() {
+    let run = run(
+        Workflow::ServiceDown,
+        &Guest {
+            os: "debian",
+            service: None,
+            answers: &[(
+                "failed-units",
+                "failed-units",
+                "--all.service loaded failed failed x\n",
+            )],
+        },
+    );
+    assert!(
+        !run.asked.iter().any(|asked| asked.contains("--all")),
+        "{:?}",
+        run.asked
+    );
 }
 
 #[test]

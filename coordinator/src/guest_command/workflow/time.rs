@@ -1,7 +1,7 @@
 //! The clock is wrong: how much, and why it is not put right.
 
 use super::{
-    case::{Case, Next, way},
+    case::{Case, Stop, way},
     slow::told_by_log,
 };
 use crate::guest_command::system::GuestSystem;
@@ -9,7 +9,7 @@ use crate::guest_command::system::GuestSystem;
 /// A difference that certificates, tickets and databases mind.
 const OFF_SECONDS: f64 = 1.0;
 
-pub(super) fn drift(case: &mut Case<'_>) -> Result<(), Next> {
+pub(super) fn drift(case: &mut Case<'_>) -> Result<(), Stop> {
     let system = case.system()?;
     let why = "the guest's time beside that of its node, without a program";
     let facts = case.read("clock", why, [way("guest-time")])?;
@@ -44,7 +44,8 @@ fn compare(case: &mut Case<'_>, guest_nanoseconds: i64, node: jiff::Timestamp) {
              coordinator's clock.",
             off.abs()
         ));
-        if (off.abs() % 3600.0) < 60.0 || (off.abs() % 3600.0) > 3540.0 {
+        let hours = (off.abs() / 3600.0).round();
+        if hours >= 1.0 && (off.abs() - hours * 3600.0).abs() < 60.0 {
             case.conclude("That is whole hours: a time zone is taken for the time.");
             case.advise(
                 "Windows wants the hardware clock in local time (`localtime: 1` of the VM, as \
@@ -56,7 +57,7 @@ fn compare(case: &mut Case<'_>, guest_nanoseconds: i64, node: jiff::Timestamp) {
     }
 }
 
-fn linux(case: &mut Case<'_>) -> Result<(), Next> {
+fn linux(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "whether the clock follows a server";
     let facts = case.read("synchronisation", why, [way("time-status")])?;
     let clock = facts.clock.clone().unwrap_or_default();
@@ -98,7 +99,7 @@ fn linux(case: &mut Case<'_>) -> Result<(), Next> {
     Ok(())
 }
 
-fn windows(case: &mut Case<'_>) -> Result<(), Next> {
+fn windows(case: &mut Case<'_>) -> Result<(), Stop> {
     let why = "whether the clock follows a server, and which";
     let facts = case.read("synchronisation", why, [way("windows-time")])?;
     let clock = facts.clock.clone().unwrap_or_default();
