@@ -9,6 +9,10 @@
     clippy::disallowed_methods,
     reason = "the tests make the sockets, and start what listens there"
 )]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where its guest cannot be made"
+)]
 
 mod peers;
 

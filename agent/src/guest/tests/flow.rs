@@ -150,7 +150,7 @@ async fn what_is_read_is_listed() {
     world.run(request("paths-0001", 101, "memory")).await;
     world.run(request("paths-0002", 104, "ping")).await;
     world.run(request("paths-0003", 110, "ping")).await;
-    world.guests.list(Some(103));
+    drop(world.guests.list(Some(103)));
     let read = world.guests.host.take_witness().paths;
     assert!(read.len() > 20, "{read:?}");
     for path in read {
