@@ -15,12 +15,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     check::{Params, params::DeclaredProfile},
+    guest_command::narrow::{Misunderstood, Narrow},
     log::Level,
 };
 
 mod load;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use load::near;
 
 /// Where the settings are unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/pvelens/pvelens.toml";
@@ -34,6 +37,8 @@ pub struct Config {
     pub http: Http,
     pub evaluation: Evaluation,
     pub log: Log,
+    pub store: Store,
+    pub guest_commands: GuestCommands,
     /// By cluster name or id.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub profile: BTreeMap<String, ClusterProfile>,
@@ -79,6 +84,25 @@ pub struct Evaluation {
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     pub level: Level,
+}
+
+/// What outlives the coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Empty = nothing is kept.
+    pub directory: PathBuf,
+}
+
+/// Commands in guests. Everything here takes away from what the nodes allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuestCommands {
+    pub enabled: bool,
+    /// Ids of commands, and groups as `group:logs`.
+    pub deny: Vec<String>,
+    /// VMIDs, or a cluster and a VMID: `lab/104`.
+    pub deny_guests: Vec<String>,
 }
 
 /// How strict the checks are with one cluster.
@@ -132,6 +156,24 @@ impl Default for Evaluation {
         Self {
             minimum_interval_milliseconds: 1000,
             maximum_interval_seconds: 10,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("/var/lib/pvelens"),
+        }
+    }
+}
+
+impl Default for GuestCommands {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            deny: Vec::new(),
+            deny_guests: Vec::new(),
         }
     }
 }
@@ -268,6 +310,13 @@ impl Config {
         }
         if !(1..=60).contains(&self.evaluation.maximum_interval_seconds) {
             return problem("evaluation.maximum_interval_seconds", "is not from 1 to 60");
+        }
+        let directory = &self.store.directory;
+        if !directory.as_os_str().is_empty() && !directory.is_absolute() {
+            return problem("store.directory", "is not an absolute path");
+        }
+        if let Err(Misunderstood { key, problem }) = Narrow::new(&self.guest_commands) {
+            return self::problem(key, problem);
         }
         Ok(self)
     }

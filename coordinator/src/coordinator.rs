@@ -20,8 +20,10 @@ use crate::{
             recheck::{Rechecked, Scope},
         },
     },
+    guest_command::{GuestCommands, heads::Place},
+    link::Agents,
     store::{AgentRecord, Appended, Store},
-    view::{self, View},
+    view::{self, ClusterId, Name, View},
 };
 
 /// Everything that a surface may show, of one instant.
@@ -45,18 +47,33 @@ pub struct Coordinator {
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Params,
+    agents: Agents,
+    guest_commands: GuestCommands,
     current: watch::Sender<Arc<Current>>,
 }
 
 impl Coordinator {
     #[must_use]
     pub fn new(params: Params) -> Self {
+        Self::with_guest_commands(params, GuestCommands::default())
+    }
+
+    /// As [`new`](Self::new), with what is known and set about guest commands.
+    #[must_use]
+    pub fn with_guest_commands(params: Params, guest_commands: GuestCommands) -> Self {
         Self {
             store: Mutex::default(),
             lifecycle: Mutex::default(),
             params,
+            agents: Agents::default(),
+            guest_commands,
             current: watch::Sender::default(),
         }
+    }
+
+    #[must_use]
+    pub fn guest_commands(&self) -> &GuestCommands {
+        &self.guest_commands
     }
 
     /// Keeps an update of an agent.
@@ -69,9 +86,20 @@ impl Coordinator {
         lock(&self.store).append(agent, update, received_at)
     }
 
-    /// An agent answered at `address`.
-    pub fn connected(&self, agent: &DescribeResponse, address: &str, at: Timestamp) {
-        lock(&self.store).connected(agent, address, at);
+    /// An agent answered at `address`; as [`Store::connected`].
+    pub fn connected(
+        &self,
+        agent: &DescribeResponse,
+        address: &str,
+        at: Timestamp,
+    ) -> Option<(ClusterId, Name)> {
+        lock(&self.store).connected(agent, address, at)
+    }
+
+    /// The agents that are connected now.
+    #[must_use]
+    pub fn agents(&self) -> &Agents {
+        &self.agents
     }
 
     /// The connection to the agent at `address` ended or could not be made.
@@ -115,8 +143,11 @@ impl Coordinator {
         let store = lock(&self.store);
         let view = view::build(&store, at);
         let history = store.history().clone();
-        let agents = store.agents();
+        let mut agents = store.agents();
         drop(store);
+        for agent in &mut agents {
+            self.add_audit(agent);
+        }
         let input = Input {
             view: &view,
             history: &history,
@@ -135,6 +166,18 @@ impl Coordinator {
         });
         self.current.send_replace(Arc::clone(&current));
         (current, told)
+    }
+
+    /// Says of an agent where its record of guest commands ends.
+    fn add_audit(&self, agent: &mut AgentRecord) {
+        let place = Place {
+            cluster: agent.cluster.clone(),
+            node: agent.node.clone(),
+        };
+        if let Some(head) = self.guest_commands.heads().of(&place) {
+            agent.audit_sequence = Some(head.sequence);
+            agent.audit_problem = head.problem;
+        }
     }
 
     /// Publishes a hand-made state.

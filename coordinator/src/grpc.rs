@@ -33,6 +33,7 @@ mod analysis;
 mod convert;
 mod finding;
 mod fleet;
+mod guest_command;
 mod inventory;
 mod request;
 mod role;
@@ -46,6 +47,7 @@ use convert::Carries;
 use message::{
     admin_service_server::AdminServiceServer, analysis_service_server::AnalysisServiceServer,
     finding_service_server::FindingServiceServer, fleet_service_server::FleetServiceServer,
+    guest_command_service_server::GuestCommandServiceServer,
     inventory_service_server::InventoryServiceServer,
 };
 
@@ -102,12 +104,17 @@ pub async fn serve(
         backend: backend.clone(),
         role,
     });
+    let guest_commands = GuestCommandServiceServer::new(guest_command::Service {
+        backend: backend.clone(),
+        role,
+    });
     let admin = AdminServiceServer::new(admin::Service { backend, role });
     let names = [
         name(&inventory),
         name(&findings),
         name(&analysis),
         name(&fleet),
+        name(&guest_commands),
         name(&admin),
     ];
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -127,6 +134,7 @@ pub async fn serve(
         .add_service(findings)
         .add_service(analysis)
         .add_service(fleet)
+        .add_service(guest_commands)
         .add_service(admin)
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(io::Error::other)?)

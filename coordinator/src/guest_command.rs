@@ -1,9 +1,77 @@
-//! Commands in guests, as the coordinator sees them: what their output says, which
-//! of them fit a complaint, and which comes next.
+//! Commands in guests, as the coordinator sees them.
+//!
+//! The node of a guest decides what runs there and writes it down; here is who asks:
+//! which guest is meant (`target`), what this coordinator does not ask for
+//! (`narrow`), what there is to ask (`catalogue`), how a command is run (`call`), what
+//! came of it (`outcome`) and what its output says (`interpret`, `facts`), and whether
+//! the node's record of it all is still the one that was seen before (`heads`).
 
+use tokio::sync::Semaphore;
+
+use catalogue::Cache;
+use heads::Heads;
+use narrow::Narrow;
+use recent::Recent;
+
+pub mod call;
+pub mod catalogue;
 pub mod facts;
+pub mod fit;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod heads;
 pub mod interpret;
 mod known;
+pub mod narrow;
+pub mod outcome;
+pub mod recent;
+pub mod refusal;
 pub mod suggest;
 pub mod system;
+pub mod target;
+#[cfg(test)]
+mod tests;
 pub mod workflow;
+
+/// What is kept about guest commands while the coordinator runs.
+#[derive(Debug)]
+pub struct GuestCommands {
+    narrow: Narrow,
+    heads: Heads,
+    recent: Recent,
+    catalogue: Cache,
+    /// Commands that may run at the same time.
+    slots: Semaphore,
+}
+
+impl GuestCommands {
+    #[must_use]
+    pub fn new(narrow: Narrow, heads: Heads) -> Self {
+        Self {
+            narrow,
+            heads,
+            recent: Recent::default(),
+            catalogue: Cache::default(),
+            slots: Semaphore::new(call::SIDE_BY_SIDE),
+        }
+    }
+
+    /// Where the audit records of the nodes end.
+    #[must_use]
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// What was found lately.
+    #[must_use]
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+}
+
+/// Everything that the nodes allow, and nothing that outlives the process.
+impl Default for GuestCommands {
+    fn default() -> Self {
+        Self::new(Narrow::default(), Heads::default())
+    }
+}

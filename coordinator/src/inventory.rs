@@ -363,4 +363,10 @@ pub struct AgentSummary {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_error: String,
     pub address: String,
+    /// Number of the newest entry in the node's record of guest commands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_sequence: Option<u64>,
+    /// What does not fit in that record: it was shortened or rewritten.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub audit_problem: String,
 }

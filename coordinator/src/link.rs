@@ -8,7 +8,10 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,12 +19,12 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{
-    DescribeRequest, DescribeResponse, Heartbeat, NodeUpdate, WatchRequest, WatchResponse,
-    node_agent_service_client::NodeAgentServiceClient, watch_response::Event,
+    AuditHead, DescribeRequest, DescribeResponse, Heartbeat, NodeUpdate, WatchRequest,
+    WatchResponse, node_agent_service_client::NodeAgentServiceClient, watch_response::Event,
 };
 use tokio::{
     net::UnixStream,
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task,
     time::{sleep, timeout},
 };
@@ -32,10 +35,21 @@ use tonic::{
 };
 use tracing::{info, warn};
 
-use crate::{coordinator::Coordinator, untrusted};
+use crate::{
+    coordinator::Coordinator,
+    guest_command::heads::{self, Noted},
+    untrusted,
+};
 
 #[cfg(test)]
+pub(crate) mod fixture;
+mod handle;
+#[cfg(test)]
 mod tests;
+
+pub use handle::{Agents, CallError, Handle};
+
+use handle::Held;
 
 /// The clock of the coordinator: the real one, or that of a simulation.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -86,6 +100,17 @@ pub async fn watch_agent(
     shutdown.run_until_cancelled(link.follow()).await;
 }
 
+/// A connection that delivers.
+struct Open<'a> {
+    agent: Arc<DescribeResponse>,
+    /// Its place among the agents that can be called. Absent when there are too many.
+    held: Option<Held<'a>>,
+    /// The record of guest commands was compared with the one that was known.
+    compared: AtomicBool,
+    /// Held while the agent is asked about its record.
+    asking: Arc<Semaphore>,
+}
+
 struct Link {
     coordinator: Arc<Coordinator>,
     socket: PathBuf,
@@ -122,12 +147,12 @@ impl Link {
     /// One connection, from its beginning to what ended it.
     async fn connection(&self, delivered: &mut bool) -> LinkError {
         match self.open().await {
-            Ok((agent, stream)) => self.receive(&Arc::new(agent), stream, delivered).await,
+            Ok((open, stream)) => self.receive(&open, stream, delivered).await,
             Err(error) => error,
         }
     }
 
-    async fn open(&self) -> Result<(DescribeResponse, Streaming<WatchResponse>), LinkError> {
+    async fn open(&self) -> Result<(Open<'_>, Streaming<WatchResponse>), LinkError> {
         let doing = "connecting";
         let stream = answer(doing, UnixStream::connect(&self.socket))
             .await?
@@ -135,8 +160,8 @@ impl Link {
         let channel = answer(doing, channel(endpoint(), stream))
             .await?
             .map_err(|error| LinkError::Connect(io::Error::other(error)))?;
-        let mut client =
-            NodeAgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+        let mut client = NodeAgentServiceClient::new(channel.clone())
+            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
 
         let doing = "asking the agent who it is";
         let agent = answer(doing, client.describe(DescribeRequest {}))
@@ -156,17 +181,25 @@ impl Link {
             .map_err(|status| LinkError::Refused { doing, status })?
             .into_inner();
 
-        self.coordinator
+        let key = self
+            .coordinator
             .connected(&agent, &self.address, (self.clock)());
         self.news.notify_one();
         let (node, version) = (&agent.node_name, untrusted::name(&agent.agent_version));
         info!(address = self.address, %node, %version, "connected to the agent");
-        Ok((agent, stream))
+        let handle = Handle::new(channel, Arc::clone(&self.clock));
+        let open = Open {
+            held: key.map(|key| self.coordinator.agents().hold(key, handle)),
+            agent: Arc::new(agent),
+            compared: AtomicBool::new(false),
+            asking: Arc::new(Semaphore::new(1)),
+        };
+        Ok((open, stream))
     }
 
     async fn receive(
         &self,
-        agent: &Arc<DescribeResponse>,
+        open: &Open<'_>,
         mut stream: Streaming<WatchResponse>,
         delivered: &mut bool,
     ) -> LinkError {
@@ -182,10 +215,15 @@ impl Link {
             };
             match response.event {
                 Some(Event::Update(update)) => {
-                    self.append(agent, update).await;
+                    self.append(&open.agent, update).await;
                     *delivered = true;
                 }
-                Some(Event::Heartbeat(heartbeat)) => self.heartbeat(agent, &heartbeat),
+                Some(Event::Heartbeat(heartbeat)) => {
+                    self.heartbeat(&open.agent, &heartbeat);
+                    if let Some(head) = &heartbeat.audit_head {
+                        self.note_audit(open, head);
+                    }
+                }
                 // An event of a newer agent.
                 None => {}
             }
@@ -216,6 +254,45 @@ impl Link {
         let received_at = (self.clock)();
         self.coordinator
             .heartbeat(agent, sent_at.unwrap_or(received_at), received_at);
+    }
+
+    /// Keeps where the record of guest commands ends. What is not seen from the end
+    /// alone is asked for beside the stream: once for each connection, and when the
+    /// record seems to have become shorter.
+    fn note_audit(&self, open: &Open<'_>, head: &AuditHead) {
+        let Some(held) = &open.held else { return };
+        let (place, now) = (held.place(), (self.clock)());
+        let heads = self.coordinator.guest_commands().heads();
+        let noted = heads.note(&place, head, now);
+        if matches!(noted, Noted::Ahead(_) | Noted::Problem) {
+            heads::save_soon(&self.coordinator);
+        }
+        let is_first = !open.compared.swap(true, Ordering::Relaxed);
+        let known = match noted {
+            Noted::Doubtful(known) => known,
+            Noted::Ahead(Some(known)) if is_first => known,
+            Noted::Ahead(_) | Noted::Unchanged => return,
+            Noted::Problem => return self.news.notify_one(),
+        };
+        // One question at a time, however many heartbeats come.
+        let Ok(turn) = Arc::clone(&open.asking).try_acquire_owned() else {
+            return;
+        };
+        let (coordinator, news) = (Arc::clone(&self.coordinator), Arc::clone(&self.news));
+        let agent = held.handle();
+        // Ends by itself within the deadline of the call.
+        tokio::spawn(async move {
+            let after = known.sequence.saturating_sub(1);
+            // Without an answer the next heartbeat is as doubtful as this one.
+            if let Ok(answer) = agent.list_audit(after, 1).await {
+                let heads = coordinator.guest_commands().heads();
+                if heads.compare(&place, &known, &answer, now) {
+                    heads::save_soon(&coordinator);
+                    news.notify_one();
+                }
+            }
+            drop(turn);
+        });
     }
 }
 

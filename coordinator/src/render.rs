@@ -13,6 +13,7 @@ mod coordinator;
 mod doctor;
 mod finding;
 mod guest;
+mod guest_command;
 mod markdown;
 mod node;
 mod report;

@@ -14,6 +14,7 @@ use crate::{
     config::{Agents, Config},
     coordinator::Coordinator,
     grpc::Backend,
+    guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
     link::{self, Clock},
     log::Log,
 };
@@ -71,7 +72,17 @@ pub async fn serve(
     clock: Clock,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let coordinator = Arc::new(Coordinator::new(config.params()));
+    // The settings were understood when they were read.
+    let narrow = Narrow::new(&config.guest_commands).unwrap_or_else(|_| Narrow::off());
+    let directory = config.store.directory.clone();
+    let heads = if directory.as_os_str().is_empty() {
+        Heads::default()
+    } else {
+        Heads::load(&directory)
+    };
+    let guest_commands = GuestCommands::new(narrow, heads);
+    let coordinator = Coordinator::with_guest_commands(config.params(), guest_commands);
+    let coordinator = Arc::new(coordinator);
     Server::bind(coordinator, config, handover)
         .await?
         .run(log, clock, shutdown)
@@ -117,6 +128,7 @@ impl Server {
             config,
             surfaces,
         } = self;
+        let heads_of = Arc::clone(&coordinator);
         let manager = Arc::new(Manager::of_process());
         let backend = Backend {
             coordinator: Arc::clone(&coordinator),
@@ -169,6 +181,9 @@ impl Server {
         shutdown.cancel();
         tasks.close();
         tasks.wait().await;
+        // What was noted since the last time it was written.
+        let save = move || heads_of.guest_commands().heads().save_pending();
+        task::spawn_blocking(save).await.ok();
         info!("stopped");
         result
     }

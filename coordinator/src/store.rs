@@ -77,6 +77,10 @@ pub struct AgentRecord {
     pub skipped_updates_total: u64,
     /// Why the last connection ended; empty while connected.
     pub last_error: String,
+    /// Newest entry of its record of guest commands. The store does not know it.
+    pub audit_sequence: Option<u64>,
+    /// What does not fit in that record; empty = nothing.
+    pub audit_problem: String,
 }
 
 /// What became of an update.
@@ -109,17 +113,24 @@ impl Store {
         cluster.append(&node, update, received_at, recorder)
     }
 
-    /// An agent answered at `address`.
-    pub fn connected(&mut self, agent: &DescribeResponse, address: &str, at: Timestamp) {
+    /// An agent answered at `address`. Returns under which names it is known, unless
+    /// there are too many agents.
+    pub fn connected(
+        &mut self,
+        agent: &DescribeResponse,
+        address: &str,
+        at: Timestamp,
+    ) -> Option<(ClusterId, Name)> {
         self.unreached.remove(address);
         // A node that was renamed or joined a cluster is another agent there.
         self.lose(address, "another agent answers at its address");
         self.forget_host(address, &self.identity(agent));
-        if let Some(known) = self.agent_mut(agent, at) {
-            known.connected = true;
-            known.address = limit::cut(address, limit::DETAIL).to_owned();
-            known.last_error = "".into();
-        }
+        let (cluster, node) = self.admit(agent, at)?;
+        let known = self.clusters.get_mut(&cluster)?.agents.get_mut(&node)?;
+        known.connected = true;
+        known.address = limit::cut(address, limit::DETAIL).to_owned();
+        known.last_error = "".into();
+        Some((cluster, node))
     }
 
     /// The connection to the agent at `address` ended or could not be made.
@@ -194,6 +205,8 @@ impl Store {
             updates_total: 0,
             skipped_updates_total: 0,
             last_error: reason.clone(),
+            audit_sequence: None,
+            audit_problem: String::new(),
         });
         let known = self.clusters.iter().flat_map(|(cluster, store)| {
             store
@@ -379,6 +392,8 @@ impl Agent {
             updates_total: self.updates_total,
             skipped_updates_total: self.skipped_updates_total,
             last_error: self.last_error.to_string(),
+            audit_sequence: None,
+            audit_problem: String::new(),
         }
     }
 }

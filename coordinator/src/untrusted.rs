@@ -24,6 +24,27 @@ pub fn line(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Text of several lines, cut at `limit` bytes at the end of a character; says
+/// whether it was cut. Tabs and line breaks stay, those of Windows too, as `\n`.
+#[must_use]
+pub fn lines(text: &str, limit: usize) -> (String, bool) {
+    let mut shown = String::with_capacity(text.len().min(limit));
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let c = match c {
+            '\r' if rest.peek() == Some(&'\n') => continue,
+            '\n' | '\t' => c,
+            c if is_plain(c) => c,
+            _ => '\u{fffd}',
+        };
+        if shown.len() + c.len_utf8() > limit {
+            return (shown, true);
+        }
+        shown.push(c);
+    }
+    (shown, false)
+}
+
 /// A name, at its usual length.
 #[must_use]
 pub fn name(text: &str) -> Cow<'_, str> {
@@ -52,6 +73,16 @@ mod tests {
             line("a\nb\u{202e}c\u{200b}", 64),
             "a\u{fffd}b\u{fffd}c\u{fffd}"
         );
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(
+            lines("a\tb\r\nc\rd\x1b[2J\n", 99),
+            ("a\tb\nc\u{fffd}d\u{fffd}[2J\n".to_owned(), false)
+        );
+        assert_eq!(lines("äöü", 5), ("äö".to_owned(), true));
+        assert_eq!(lines("äöü", 6), ("äöü".to_owned(), false));
     }
 
     #[test]

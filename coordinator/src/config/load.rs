@@ -14,6 +14,8 @@ use super::{ClusterProfile, Config, ConfigError, problem};
 
 /// `PVELENS_SECTION__KEY`.
 const PREFIX: &str = "PVELENS_";
+/// The section whose lists are separated by commas.
+const GUEST_COMMANDS: &str = "PVELENS_GUEST_COMMANDS__";
 /// Sections of the agent's file, whose variables may be set beside ours.
 const OF_THE_AGENT: &[&str] = &["agent", "spool"];
 /// The section whose tables are named by the administrator.
@@ -152,16 +154,25 @@ fn typed(known: &Table, name: &str, key: &str, value: String) -> Result<Value, C
             Ok(flag) => Value::Boolean(flag),
             Err(_) => return problem(name, "is neither true nor false"),
         },
-        // As `PATH` does it: no socket has a colon in its name.
         Some(Value::Array(_)) => Value::Array(
             value
-                .split(':')
+                .split(separator(name))
                 .filter(|part| !part.is_empty())
                 .map(|part| Value::String(part.to_owned()))
                 .collect(),
         ),
         Some(_) => Value::String(value),
     })
+}
+
+/// What stands between two entries of a list. No socket has a colon in its name, as
+/// in `PATH`; groups of commands have one.
+fn separator(variable: &str) -> char {
+    if variable.starts_with(GUEST_COMMANDS) {
+        ','
+    } else {
+        ':'
+    }
 }
 
 /// Sets a value, making the tables on the way to it.
@@ -193,13 +204,16 @@ fn variable_key(key: &str) -> String {
 
 /// The known key that is most like an unknown one.
 fn suggestion(name: &str, known: &Table, prefix: &str) -> Option<String> {
+    let name = name.strip_prefix(prefix).unwrap_or(name);
+    let key = near(name, known.keys().map(String::as_str))?;
+    Some(format!("{prefix}{key}"))
+}
+
+/// The known name that is most like an unknown one.
+pub(crate) fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     known
-        .keys()
-        .map(|key| format!("{prefix}{key}"))
-        .map(|key| (strsim::damerau_levenshtein(name, &key), key))
+        .map(|key| (strsim::damerau_levenshtein(name, key), key))
         .min()
-        .filter(|(distance, key)| {
-            *distance <= SUGGESTION_DISTANCE && *distance < key.len() - prefix.len()
-        })
+        .filter(|(distance, key)| *distance <= SUGGESTION_DISTANCE && *distance < key.len())
         .map(|(_, key)| key)
 }

@@ -15,6 +15,7 @@ use crate::{
 mod coordinator;
 mod finding;
 mod guest;
+mod guest_command;
 mod inventory;
 mod report;
 mod response;
@@ -119,6 +120,8 @@ impl From<AgentSummary> for message::Agent {
             skipped_updates_total,
             last_error,
             address,
+            audit_sequence,
+            audit_problem,
         } = agent;
         Self {
             cluster_id: cluster,
@@ -132,6 +135,8 @@ impl From<AgentSummary> for message::Agent {
             skipped_updates_total,
             last_error,
             address,
+            audit_sequence,
+            audit_problem,
         }
     }
 }

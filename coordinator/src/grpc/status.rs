@@ -10,6 +10,7 @@ use super::Role;
 use crate::{
     answer::{AnswerError, select},
     coordinator::Current,
+    guest_command::target::TargetError,
     untrusted,
 };
 
@@ -78,6 +79,26 @@ pub(super) fn answer(
             ErrorReason::InvalidArgument,
             text,
             "a page token is good for the same question only; ask again without it",
+        ),
+    }
+}
+
+/// Why there is no guest to ask something of.
+pub(super) fn target(error: &TargetError, current: &Current, cluster: &str) -> Status {
+    let text = error.to_string();
+    match error {
+        TargetError::Answer(error) => answer(error, current, cluster, Named::Guest),
+        TargetError::NotAVm(_) => rich(
+            Code::InvalidArgument,
+            ErrorReason::NotAVm,
+            text,
+            "ListGuests with the kind GUEST_KIND_QEMU lists the VMs",
+        ),
+        TargetError::NodeUnreachable(_) => rich(
+            Code::FailedPrecondition,
+            ErrorReason::NodeUnreachable,
+            text,
+            "ListAgents says why an agent is not connected",
         ),
     }
 }

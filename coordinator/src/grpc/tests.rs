@@ -21,6 +21,8 @@ use tonic_types::StatusExt;
 use super::*;
 use crate::{answer, check::Params, finding::Severity, link, log::Level};
 
+mod guest_command;
+
 struct Served {
     channel: Channel,
     shutdown: CancellationToken,

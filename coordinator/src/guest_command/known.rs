@@ -5,7 +5,7 @@
 //! there, and whether its output is read as facts. A test holds it against the
 //! catalogue of the agent.
 
-use super::system::{Distribution, Family, GuestSystem};
+use super::system::{Distribution, GuestSystem, System};
 use Systems::{All, Linux, LinuxAndWindows, Windows};
 
 /// One command.
@@ -239,18 +239,18 @@ pub(super) fn asked<'a>(
 
 impl Known {
     /// It makes sense on this system, as far as that is known.
-    pub(super) fn fits(&self, system: GuestSystem) -> bool {
+    pub(super) fn fits(&self, system: System) -> bool {
         let family = match self.systems {
             All => true,
-            Linux => system.family == Family::Linux,
-            LinuxAndWindows => matches!(system.family, Family::Linux | Family::Windows),
-            Windows => system.family == Family::Windows,
+            Linux => system.family == GuestSystem::Linux,
+            LinuxAndWindows => matches!(system.family, GuestSystem::Linux | GuestSystem::Windows),
+            Windows => system.family == GuestSystem::Windows,
         };
         family && self.needs.may_be_in(system.distribution)
     }
 
     /// The guest's tools are `BusyBox`, and this one wants more.
-    pub(super) fn is_second_choice(&self, system: GuestSystem) -> bool {
+    pub(super) fn is_second_choice(&self, system: System) -> bool {
         match self.needs {
             Needs::FullTools => system.distribution == Distribution::Alpine,
             Needs::BusyBox => system.distribution != Distribution::Alpine,

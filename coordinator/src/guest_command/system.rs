@@ -1,16 +1,11 @@
 //! Which operating system a guest has, as far as it is known. It decides which
 //! commands make sense; whether one may run decides the node.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
 use super::facts::GuestFacts;
 
 /// What the catalogue tells apart.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-pub enum Family {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum GuestSystem {
     Linux,
     Windows,
     /// BSD and others.
@@ -20,9 +15,7 @@ pub enum Family {
 }
 
 /// Distributions that differ in their tools.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Distribution {
     Debian,
     Ubuntu,
@@ -37,9 +30,9 @@ pub enum Distribution {
 }
 
 /// The system of one guest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-pub struct GuestSystem {
-    pub family: Family,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct System {
+    pub family: GuestSystem,
     pub distribution: Distribution,
 }
 
@@ -88,16 +81,24 @@ const OTHERS: &[&str] = &[
 ];
 
 impl GuestSystem {
+    /// By an id or a name for people; see [`System::from_name`] and [`System::from_id`].
+    #[must_use]
+    pub fn of(operating_system: &str) -> Self {
+        System::from_id(operating_system).family
+    }
+}
+
+impl System {
     #[must_use]
     pub fn linux(distribution: Distribution) -> Self {
         Self {
-            family: Family::Linux,
+            family: GuestSystem::Linux,
             distribution,
         }
     }
 
     #[must_use]
-    pub fn of(family: Family) -> Self {
+    pub fn of(family: GuestSystem) -> Self {
         Self {
             family,
             distribution: Distribution::Unknown,
@@ -109,8 +110,8 @@ impl GuestSystem {
     #[must_use]
     pub fn from_id(id: &str) -> Self {
         match Self::from_name(id) {
-            system if system.family != Family::Unknown || id.is_empty() => system,
-            _ => Self::of(Family::Linux),
+            system if system.family != GuestSystem::Unknown || id.is_empty() => system,
+            _ => Self::of(GuestSystem::Linux),
         }
     }
 
@@ -124,10 +125,10 @@ impl GuestSystem {
             .flat_map(char::to_lowercase)
             .collect();
         if name.contains("windows") {
-            return Self::of(Family::Windows);
+            return Self::of(GuestSystem::Windows);
         }
         if OTHERS.iter().any(|other| name.contains(other)) {
-            return Self::of(Family::Other);
+            return Self::of(GuestSystem::Other);
         }
         let by_id = IDS.iter().find(|(id, _)| name == *id);
         let by_name = DISTRIBUTIONS.iter().find(|(part, _)| name.contains(part));
@@ -143,9 +144,9 @@ impl GuestSystem {
     #[must_use]
     pub fn from_os_type(os_type: &str) -> Self {
         match os_type {
-            "l24" | "l26" => Self::of(Family::Linux),
-            "solaris" => Self::of(Family::Other),
-            windows if windows.starts_with('w') => Self::of(Family::Windows),
+            "l24" | "l26" => Self::of(GuestSystem::Linux),
+            "solaris" => Self::of(GuestSystem::Other),
+            windows if windows.starts_with('w') => Self::of(GuestSystem::Windows),
             _ => Self::default(),
         }
     }
@@ -159,23 +160,23 @@ impl GuestSystem {
             (None, Some(name)) => Self::from_name(name),
             (None, None) => return None,
         };
-        (system.family != Family::Unknown).then_some(system)
+        (system.family != GuestSystem::Unknown).then_some(system)
     }
 
     /// Its name in a sentence.
     #[must_use]
     pub fn name(self) -> &'static str {
         match (self.family, self.distribution) {
-            (Family::Windows, _) => "Windows",
-            (Family::Other, _) => "another system than Linux and Windows",
-            (Family::Unknown, _) => "an unknown system",
-            (Family::Linux, Distribution::Debian) => "Debian",
-            (Family::Linux, Distribution::Ubuntu) => "Ubuntu",
-            (Family::Linux, Distribution::RedHat) => "a Linux like Red Hat's",
-            (Family::Linux, Distribution::Suse) => "SUSE Linux",
-            (Family::Linux, Distribution::Arch) => "Arch Linux",
-            (Family::Linux, Distribution::Alpine) => "Alpine Linux",
-            (Family::Linux, Distribution::Unknown) => "Linux",
+            (GuestSystem::Windows, _) => "Windows",
+            (GuestSystem::Other, _) => "another system than Linux and Windows",
+            (GuestSystem::Unknown, _) => "an unknown system",
+            (GuestSystem::Linux, Distribution::Debian) => "Debian",
+            (GuestSystem::Linux, Distribution::Ubuntu) => "Ubuntu",
+            (GuestSystem::Linux, Distribution::RedHat) => "a Linux like Red Hat's",
+            (GuestSystem::Linux, Distribution::Suse) => "SUSE Linux",
+            (GuestSystem::Linux, Distribution::Arch) => "Arch Linux",
+            (GuestSystem::Linux, Distribution::Alpine) => "Alpine Linux",
+            (GuestSystem::Linux, Distribution::Unknown) => "Linux",
         }
     }
 }
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn names_and_ids_are_known() {
-        let linux = GuestSystem::linux;
+        let linux = System::linux;
         for (name, system) in [
             (
                 "Debian GNU/Linux 12 (bookworm)",
@@ -203,27 +204,27 @@ mod tests {
             ("Gentoo Linux", linux(Distribution::Unknown)),
             (
                 "Windows Server 2019 Datacenter",
-                GuestSystem::of(Family::Windows),
+                System::of(GuestSystem::Windows),
             ),
-            ("mswindows", GuestSystem::of(Family::Windows)),
-            ("freebsd", GuestSystem::of(Family::Other)),
-            ("", GuestSystem::default()),
-            ("Flatcar", GuestSystem::default()),
+            ("mswindows", System::of(GuestSystem::Windows)),
+            ("freebsd", System::of(GuestSystem::Other)),
+            ("", System::default()),
+            ("Flatcar", System::default()),
         ] {
-            assert_eq!(GuestSystem::from_name(name), system, "{name}");
+            assert_eq!(System::from_name(name), system, "{name}");
         }
-        assert_eq!(GuestSystem::from_id("nixos"), linux(Distribution::Unknown));
-        assert_eq!(GuestSystem::from_id(""), GuestSystem::default());
+        assert_eq!(System::from_id("nixos"), linux(Distribution::Unknown));
+        assert_eq!(System::from_id(""), System::default());
     }
 
     #[test]
     fn the_configuration_tells_the_family() {
-        let family = |os_type| GuestSystem::from_os_type(os_type).family;
-        assert_eq!(family("l26"), Family::Linux);
-        assert_eq!(family("win11"), Family::Windows);
-        assert_eq!(family("w2k8"), Family::Windows);
-        assert_eq!(family("other"), Family::Unknown);
-        assert_eq!(family(""), Family::Unknown);
+        let family = |os_type| System::from_os_type(os_type).family;
+        assert_eq!(family("l26"), GuestSystem::Linux);
+        assert_eq!(family("win11"), GuestSystem::Windows);
+        assert_eq!(family("w2k8"), GuestSystem::Windows);
+        assert_eq!(family("other"), GuestSystem::Unknown);
+        assert_eq!(family(""), GuestSystem::Unknown);
     }
 
     #[test]
@@ -237,15 +238,15 @@ mod tests {
             }),
             ..GuestFacts::default()
         };
-        assert_eq!(GuestSystem::from_facts(&facts(None, None)), None);
-        assert_eq!(GuestSystem::from_facts(&GuestFacts::default()), None);
+        assert_eq!(System::from_facts(&facts(None, None)), None);
+        assert_eq!(System::from_facts(&GuestFacts::default()), None);
         assert_eq!(
-            GuestSystem::from_facts(&facts(Some("alpine"), None)),
-            Some(GuestSystem::linux(Distribution::Alpine))
+            System::from_facts(&facts(Some("alpine"), None)),
+            Some(System::linux(Distribution::Alpine))
         );
         assert_eq!(
-            GuestSystem::from_facts(&facts(None, Some("Microsoft Windows 11"))),
-            Some(GuestSystem::of(Family::Windows))
+            System::from_facts(&facts(None, Some("Microsoft Windows 11"))),
+            Some(System::of(GuestSystem::Windows))
         );
     }
 }

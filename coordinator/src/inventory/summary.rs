@@ -303,6 +303,8 @@ pub fn agent(agent: &AgentRecord) -> AgentSummary {
         skipped_updates_total: agent.skipped_updates_total,
         last_error: line(&agent.last_error, ERROR_LIMIT).into_owned(),
         address: line(&agent.address, ERROR_LIMIT).into_owned(),
+        audit_sequence: agent.audit_sequence,
+        audit_problem: line(&agent.audit_problem, ERROR_LIMIT).into_owned(),
     }
 }
 

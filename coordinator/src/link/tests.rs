@@ -1,122 +1,39 @@
 //! Links to agents that behave, and to those that do not.
 
-use std::sync::Mutex;
-
-use futures::stream::{self, BoxStream, StreamExt};
-use pvelens_proto::agent::v1::{
-    Cursor, GetSelfReportRequest, GetSelfReportResponse, NoData, Sample,
-    node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
-    sample::Payload,
-};
 use tempfile::TempDir;
-use tokio::net::UnixListener;
-use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{Request, Response, transport::Server};
 
-use super::*;
-use crate::{check::Params, store::AgentRecord};
-
-fn at() -> Timestamp {
-    Timestamp::from_second(1_795_600_000).unwrap()
-}
-
-/// Sends one update per stream and then, as told, ends the stream or is silent.
-#[derive(Debug)]
-struct FakeAgent {
-    node: &'static str,
-    silent: bool,
-    asked: Arc<Mutex<Vec<WatchRequest>>>,
-}
-
-#[tonic::async_trait]
-impl NodeAgentService for FakeAgent {
-    type WatchStream = BoxStream<'static, Result<WatchResponse, Status>>;
-
-    async fn describe(
-        &self,
-        _: Request<DescribeRequest>,
-    ) -> Result<Response<DescribeResponse>, Status> {
-        Ok(Response::new(DescribeResponse {
-            agent_version: "0.1.0".to_owned(),
-            node_name: self.node.to_owned(),
-            epoch: "e1".to_owned(),
-            started_at: Some(pvelens_proto::timestamp_from_millis(at().as_millisecond())),
-            ..DescribeResponse::default()
-        }))
-    }
-
-    async fn get_self_report(
-        &self,
-        _: Request<GetSelfReportRequest>,
-    ) -> Result<Response<GetSelfReportResponse>, Status> {
-        Err(Status::unimplemented("a coordinator does not ask this"))
-    }
-
-    async fn watch(
-        &self,
-        request: Request<WatchRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
-        let mut asked = self.asked.lock().unwrap();
-        asked.push(request.into_inner());
-        let sequence = u64::try_from(asked.len()).unwrap();
-        let now = Some(pvelens_proto::timestamp_from_millis(at().as_millisecond()));
-        let heartbeat = Event::Heartbeat(Heartbeat {
-            sent_at: now,
-            newest: None,
-        });
-        let update = Event::Update(NodeUpdate {
-            cursor: Some(Cursor {
-                epoch: "e1".to_owned(),
-                sequence,
-            }),
-            samples: vec![Sample {
-                collector: "pressure".to_owned(),
-                observed_at: now,
-                interval_seconds: 10,
-                payload: Some(Payload::NoData(NoData {
-                    reason: "not built in".to_owned(),
-                })),
-                ..Sample::default()
-            }],
-            ..NodeUpdate::default()
-        });
-        let events =
-            stream::iter([heartbeat, update]).map(|event| Ok(WatchResponse { event: Some(event) }));
-        Ok(Response::new(if self.silent {
-            events.chain(stream::pending()).boxed()
-        } else {
-            events.boxed()
-        }))
-    }
-}
+use super::{
+    fixture::{FakeAgent, at},
+    *,
+};
+use crate::{
+    check::Params,
+    store::AgentRecord,
+    view::{ClusterId, Name},
+};
 
 /// An agent, and a coordinator that follows it.
 struct Followed {
     coordinator: Arc<Coordinator>,
     news: Arc<Notify>,
-    asked: Arc<Mutex<Vec<WatchRequest>>>,
+    agent: Option<Arc<FakeAgent>>,
     shutdown: CancellationToken,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Followed {
     fn new(node: Option<&'static str>, silent: bool) -> Self {
+        Self::with(node.map(|node| FakeAgent {
+            node,
+            silent,
+            ..FakeAgent::default()
+        }))
+    }
+
+    fn with(agent: Option<FakeAgent>) -> Self {
         let directory = TempDir::new().unwrap();
         let socket = directory.path().join("agent.sock");
-        let asked = Arc::new(Mutex::default());
-        if let Some(node) = node {
-            let listener = UnixListener::bind(&socket).unwrap();
-            let agent = FakeAgent {
-                node,
-                silent,
-                asked: Arc::clone(&asked),
-            };
-            tokio::spawn(
-                Server::builder()
-                    .add_service(NodeAgentServiceServer::new(agent))
-                    .serve_with_incoming(UnixListenerStream::new(listener)),
-            );
-        }
+        let agent = agent.map(|agent| agent.serve(&socket));
         let coordinator = Arc::new(Coordinator::new(Params::default()));
         let news = Arc::new(Notify::new());
         let shutdown = CancellationToken::new();
@@ -130,10 +47,14 @@ impl Followed {
         Self {
             coordinator,
             news,
-            asked,
+            agent,
             shutdown,
-            _directory: directory,
+            directory: directory,
         }
+    }
+
+    fn agent(&self) -> &FakeAgent {
+        self.agent.as_ref().unwrap()
     }
 
     /// Waits until the agent is as wanted.
@@ -163,7 +84,7 @@ async fn updates_arrive_and_the_next_connection_resumes_after_them() {
     assert_eq!(agent.node, "pve1");
     assert_eq!(agent.last_error, "the agent closed the connection");
     followed.until(|agent| agent.updates_total > 1).await;
-    let asked = followed.asked.lock().unwrap();
+    let asked = followed.agent().watched.lock().unwrap();
     assert_eq!(asked[0].cursor, None);
     let resumed = asked[1].cursor.clone().unwrap();
     assert_eq!((resumed.epoch.as_str(), resumed.sequence), ("e1", 1));
@@ -184,7 +105,7 @@ async fn a_node_name_that_is_none_is_refused() {
     let agent = followed.until(|agent| !agent.last_error.is_empty()).await;
     assert!(agent.last_error.contains("no host name"), "{agent:?}");
     assert!(!agent.last_error.contains('\u{1b}'));
-    assert!(followed.asked.lock().unwrap().is_empty());
+    assert!(followed.agent().watched.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -195,6 +116,79 @@ async fn silence_ends_a_connection() {
     tokio::time::pause();
     let agent = followed.until(|agent| !agent.connected).await;
     assert_eq!(agent.last_error, "the agent sent nothing for 60 s");
+}
+
+#[tokio::test]
+async fn an_agent_can_be_called_as_long_as_it_is_connected() {
+    let followed = Followed::with(Some(FakeAgent::silent("pve1")));
+    followed.until(|agent| agent.connected).await;
+    let agents = followed.coordinator.agents();
+    assert!(agents.of("c0ffee", "pve2").is_none());
+    assert!(agents.of("other", "pve1").is_none());
+    assert_eq!(agents.nodes_of("c0ffee"), [Name::from("pve1")]);
+    let agent = agents.of("c0ffee", "pve1").unwrap();
+    let list = agent.list_guest_commands(Some(100)).await.unwrap();
+    assert!(list.commands.iter().any(|command| command.id == "load"));
+    followed.shutdown.cancel();
+    while followed.coordinator.agents().of("c0ffee", "pve1").is_some() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn the_later_of_two_agents_of_one_name_counts_and_the_earlier_takes_nothing_with_it() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    let handle = || Handle::new(endpoint().connect_lazy(), Arc::new(at));
+    let key = || (ClusterId::from("c"), Name::from("pve1"));
+    let agents = Agents::default();
+    let earlier = agents.hold(key(), handle());
+    let later = agents.hold(key(), handle());
+    drop(earlier);
+    assert!(agents.of("c", "pve1").is_some());
+    drop(later);
+    assert!(agents.of("c", "pve1").is_none());
+}
+
+fn head(sequence: u64, digit: &str) -> AuditHead {
+    AuditHead {
+        sequence,
+        hash: digit.repeat(64),
+    }
+}
+
+#[tokio::test]
+async fn where_the_record_of_guest_commands_ends_is_shown() {
+    let agent = FakeAgent::silent("pve1");
+    *agent.head.lock().unwrap() = Some(head(7, "a"));
+    let followed = Followed::with(Some(agent));
+    let agent = followed.until(|agent| agent.audit_sequence.is_some()).await;
+    assert_eq!((agent.audit_sequence, &*agent.audit_problem), (Some(7), ""));
+}
+
+#[tokio::test]
+async fn a_record_that_became_shorter_is_asked_about_and_shown() {
+    let agent = FakeAgent::silent("pve1");
+    *agent.head.lock().unwrap() = Some(head(7, "a"));
+    agent.record.lock().unwrap().head = Some(head(7, "a"));
+    let mut followed = Followed::with(None);
+    let place = heads::Place {
+        cluster: "c0ffee".to_owned(),
+        node: "pve1".to_owned(),
+    };
+    let heads = followed.coordinator.guest_commands().heads();
+    heads.note(&place, &head(9, "b"), at());
+    let socket = followed.directory.path().join("agent.sock");
+    followed.agent = Some(agent.serve(&socket));
+    let agent = followed
+        .until(|agent| !agent.audit_problem.is_empty())
+        .await;
+    assert_eq!(agent.audit_sequence, Some(9));
+    assert!(
+        agent
+            .audit_problem
+            .contains("pve1 was shortened or rewritten")
+    );
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(super) enum Block {
     Table(Table),
     /// Less important: sources, counts, legends.
     Note(String),
+    /// Lines as a program printed them, apart from our own.
+    Output(String),
     Gap,
 }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     answer::{Agents, ClusterStatus},
+    finding::Severity,
     inventory::ClusterSummary,
 };
 
@@ -79,6 +80,10 @@ impl Describe for Agents {
             document.line(Mark::None, "No agent has reported yet.");
             return document;
         }
+        let problems = self.agents.iter().map(|agent| &agent.audit_problem);
+        for problem in problems.filter(|problem| !problem.is_empty()) {
+            document.line(Mark::Severity(Severity::Critical), problem);
+        }
         let several = several(self.agents.iter().map(|agent| &*agent.cluster));
         let mut table = Table::new(&[
             words("CLUSTER"),
@@ -88,6 +93,7 @@ impl Describe for Agents {
             figures("CLOCK").spare(2),
             figures("UPDATES").spare(3),
             figures("MISSED"),
+            figures("AUDIT").spare(6),
             words("VERSION").spare(4),
             names("ADDRESS").spare(5),
             names("ERROR"),
@@ -109,6 +115,7 @@ impl Describe for Agents {
                         .map(|offset| format!("{offset:+.1} s")),
                     Some(agent.updates_total.to_string()),
                     Some(agent.skipped_updates_total.to_string()),
+                    agent.audit_sequence.map(|sequence| sequence.to_string()),
                     known(&agent.version),
                     known(&agent.address),
                     Some(agent.last_error.clone()),

@@ -42,12 +42,30 @@ pub(super) fn write(document: &Document) -> String {
                 write_table(&mut out, table);
                 blank(&mut out);
             }
+            Block::Output(text) => {
+                blank(&mut out);
+                write_output(&mut out, text);
+                blank(&mut out);
+            }
             Block::Gap => blank(&mut out),
         }
     }
     let mut out = out.trim_matches('\n').to_owned();
     out.push('\n');
     out
+}
+
+/// Between fences that are longer than any in the text, which therefore cannot end it.
+fn write_output(out: &mut String, text: &str) {
+    let mut longest = 2;
+    let mut run = 0;
+    for character in text.chars() {
+        run = if character == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(longest + 1);
+    let text = text.trim_end_matches('\n');
+    out.push_str(&format_line(&[&fence, "text\n", text, "\n", &fence]));
 }
 
 fn format_line(parts: &[&str]) -> String {

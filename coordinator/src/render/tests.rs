@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod coordinator;
+mod guest_command;
 mod sample;
 
 use sample::{broken, large};

@@ -21,6 +21,8 @@ const ROWS_OF_LINE: usize = 4;
 const UNKNOWN: &str = "–";
 /// Blanks between columns.
 const COLUMN_GAP: u16 = 2;
+/// Before what a program printed.
+const OUTPUT: &str = "  │ ";
 /// Stands for a blank that must not become the end of a line.
 const KEPT_BLANK: &str = "\u{e000}";
 
@@ -37,6 +39,7 @@ pub(super) fn write(document: &Document, style: &Style) -> String {
             (Block::Table(table), _) => {
                 unknown |= write_table(&mut out, table, style);
             }
+            (Block::Output(text), _) => write_output(&mut out, text, style.color),
             _ => out.push('\n'),
         }
     }
@@ -138,7 +141,7 @@ impl<'b> Paragraph<'b> {
                     )
                 }
             },
-            Block::Table(_) | Block::Gap => None,
+            Block::Table(_) | Block::Output(_) | Block::Gap => None,
         }
     }
 
@@ -206,6 +209,16 @@ fn keep_commands(text: &str) -> String {
             _ => part.replace(' ', KEPT_BLANK),
         });
     parts.collect::<Vec<_>>().join("`")
+}
+
+/// Each line behind a bar, so that nothing in it can be taken for a line of ours. Not
+/// wrapped: columns stay columns.
+fn write_output(out: &mut String, text: &str, color: bool) {
+    for line in text.lines() {
+        out.push_str(&paint(OUTPUT, Tone::Dim, color));
+        out.push_str(line);
+        out.push('\n');
+    }
 }
 
 /// Writes the table; says whether a cell was not known.

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod filled;
+mod guest_command;
 
 use filled::{Unique, coverage, findings, guest, guest_detail, node};
 
@@ -168,6 +169,8 @@ fn guests_and_agents_are_complete() {
             skipped_updates_total: u.big(),
             last_error: u.text(),
             address: u.text(),
+            audit_sequence: Some(u.big()),
+            audit_problem: u.text(),
         }],
     });
 }

@@ -135,3 +135,63 @@ fn left_out(facts: &GuestFacts, list: &str) -> usize {
     let count = facts.left_out.get(list).copied().unwrap_or(0);
     usize::try_from(count).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest_command::facts::{FileSystem, Interface, Units};
+
+    #[test]
+    fn the_worst_comes_first_and_the_end_tells_what_is_missing() {
+        let interface = |name: u32| Interface {
+            name: format!("eth{name}"),
+            is_enabled: Some(false),
+            ..Interface::default()
+        };
+        let facts = GuestFacts {
+            understood: true,
+            is_cut: true,
+            unread_lines: 2,
+            interfaces: (0..20).map(interface).collect(),
+            file_systems: vec![FileSystem {
+                mount: "/".to_owned(),
+                used_percent: Some(99.0),
+                ..FileSystem::default()
+            }],
+            units: Some(Units {
+                failed: vec!["nginx.service".to_owned()],
+                is_complete: true,
+                ..Units::default()
+            }),
+            ..GuestFacts::default()
+        };
+        let words = facts.words();
+        assert_eq!(words.len(), LINES);
+        assert_eq!(words[0], "/ is 99 % full");
+        assert_eq!(words[1], "1 unit failed: nginx.service");
+        assert_eq!(words[2], "eth0 is switched off");
+        assert_eq!(
+            words[9..],
+            [
+                "and 13 more facts",
+                "The output was cut: there may be more than this",
+                "2 lines not understood",
+            ]
+        );
+        assert!(GuestFacts::default().words().is_empty());
+    }
+
+    #[test]
+    fn names_are_counted() {
+        assert_eq!(names(&["a", "b"], 2), "a, b");
+        assert_eq!(
+            names(&["a", "b", "c", "d", "e"], 5),
+            "a, b, c, d and 1 more"
+        );
+        assert_eq!(names(&["a"], 7), "a and 6 more");
+        assert_eq!(
+            (counted(1, "unit"), counted(3, "unit")),
+            ("1 unit".to_owned(), "3 units".to_owned())
+        );
+    }
+}

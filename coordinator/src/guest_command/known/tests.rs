@@ -34,19 +34,15 @@ const KINDS: &[&str] = &[
 /// Asserts that a node would take a request: the command is in the catalogue and for
 /// the system, every parameter that needs a value has one, and every value is of its
 /// type.
-pub(crate) fn assert_may_be_asked(
-    command: &str,
-    arguments: &[(String, String)],
-    system: GuestSystem,
-) {
+pub(crate) fn assert_may_be_asked(command: &str, arguments: &[(String, String)], system: System) {
     let entry = CATALOGUE
         .get(command)
         .unwrap_or_else(|| panic!("{command} is not in the catalogue"));
     let family = match system.family {
-        Family::Linux => "linux",
-        Family::Windows => "windows",
-        Family::Other => "other",
-        Family::Unknown => "unknown",
+        GuestSystem::Linux => "linux",
+        GuestSystem::Windows => "windows",
+        GuestSystem::Other => "other",
+        GuestSystem::Unknown => "unknown",
     };
     let systems = entry["systems"].as_array().unwrap();
     let is_for_all = systems.len() == 3;
@@ -175,19 +171,19 @@ fn defaults_and_amounts_do_not_make_another_question() {
 
 #[test]
 fn distributions_decide_what_fits() {
-    let fits = |id: &str, distribution| find(id).unwrap().fits(GuestSystem::linux(distribution));
+    let fits = |id: &str, distribution| find(id).unwrap().fits(System::linux(distribution));
     assert!(fits("failed-units", Distribution::Debian));
     assert!(fits("failed-units", Distribution::Unknown));
     assert!(!fits("failed-units", Distribution::Alpine));
     assert!(fits("openrc-status", Distribution::Alpine));
     assert!(!fits("openrc-status", Distribution::Ubuntu));
     assert!(!fits("dnf-updates", Distribution::Ubuntu));
-    let unknown = GuestSystem::default();
+    let unknown = System::default();
     assert!(find("ping").unwrap().fits(unknown));
     assert!(!find("load").unwrap().fits(unknown));
     assert!(
         !find("load-average")
             .unwrap()
-            .fits(GuestSystem::of(Family::Other))
+            .fits(System::of(GuestSystem::Other))
     );
 }

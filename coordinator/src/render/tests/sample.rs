@@ -95,6 +95,8 @@ fn agent(node: &str, connected: bool, error: &str) -> AgentRecord {
         updates_total: 1234,
         skipped_updates_total: 0,
         last_error: error.to_owned(),
+        audit_sequence: connected.then_some(42),
+        audit_problem: String::new(),
     }
 }
 

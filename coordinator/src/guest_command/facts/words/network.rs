@@ -33,6 +33,7 @@ pub(super) fn say(facts: &GuestFacts, said: &mut Said) {
 }
 
 fn interfaces(facts: &GuestFacts, said: &mut Said) {
+    let before = said.sentences.len();
     for one in facts.interfaces.iter().filter(|one| !is_minor(one)) {
         match (one.is_enabled, one.has_carrier) {
             (Some(false), _) => said.warning(format!("{} is switched off", one.name)),
@@ -42,6 +43,15 @@ fn interfaces(facts: &GuestFacts, said: &mut Said) {
             _ => {}
         }
         trouble(one, said);
+    }
+    let up: Vec<&str> = facts
+        .interfaces
+        .iter()
+        .filter(|one| !is_minor(one) && one.has_carrier == Some(true))
+        .map(|one| one.name.as_str())
+        .collect();
+    if !up.is_empty() && said.is_calm_since(before) {
+        said.info(format!("With a link: {}", names(&up, up.len())));
     }
     addresses(facts, said);
 }
