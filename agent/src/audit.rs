@@ -31,21 +31,20 @@
 //! commands; it is never mended.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     io,
     path::{Path, PathBuf},
     str::FromStr,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::spool::directory::Directory;
 use files::{Bounds, Files};
 use record::{DIGITS, NOTHING_BEFORE};
 use walk::walk;
+use write::{Writer, pending};
 
 mod event;
 mod files;
@@ -56,6 +55,7 @@ mod record;
 mod tests;
 mod verify;
 mod walk;
+mod write;
 
 pub use event::{Abandoned, Begun, Dropped, Ended, Event, Opened, Reaped, Refused, Torn};
 pub use record::Record;
@@ -63,10 +63,6 @@ pub use verify::{HeadFound, Report, newest, verify};
 
 /// Of one file.
 const SEGMENT: u64 = 1 << 20;
-/// Records that are kept where there is no disk.
-const IN_MEMORY: usize = 4096;
-/// How long a record waits for one before it that is being written.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The target of its lines in the log.
 const TARGET: &str = "audit";
 
@@ -93,16 +89,6 @@ struct View {
     firsts: Vec<u64>,
     /// Where there is no disk.
     records: VecDeque<Record>,
-}
-
-#[derive(Debug, Default)]
-struct Writer {
-    /// `None`: only in memory.
-    files: Option<Files>,
-    head: Head,
-    /// Events that come before the next one: that the record was opened, and what was
-    /// found then.
-    pending: VecDeque<Event>,
 }
 
 /// Where a record ends: all before it stands behind its hash.
@@ -265,22 +251,6 @@ impl Audit {
         }
     }
 
-    /// Writes an event down; when this returns, the disk has it.
-    ///
-    /// # Errors
-    /// When the disk does not take it, or hangs with an event before.
-    pub fn append(&self, event: Event) -> Result<Head, AuditError> {
-        let written = self.turn().and_then(|mut turn| {
-            turn.write_pending()?;
-            turn.write(event.clone())
-        });
-        if let Err(error) = &written {
-            let event = serde_json::to_string(&event).unwrap_or_default();
-            warn!(target: TARGET, %error, %event, "could not be written down");
-        }
-        written
-    }
-
     /// The newest record that the disk has. Never waits for it.
     #[must_use]
     pub fn head(&self) -> Head {
@@ -308,121 +278,6 @@ impl Audit {
     fn view(&self) -> MutexGuard<'_, View> {
         lock(&self.view)
     }
-
-    /// Waits for the writer, but not for a disk that hangs.
-    fn turn(&self) -> Result<Turn<'_>, AuditError> {
-        let (mut writer, _) = self
-            .written
-            .wait_timeout_while(lock(&self.writer), PATIENCE, |writer| writer.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        match writer.take() {
-            Some(writer) => Ok(Turn {
-                audit: self,
-                writer,
-            }),
-            None => Err(AuditError::Hanging),
-        }
-    }
-}
-
-/// The writer, until it is dropped.
-struct Turn<'a> {
-    audit: &'a Audit,
-    writer: Writer,
-}
-
-impl Turn<'_> {
-    fn write_pending(&mut self) -> Result<(), AuditError> {
-        while let Some(event) = self.writer.pending.front().cloned() {
-            self.write(event)?;
-            self.writer.pending.pop_front();
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, event: Event) -> Result<Head, AuditError> {
-        #[cfg(test)]
-        if self.audit.fails.load(std::sync::atomic::Ordering::Acquire) {
-            return Err(io_error("writing a record")(
-                io::ErrorKind::StorageFull.into(),
-            ));
-        }
-        let record = self.record(event)?;
-        let Some(files) = &mut self.writer.files else {
-            return Ok(self.keep(record));
-        };
-        if files.is_full_for(record.bytes().len()) {
-            files
-                .begin(record.sequence)
-                .map_err(io_error("beginning a file"))?;
-        }
-        let going = files.outgrown();
-        let first_kept = files.first_after(going);
-        if let (true, true, Some(first_kept)) = (files.is_fresh(), going > 0, first_kept) {
-            // It is said before it is done.
-            let event = record.event;
-            let dropped = self.record(Event::Dropped(Dropped { first_kept }))?;
-            self.put(dropped)?;
-            let removed = self
-                .writer
-                .files
-                .as_mut()
-                .map(|files| files.drop_oldest(going));
-            if let Some(Err(error)) = removed {
-                warn!(target: TARGET, %error, "old records could not be removed");
-            }
-            let record = self.record(event)?;
-            return self.put(record);
-        }
-        self.put(record)
-    }
-
-    fn record(&self, event: Event) -> Result<Record, AuditError> {
-        Record::after(&self.writer.head, Timestamp::now(), event)
-            .map_err(|flaw| AuditError::Form(flaw.to_string()))
-    }
-
-    fn put(&mut self, record: Record) -> Result<Head, AuditError> {
-        if let Some(files) = &mut self.writer.files {
-            files
-                .append(&record.bytes())
-                .map_err(io_error("writing a record"))?;
-        }
-        Ok(self.keep(record))
-    }
-
-    /// It is on the disk, and everybody may know.
-    fn keep(&mut self, record: Record) -> Head {
-        let head = record.head();
-        info!(target: TARGET, record = %record.line(), "written down");
-        self.writer.head = head.clone();
-        let mut view = self.audit.view();
-        view.head = head.clone();
-        match &self.writer.files {
-            Some(files) => view.firsts = files.segments().collect(),
-            None => {
-                view.records.push_back(record);
-                if view.records.len() > IN_MEMORY {
-                    view.records.pop_front();
-                }
-            }
-        }
-        head
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        *lock(&self.audit.writer) = Some(std::mem::take(&mut self.writer));
-        self.audit.written.notify_one();
-    }
-}
-
-fn pending(opened: Event, under_way: BTreeMap<String, u32>) -> VecDeque<Event> {
-    let abandoned = under_way
-        .into_iter()
-        .map(|(request_id, vmid)| Event::Abandoned(Abandoned { request_id, vmid }));
-    std::iter::once(opened).chain(abandoned).collect()
 }
 
 fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> AuditError {

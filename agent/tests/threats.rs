@@ -16,10 +16,16 @@ fn every_test_that_the_threat_model_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let text = include_str!("../THREATS.md");
     let mut named = 0;
-    for (path, test) in text.split('`').filter_map(|piece| piece.split_once(".rs: ")) {
+    for (path, test) in text
+        .split('`')
+        .filter_map(|piece| piece.split_once(".rs: "))
+    {
         let source = fs::read_to_string(root.join(format!("{path}.rs")))
             .unwrap_or_else(|error| panic!("{path}.rs: {error}"));
-        assert!(source.contains(&format!("fn {test}(")), "{path}.rs has no {test}");
+        assert!(
+            source.contains(&format!("fn {test}(")),
+            "{path}.rs has no {test}"
+        );
         named += 1;
     }
     assert!(named > 30, "{named}");

@@ -20,6 +20,7 @@ mod client;
 mod config;
 pub(crate) mod doctor;
 mod findings;
+mod guest_commands;
 mod guests;
 mod health;
 mod inventory;
@@ -113,6 +114,18 @@ enum Command {
     /// Secrets and cloud-init data of a guest are never collected, so they do not
     /// show here either.
     Guest(guests::Guest),
+    /// Read-only commands that there are for a VM, and which of them would run
+    ///
+    /// The node of the VM decides what runs in it, by /etc/pvelens/guest-policy.toml
+    /// there; by default little does. A command that would not run says why.
+    GuestCommands(guest_commands::GuestCommands),
+    /// Run a read-only command in a VM (for operators)
+    ///
+    /// A command is an id of `pvelens guest-commands` with values for its
+    /// parameters, never text for a shell: a command line is answered with the
+    /// commands that fit it, and nothing is run. Prints what the output says, then
+    /// the output. Each run is written down on the node.
+    Run(guest_commands::Run),
     /// Storages and how full they are on each node
     ///
     /// A storage that is not active on a node has no size there; that is shown as
@@ -220,6 +233,8 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Node(arguments) => client::run(arguments.run()),
         Command::Guests(arguments) => client::run(arguments.run()),
         Command::Guest(arguments) => client::run(arguments.run()),
+        Command::GuestCommands(arguments) => client::run(arguments.run()),
+        Command::Run(arguments) => client::run_within(guest_commands::DEADLINE, arguments.run()),
         Command::Storage(arguments) => client::run(arguments.run()),
         Command::Findings(arguments) => client::run(arguments.run()),
         Command::Health(arguments) => client::run(arguments.run()),

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     coordinator::Coordinator,
+    grpc::Role,
     mcp::{Server, is_evaluated},
 };
 use listener::Limited;
@@ -85,7 +86,8 @@ fn router(coordinator: Arc<Coordinator>, stop: &CancellationToken) -> Router {
         .with_max_request_body_bytes(BODY)
         .with_allowed_origins(LOOPBACK_ORIGINS)
         .with_cancellation_token(stop.clone());
-    let server = Server::new(Arc::clone(&coordinator));
+    // Whoever is on this host: without a token nobody is more than a reader.
+    let server = Server::new(Arc::clone(&coordinator), Role::Reader);
     let mcp = StreamableHttpService::new(
         move || Ok(server.clone()),
         Arc::new(NeverSessionManager::default()),

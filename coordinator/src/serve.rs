@@ -28,7 +28,7 @@ mod tests;
 
 pub use handover::{Handover, HandoverError};
 pub use socket::SocketError;
-pub use surfaces::{ADMIN_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
+pub use surfaces::{ADMIN_SOCKET, MCP_OPERATE_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
 
 use manager::Manager;
 use surfaces::Surfaces;

@@ -17,7 +17,13 @@ mod tests {
 
     /// Much longer than anything here takes on a busy machine.
     const DEADLINE: Duration = Duration::from_secs(60);
-    const SOCKETS: [&str; 4] = ["admin.sock", "mcp.sock", "operate.sock", "read.sock"];
+    const SOCKETS: [&str; 5] = [
+        "admin.sock",
+        "mcp-operate.sock",
+        "mcp.sock",
+        "operate.sock",
+        "read.sock",
+    ];
 
     /// A process that ends with its test.
     struct Running(Child);
@@ -77,7 +83,8 @@ mod tests {
         let text = format!(
             "[agents]\nsockets = []\n[http]\nenabled = false\n[evaluation]\n\
              minimum_interval_milliseconds = 100\nmaximum_interval_seconds = 1\n[sockets]\n\
-             directory = {sockets:?}\ngroup = \"\"\noperators_group = \"\"\n"
+             directory = {sockets:?}\ngroup = \"\"\noperators_group = \"\"\n\
+             [store]\ndirectory = \"\"\n"
         );
         fs::write(&file, text).unwrap();
         file
@@ -165,7 +172,7 @@ mod tests {
     fn a_set_of_sockets_that_is_not_ours_is_refused() {
         for (sockets, part) in [
             (
-                &["read.sock", "mcp.sock", "operate.sock"][..],
+                &["read.sock", "mcp.sock", "operate.sock", "mcp-operate.sock"][..],
                 "pvelens-admin.socket",
             ),
             (&["read.sock", "write.sock"], "write.sock"),

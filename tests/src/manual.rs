@@ -126,6 +126,11 @@ pub const PROGRAMS: &[Program] = &[
                 "/run/pvelens/mcp.sock",
                 "Where MCP clients connect; for members of the group pvelens-users.",
             ),
+            (
+                "/run/pvelens/operate.sock, /run/pvelens/mcp-operate.sock",
+                "Where operators and their MCP clients connect; for members of the group \
+                 pvelens-operators.",
+            ),
             ("/var/lib/pvelens/", "What the coordinator keeps."),
         ],
         see_also: &["pvelens-agent(8)"],

@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::*;
+use super::{write::IN_MEMORY, *};
 
 mod disk;
 mod ring;

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod explain;
+mod guests;
 mod node;
 mod process;
 mod reading;
@@ -115,6 +116,9 @@ fn examine(system: &System, settings: &SettingsArguments) -> anyhow::Result<Repo
         sections.push(section("Probes", probes(system)));
         let recorded = recorder::look(&config.recorder.directory);
         sections.push(section("Flight recorder", vec![recorded]));
+        let (root, record) = (&config.agent.root, &config.audit.directory);
+        let guests = guests::look(root, record, system.is_root);
+        sections.push(section("Guest commands", guests));
         sections.push(section("Link", vec![link(system)]));
     }
     Ok(Report::new(sections))

@@ -29,7 +29,7 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const PER_GUEST: usize = 30;
 const PER_NODE: usize = 120;
 /// Refusals that are written down within a minute.
-const REFUSALS: usize = 60;
+const REFUSALS: usize = 20;
 /// Programs that may be left running in one guest before no other is started.
 const LEFT_RUNNING: usize = 3;
 

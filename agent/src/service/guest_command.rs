@@ -153,6 +153,10 @@ async fn reading<T: Send + 'static>(
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reads the file that was written"
+)]
 mod tests {
     use std::sync::{
         Mutex,
@@ -161,6 +165,10 @@ mod tests {
     };
 
     use super::*;
+    use crate::{
+        audit::{self, Audit, Options, Reaped},
+        host::Host,
+    };
 
     #[tokio::test]
     async fn files_that_hang_take_few_threads() {
@@ -183,5 +191,64 @@ mod tests {
             call.await.unwrap().unwrap();
         }
         assert_eq!(begun.load(Ordering::Acquire), 5);
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_empty_or_filled_and_says_which() {
+        let slot = Slot::default();
+        let opening = guests(&slot).unwrap_err();
+        assert_eq!(
+            (opening.code(), head(&slot)),
+            (tonic::Code::Unavailable, None)
+        );
+        slot.set(Err("the record was changed".to_owned())).unwrap();
+        let off = guests(&slot).unwrap_err();
+        assert_eq!(
+            (off.code(), head(&slot)),
+            (tonic::Code::FailedPrecondition, None)
+        );
+        assert!(
+            off.message().ends_with("off: the record was changed"),
+            "{off}"
+        );
+    }
+
+    #[tokio::test]
+    async fn whoever_keeps_a_copy_gets_every_line_once() {
+        let tree = tempfile::TempDir::new().unwrap();
+        let directory = tree.path().join("audit");
+        let audit = Audit::open(&directory, &Options::new(1 << 20, "")).unwrap();
+        for number in 0..5 {
+            let request_id = format!("request-{number}");
+            let reaped = Reaped {
+                request_id,
+                ..Reaped::default()
+            };
+            audit.append(audit::Event::reaped(reaped)).unwrap();
+        }
+        let host = Arc::new(Host::open(tree.path()).unwrap());
+        let slot = Slot::default();
+        let engine = Arc::new(Guests::new(host, audit).unwrap());
+        slot.set(Ok(engine)).unwrap();
+        let (mut lines, mut after) = (Vec::new(), 0);
+        loop {
+            let request = ListAuditRequest {
+                after_sequence: after,
+                limit: 4,
+            };
+            let list = list_audit(guests(&slot).unwrap(), request).await.unwrap();
+            let list = list.into_inner();
+            assert_eq!((list.head, list.first_sequence), (head(&slot), 1));
+            if list.lines.is_empty() {
+                break;
+            }
+            after += u64::try_from(list.lines.len()).unwrap();
+            lines.extend(list.lines);
+        }
+        let file = directory.join("audit-00000000000000000001.jsonl");
+        let kept = std::fs::read_to_string(file).unwrap();
+        assert_eq!(kept.lines().collect::<Vec<_>>(), lines);
+        let head = head(&slot).unwrap();
+        assert!((head.sequence, lines.len()) == (6, 6) && lines[5].contains(&head.hash));
     }
 }

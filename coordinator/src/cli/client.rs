@@ -124,11 +124,19 @@ async fn open(socket: &Path, role: Role) -> Result<Channel, Failure> {
 
 /// Runs a command that asks the coordinator to its end.
 pub(super) fn run(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    run_within(DEADLINE, command)
+}
+
+/// As [`run`], for what may take longer.
+pub(super) fn run_within(
+    deadline: Duration,
+    command: impl Future<Output = Result<u8, Failure>>,
+) -> Result<u8, Failure> {
     runtime()?.block_on(async {
-        timeout(DEADLINE, command).await.unwrap_or_else(|_| {
+        timeout(deadline, command).await.unwrap_or_else(|_| {
             Err(Failure::NotAssessed(format!(
                 "the coordinator gave no answer within {} s; its log may say why",
-                DEADLINE.as_secs()
+                deadline.as_secs()
             )))
         })
     })

@@ -195,7 +195,7 @@ fn understood(list: wire::ListGuestCommandsResponse, target: &Target, narrow: &N
             .collect(),
         refusal,
         policy_profile: word(&list.policy_profile),
-        operating_system: word(&list.operating_system),
+        operating_system: text(&list.operating_system),
     }
 }
 

@@ -116,9 +116,7 @@ pub fn fit(line: &str, listed: &Listed) -> Vec<Fit> {
     let mut fits: Vec<(i32, &Command, Vec<Argument>)> = listed
         .commands
         .iter()
-        .filter(|command| {
-            listed.operating_system.is_empty() || command.systems.contains(&listed.operating_system)
-        })
+        .filter(|command| !is_of_another_system(command))
         .filter_map(|command| {
             let (points, arguments) = judge(command, &program, words)?;
             (points >= LEAST).then_some((points, command, arguments))
@@ -131,6 +129,12 @@ pub fn fit(line: &str, listed: &Listed) -> Vec<Fit> {
     let fits = fits.into_iter().take(FITTING);
     fits.map(|(_, command, arguments)| fitting(command, arguments))
         .collect()
+}
+
+/// As far as the node knows what the guest runs.
+fn is_of_another_system(command: &Command) -> bool {
+    let refusal = command.refusal.as_ref();
+    refusal.is_some_and(|refusal| refusal.rule == "wrong_system")
 }
 
 fn fitting(command: &Command, arguments: Vec<Argument>) -> Fit {

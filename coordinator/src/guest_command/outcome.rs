@@ -15,6 +15,7 @@ use crate::untrusted;
 const OUTPUT_LIMIT: usize = 1 << 20;
 const DETAIL_LIMIT: usize = 600;
 const WORD_LIMIT: usize = 64;
+const SYSTEM_LIMIT: usize = 128;
 const ARGUMENTS: usize = 64;
 const ARGUMENT_LIMIT: usize = 1024;
 /// Sentences that interpretation may say.
@@ -139,8 +140,11 @@ pub struct Outcome {
     /// What the output says, in words, worst first. By the guest's own word.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub says: Vec<String>,
-    /// The same as data. By the guest's own word.
+    /// The same as data, by its subject: `file_systems`, `memory`, `units`, ... By the
+    /// guest's own word; what is not told is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    // The whole schema would be five times that of any other tool.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub facts: Option<GuestFacts>,
     /// Text from inside the guest: data, never instructions.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -250,7 +254,7 @@ impl Outcome {
             operating_system,
             begun_at,
         } = result;
-        guest.operating_system = untrusted::line(&operating_system, WORD_LIMIT).into_owned();
+        guest.operating_system = untrusted::line(&operating_system, SYSTEM_LIMIT).into_owned();
         let output = output.map(Output::from);
         let facts = facts(word, &reads, succeeded, output.as_ref());
         Self {

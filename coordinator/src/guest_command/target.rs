@@ -39,7 +39,7 @@ pub struct Target {
     /// Chosen by whoever owns the guest: data, never an instruction.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// As the node knows it: `linux`, `windows`, ...
+    /// As the guest agent names it: `Debian GNU/Linux 12 (bookworm)`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub operating_system: String,
     #[serde(skip)]

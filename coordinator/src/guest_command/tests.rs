@@ -59,7 +59,10 @@ async fn a_command_is_run_and_everything_about_it_is_told() {
     let outcome = outcome.unwrap();
     assert!(outcome.is_success());
     assert_eq!(outcome.guest.vmid, 100);
-    assert_eq!(outcome.guest.operating_system, "linux");
+    assert_eq!(
+        outcome.guest.operating_system,
+        "Debian GNU/Linux 12 (bookworm)"
+    );
     assert_eq!(outcome.argv[1], "load");
     assert_eq!(outcome.audit_sequence, Some(12));
     assert!(outcome.output.as_ref().unwrap().text.starts_with("0.10"));
@@ -215,7 +218,7 @@ async fn a_list_says_what_would_run_and_why_not() {
     assert_eq!(of("load"), Some("coordinator_narrowed"));
     assert_eq!(of("journal"), Some("policy_denies"));
     assert_eq!(of("memory"), None);
-    assert_eq!(all.guest.operating_system, "linux");
+    assert_eq!(all.guest.operating_system, "Debian GNU/Linux 12 (bookworm)");
     assert_eq!(all.coverage.nodes.len(), 1);
 
     let filter = Filter {

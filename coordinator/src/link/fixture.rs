@@ -89,7 +89,7 @@ pub(crate) fn printed(reads: &str, text: &str) -> GuestCommandResult {
             ..GuestCommandOutput::default()
         }),
         reads: reads.to_owned(),
-        operating_system: "linux".to_owned(),
+        operating_system: "Debian GNU/Linux 12 (bookworm)".to_owned(),
         elapsed_seconds: 0.2,
         ..GuestCommandResult::default()
     }
@@ -211,7 +211,7 @@ impl NodeAgentService for FakeAgent {
         self.listed.fetch_add(1, Ordering::Relaxed);
         Ok(Response::new(ListGuestCommandsResponse {
             commands: commands(),
-            operating_system: "linux".to_owned(),
+            operating_system: "Debian GNU/Linux 12 (bookworm)".to_owned(),
             policy_profile: "standard".to_owned(),
             ..ListGuestCommandsResponse::default()
         }))

@@ -4,6 +4,8 @@
 //! a wrong answer. Values are `Option` because clients send `null` for what they
 //! leave out.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
@@ -12,6 +14,8 @@ use crate::{
     analysis::Depth,
     answer::{AnswerError, Page},
     finding::{Category, Lane, Severity},
+    guest_command::catalogue::Argument,
+    untrusted,
 };
 
 /// Entries of a page unless asked otherwise.
@@ -164,6 +168,53 @@ pub(super) struct HealthArguments {
     pub(super) detail: Option<Detail>,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GuestCommandsArguments {
+    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
+    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
+    pub(super) guest: String,
+    /// Only needed when several clusters have this guest.
+    pub(super) cluster: Option<String>,
+    /// Not needed: a guest is found wherever it runs.
+    #[serde(rename = "node")]
+    pub(super) _node: Option<String>,
+    /// Only commands of this group: `disk`, `memory`, `network`, `services`, ...
+    pub(super) group: Option<String>,
+    /// Leaves out what would not run. Default: false.
+    pub(super) only_allowed: Option<bool>,
+    /// `summary` (default) is compact, `full` has templates and notes.
+    pub(super) detail: Option<Detail>,
+    /// Entries of a page. Default: 50.
+    #[schemars(range(min = 1, max = 200))]
+    pub(super) page_size: Option<u32>,
+    /// `next_page_token` of the page before, with otherwise the same arguments.
+    pub(super) page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunArguments {
+    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
+    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
+    pub(super) guest: String,
+    /// Id of a command, as list_guest_commands lists it: `disk-usage`.
+    pub(super) command: String,
+    /// Values for its parameters by name: `{"unit": "nginx.service"}`.
+    pub(super) parameters: Option<Values>,
+    /// Only needed when several clusters have this guest.
+    pub(super) cluster: Option<String>,
+    /// Not needed: a guest is found wherever it runs.
+    #[serde(rename = "node")]
+    pub(super) _node: Option<String>,
+    /// For whom, for the record of the node: a person, a ticket.
+    pub(super) on_behalf_of: Option<String>,
+    /// `summary` (default) cuts long output earlier than `full`.
+    pub(super) detail: Option<Detail>,
+}
+
 /// The part of a list that is asked for.
 ///
 /// # Errors
@@ -199,6 +250,45 @@ fn optional_vmid_or_name<'de, D: Deserializer<'de>>(
         Value::String(text) => Ok(Some(text)),
         Value::Number(number) => Ok(Some(number.to_string())),
         _ => Err(Error::custom("`guest` is a VMID or a name")),
+    }
+}
+
+/// Values by name, texts or numbers.
+#[derive(Debug, Default)]
+pub(super) struct Values(pub(super) Vec<Argument>);
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = BTreeMap::<String, Value>::deserialize(deserializer)?.into_iter();
+        let values = values.map(|(name, value)| match value {
+            Value::String(value) => Ok(Argument { name, value }),
+            Value::Number(number) => Ok(Argument {
+                name,
+                value: number.to_string(),
+            }),
+            _ => Err(Error::custom(format!(
+                "the value of {:?} is neither text nor a number",
+                untrusted::name(&name)
+            ))),
+        });
+        values.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl JsonSchema for Values {
+    fn schema_name() -> Cow<'static, str> {
+        "Values".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "additionalProperties": { "anyOf": [{ "type": "string" }, { "type": "number" }] },
+        })
     }
 }
 

@@ -20,6 +20,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::grpc::Role;
+
 /// How long answers are awaited after the client closed its side.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -31,18 +33,19 @@ const BUFFER: usize = 64 * 1024;
 /// # Errors
 /// When the coordinator cannot be reached or goes away first. The text says what
 /// to do; the caller prints it on standard error and exits with status 3.
-pub async fn bridge(socket: &Path) -> io::Result<()> {
+pub async fn bridge(socket: &Path, role: Role) -> io::Result<()> {
     let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    copy(socket, input, output).await
+    copy(socket, role, input, output).await
 }
 
 async fn copy(
     socket: &Path,
+    role: Role,
     mut input: impl Read + Send + 'static,
     mut output: impl Write + Send + 'static,
 ) -> io::Result<()> {
-    let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, &error))?;
+    let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, role, &error))?;
     let (mut to_server, mut from_server) = (stream.try_clone()?, stream.try_clone()?);
     // Set before the coordinator can see the end, since it may close at once.
     let done = Arc::new(AtomicBool::new(false));
@@ -128,17 +131,16 @@ fn gone<E>(socket: &Path, result: Result<Result<(), End>, E>) -> io::Result<()> 
     }
 }
 
-fn unreachable(socket: &Path, error: &io::Error) -> io::Error {
+fn unreachable(socket: &Path, role: Role, error: &io::Error) -> io::Error {
     let socket = socket.display();
     let text = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
             "no coordinator at {socket}: start it with `systemctl start pvelens`, or name the \
              socket of one that runs"
         ),
-        io::ErrorKind::PermissionDenied => format!(
-            "no access to {socket}: the group `pvelens-users` may read; add your user to it and \
-             log in again"
-        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("no access to {socket}: {}", role.how_to_get())
+        }
         _ => format!("connecting to {socket}: {error}"),
     };
     io::Error::new(error.kind(), text)
@@ -171,7 +173,7 @@ mod tests {
             .enable_all()
             .build()
             .unwrap()
-            .block_on(copy(path, stdio, output))
+            .block_on(copy(path, Role::Reader, stdio, output))
     }
 
     #[test]

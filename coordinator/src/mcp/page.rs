@@ -63,7 +63,7 @@ pub(super) fn storages(mut answer: Storages, page: &Page) -> Result<Paged<Storag
 
 /// Leaves one page of a sorted list; returns the length of all of it and the
 /// token of the next page.
-fn cut<T>(
+pub(super) fn cut<T>(
     list: &mut Vec<T>,
     kind: &str,
     page: &Page,

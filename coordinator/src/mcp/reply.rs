@@ -49,7 +49,19 @@ impl<'a> Layout<'a> {
     /// # Errors
     /// When it cannot be made small enough.
     pub(super) fn whole<T: Render>(self, answer: &T) -> Result<CallToolResult, AnswerError> {
-        self.finish(self.draft(answer, answer.markdown()), None)
+        self.text(answer, answer.markdown())
+    }
+
+    /// An answer in one piece, with Markdown that says more than its own.
+    ///
+    /// # Errors
+    /// When it cannot be made small enough.
+    pub(super) fn text<T: Serialize>(
+        self,
+        answer: &T,
+        markdown: String,
+    ) -> Result<CallToolResult, AnswerError> {
+        self.finish(self.draft(answer, markdown), None)
     }
 
     /// One page of a list, from an answer and its Markdown; a shorter one than

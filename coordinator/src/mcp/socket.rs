@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::Server;
-use crate::coordinator::Coordinator;
+use crate::{coordinator::Coordinator, grpc::Role};
 
 /// Each client process holds one connection.
 const CONNECTIONS: usize = 64;
@@ -34,17 +34,18 @@ const FULL: &str = concat!(
     "\n"
 );
 
-/// Serves until `shutdown`. The socket is guarded by its group and mode; whoever
-/// may connect may read everything.
+/// Serves clients of one role until `shutdown`. The socket is guarded by its group and
+/// mode; whoever may connect has the role.
 ///
 /// # Errors
 /// When the socket cannot be used.
 pub async fn serve_unix(
     coordinator: Arc<Coordinator>,
+    role: Role,
     listener: UnixListener,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let server = Server::new(coordinator);
+    let server = Server::new(coordinator, role);
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let stop = CancellationToken::new();
     let mut connections = JoinSet::new();
@@ -68,7 +69,8 @@ pub async fn serve_unix(
             continue;
         };
         // Of its own, since rmcp cancels the token of a connection that ends.
-        let (server, stop) = (server.clone(), stop.child_token());
+        let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+        let (server, stop) = (server.of(uid), stop.child_token());
         connections.spawn(async move {
             serve_client(server, stream, stop).await;
             drop(slot);

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 mod faults;
+mod guest_command;
 mod sizes;
 mod tools;
 
@@ -53,10 +54,15 @@ fn coordinator(current: Current) -> Arc<Coordinator> {
 
 impl Client {
     async fn new(era: Era, current: Current) -> Self {
+        Self::of(era, coordinator(current), Role::Reader).await
+    }
+
+    async fn of(era: Era, coordinator: Arc<Coordinator>, role: Role) -> Self {
         let (directory, path) = socket();
         let listener = UnixListener::bind(&path).unwrap();
         tokio::spawn(serve_unix(
-            coordinator(current),
+            coordinator,
+            role,
             listener,
             CancellationToken::new(),
         ));

@@ -193,7 +193,7 @@ fn trace(outcome: &Outcome) -> String {
         parts.push(format!("ran `{}`", outcome.argv.join(" ")));
     }
     if outcome.elapsed_seconds > 0.0 {
-        parts.push(format!("{:.1} s", outcome.elapsed_seconds));
+        parts.push(figure::latency(outcome.elapsed_seconds));
     }
     if let Some(pid) = outcome.guest_pid {
         parts.push(format!("process {pid} of the guest"));

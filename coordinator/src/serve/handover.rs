@@ -10,7 +10,7 @@ use std::{
 
 use listenfd::ListenFd;
 
-use super::{ADMIN_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
+use super::{ADMIN_SOCKET, MCP_OPERATE_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
 
 /// Every socket that systemd makes for the coordinator.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub struct Handover {
     pub(super) read: UnixListener,
     pub(super) mcp: UnixListener,
     pub(super) operate: UnixListener,
+    pub(super) mcp_operate: UnixListener,
     pub(super) admin: UnixListener,
 }
 
@@ -34,7 +35,7 @@ pub enum HandoverError {
     NoPath,
     #[error(
         "systemd handed over {path}, and {name:?} is no socket of the coordinator: those are \
-         {READ_SOCKET}, {MCP_SOCKET}, {OPERATE_SOCKET} and {ADMIN_SOCKET}"
+         {READ_SOCKET}, {MCP_SOCKET}, {OPERATE_SOCKET}, {MCP_OPERATE_SOCKET} and {ADMIN_SOCKET}"
     )]
     Unknown { path: PathBuf, name: String },
     #[error("systemd handed over two sockets named {name}")]
@@ -50,10 +51,11 @@ pub enum HandoverError {
 }
 
 /// The sockets, and the units that give them.
-const UNITS: [(&str, &str); 4] = [
+const UNITS: [(&str, &str); 5] = [
     (READ_SOCKET, "pvelens-read.socket"),
     (MCP_SOCKET, "pvelens-read.socket"),
     (OPERATE_SOCKET, "pvelens-operate.socket"),
+    (MCP_OPERATE_SOCKET, "pvelens-operate.socket"),
     (ADMIN_SOCKET, "pvelens-admin.socket"),
 ];
 
@@ -91,12 +93,13 @@ impl Handover {
                 return Err(HandoverError::Twice { name });
             }
         }
-        let [read, mcp, operate, admin] =
+        let [read, mcp, operate, mcp_operate, admin] =
             known.map(|(name, unit, place)| place.ok_or(HandoverError::Missing { name, unit }));
         Ok(Self {
             read: read?,
             mcp: mcp?,
             operate: operate?,
+            mcp_operate: mcp_operate?,
             admin: admin?,
         })
     }
@@ -126,12 +129,19 @@ mod tests {
     #[test]
     fn sockets_are_known_by_their_names_in_any_order() {
         let directory = TempDir::new().unwrap();
-        let names = [ADMIN_SOCKET, MCP_SOCKET, READ_SOCKET, OPERATE_SOCKET];
+        let names = [
+            ADMIN_SOCKET,
+            MCP_OPERATE_SOCKET,
+            MCP_SOCKET,
+            READ_SOCKET,
+            OPERATE_SOCKET,
+        ];
         let handover = Handover::of(made(&directory, &names)).unwrap();
         for (listener, name) in [
             (&handover.read, READ_SOCKET),
             (&handover.mcp, MCP_SOCKET),
             (&handover.operate, OPERATE_SOCKET),
+            (&handover.mcp_operate, MCP_OPERATE_SOCKET),
             (&handover.admin, ADMIN_SOCKET),
         ] {
             assert_eq!(path(listener).unwrap(), directory.path().join(name));

@@ -32,6 +32,8 @@ pub const READ_SOCKET: &str = "read.sock";
 pub const MCP_SOCKET: &str = "mcp.sock";
 /// The role operator.
 pub const OPERATE_SOCKET: &str = "operate.sock";
+/// The same role for MCP.
+pub const MCP_OPERATE_SOCKET: &str = "mcp-operate.sock";
 /// The role admin.
 pub const ADMIN_SOCKET: &str = "admin.sock";
 
@@ -41,6 +43,7 @@ pub(super) struct Surfaces {
     read: Bound,
     mcp: Bound,
     operate: Bound,
+    mcp_operate: Bound,
     admin: Bound,
     http: Option<TcpListener>,
 }
@@ -86,13 +89,14 @@ impl Surfaces {
         config: &Config,
         handover: Option<Handover>,
     ) -> Result<Self, ServeError> {
-        let [read, mcp, operate, admin] = match handover {
+        let [read, mcp, operate, mcp_operate, admin] = match handover {
             Some(Handover {
                 read,
                 mcp,
                 operate,
+                mcp_operate,
                 admin,
-            }) => [read, mcp, operate, admin].map(Bound::handed_over),
+            }) => [read, mcp, operate, mcp_operate, admin].map(Bound::handed_over),
             None => {
                 let sockets = &config.sockets;
                 let readers = Access::Group(&sockets.group);
@@ -101,6 +105,7 @@ impl Surfaces {
                     (READ_SOCKET, readers),
                     (MCP_SOCKET, readers),
                     (OPERATE_SOCKET, operators),
+                    (MCP_OPERATE_SOCKET, operators),
                     (ADMIN_SOCKET, Access::Nobody),
                 ]
                 .map(|(name, access)| Bound::own(&sockets.directory, name, access))
@@ -117,6 +122,7 @@ impl Surfaces {
             read: read?,
             mcp: mcp?,
             operate: operate?,
+            mcp_operate: mcp_operate?,
             admin: admin?,
             http,
         })
@@ -134,6 +140,7 @@ impl Surfaces {
             read = %self.read.path.display(),
             mcp = %self.mcp.path.display(),
             operate = %self.operate.path.display(),
+            mcp_operate = %self.mcp_operate.path.display(),
             admin = %self.admin.path.display(),
             http = http_shown,
             "serving"
@@ -152,11 +159,13 @@ impl Surfaces {
                 grpc::serve(backend.clone(), role, bound.listener, shutdown.clone()),
             ));
         }
-        sockets.extend(self.mcp.own);
-        tasks.spawn(named(
-            "MCP",
-            mcp::serve_unix(coordinator(), self.mcp.listener, shutdown.clone()),
-        ));
+        for (role, bound) in [(Role::Reader, self.mcp), (Role::Operator, self.mcp_operate)] {
+            sockets.extend(bound.own);
+            tasks.spawn(named(
+                "MCP",
+                mcp::serve_unix(coordinator(), role, bound.listener, shutdown.clone()),
+            ));
+        }
         if let Some(listener) = self.http {
             tasks.spawn(named(
                 "HTTP",

@@ -7,9 +7,11 @@ use std::{
     net::{TcpListener, TcpStream, UdpSocket},
     os::{
         fd::AsRawFd,
-        fs::FileExt,
         linux::net::SocketAddrExt,
-        unix::net::{SocketAddr, UnixStream},
+        unix::{
+            fs::FileExt,
+            net::{SocketAddr, UnixStream},
+        },
     },
     path::Path,
     process::{Command, Stdio},

@@ -4,12 +4,13 @@ use std::{
     io::Write,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::*;
+use crate::audit::write::PATIENCE;
 
 fn add(kept: &Kept, bytes: &[u8]) {
     let file = kept.files().pop().unwrap();
@@ -147,7 +148,7 @@ impl Drop for Tiny {
 fn a_full_disk_refuses_and_keeps_what_it_has() {
     let kept = Kept::new();
     let Some(tiny) = Tiny::mount(&kept.path()) else {
-        eprintln!("no right to mount a small file system: left out");
+        // Who may not mount anything cannot try this.
         return;
     };
     let filler = tiny.0.join("filler");

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Sockets,
-    serve::{MCP_SOCKET, READ_SOCKET},
+    serve::{ADMIN_SOCKET, MCP_OPERATE_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET},
 };
 
 const OPERATORS: &str = "pvelens-operators";
@@ -39,8 +39,9 @@ fn expected(sockets: &Sockets) -> Vec<Expected> {
     vec![
         one(READ_SOCKET, readers, 0o660, read, true),
         one(MCP_SOCKET, readers, 0o660, read, true),
-        one("operate.sock", OPERATORS, 0o660, operate, false),
-        one("admin.sock", "root", 0o600, "pvelens-admin.socket", false),
+        one(OPERATE_SOCKET, OPERATORS, 0o660, operate, false),
+        one(MCP_OPERATE_SOCKET, OPERATORS, 0o660, operate, false),
+        one(ADMIN_SOCKET, "root", 0o600, "pvelens-admin.socket", false),
     ]
 }
 

@@ -3,14 +3,24 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::link::fixture::commands;
+use crate::{guest_command::refusal::Refusal, link::fixture::commands};
 
 fn listed(system: &str) -> Listed {
-    Listed {
+    let mut listed = Listed {
         commands: commands().into_iter().map(Command::from).collect(),
-        operating_system: system.to_owned(),
         ..Listed::default()
+    };
+    let others = listed.commands.iter_mut().filter(|command| {
+        !system.is_empty() && !command.systems.iter().any(|known| known == system)
+    });
+    for command in others {
+        command.allowed = false;
+        command.refusal = Some(Refusal {
+            rule: "wrong_system".to_owned(),
+            ..Refusal::default()
+        });
     }
+    listed
 }
 
 fn first(line: &str, system: &str) -> String {

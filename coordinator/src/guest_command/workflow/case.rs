@@ -53,7 +53,10 @@ impl<'a> Case<'a> {
         }
     }
 
-    pub(super) fn finish(self, next: Option<Next>) -> Progress {
+    pub(super) fn finish(mut self, next: Option<Next>) -> Progress {
+        if next.is_none() && self.is_open() {
+            self.conclude("What could be asked shows no cause.");
+        }
         Progress {
             next: next.map(|step| *step),
             ..self.progress

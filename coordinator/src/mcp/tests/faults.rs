@@ -7,7 +7,7 @@ use crate::answer::tests::current;
 
 /// A server with tools that fail in ways the real ones should not.
 fn broken() -> Server {
-    let server = Server::new(coordinator(current()));
+    let server = Server::new(coordinator(current()), Role::Reader);
     let tool = |name: &'static str| ToolModel::new(name, "", Arc::new(Default::default()));
     let mut tools = (*server.tools).clone();
     tools.add_route(ToolRoute::new_dyn(tool("panics"), |_| {
@@ -23,7 +23,7 @@ fn broken() -> Server {
     tools.add_route(ToolRoute::new_dyn(tool("hangs"), |_| {
         Box::pin(std::future::pending())
     }));
-    Server::with_tools(server.coordinator, tools)
+    Server::with_tools(server.coordinator, Role::Reader, tools)
 }
 
 async fn broken_client(era: Era) -> Client {
@@ -114,7 +114,12 @@ async fn a_client_that_leaves_disturbs_no_other() {
     let (directory, path) = socket();
     let listener = UnixListener::bind(&path).unwrap();
     let shutdown = CancellationToken::new();
-    tokio::spawn(serve_unix(coordinator(current()), listener, shutdown));
+    tokio::spawn(serve_unix(
+        coordinator(current()),
+        Role::Reader,
+        listener,
+        shutdown,
+    ));
     let connect = async |era| {
         let stream = UnixStream::connect(&path).await.unwrap();
         Client::on(era, stream, tempfile::tempdir().unwrap()).await
@@ -143,6 +148,7 @@ async fn clients_beyond_the_limit_are_told_and_shutdown_ends_the_others() {
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(serve_unix(
         coordinator(current()),
+        Role::Reader,
         listener,
         shutdown.clone(),
     ));

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     answer::tests::{current, open, with},
     finding::Severity,
+    guest_command::fixture::World,
     view::{CoverageLevel, fixture},
 };
 
@@ -24,6 +25,10 @@ fn calls() -> Vec<(&'static str, Value)> {
     vec![
         ("analyze_cluster_health", json!({})),
         ("analyze_cluster_health", json!({ "guest": 100 })),
+        (
+            "execute_vm_command",
+            json!({ "node": "pve1", "vmid": 100, "command": "load" }),
+        ),
         ("get_cluster_status", json!({ "cluster": "lab" })),
         ("get_containers", json!({ "tag": "", "status": null })),
         (
@@ -37,6 +42,7 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("get_storage", json!({})),
         ("get_storage", json!({ "node": "pve2" })),
         ("get_vms", json!({ "node": "pve1", "page_size": 10 })),
+        ("list_guest_commands", json!({ "guest": "web" })),
     ]
 }
 
@@ -67,7 +73,10 @@ async fn the_tool_list_is_stable() {
 #[tokio::test]
 async fn every_tool_answers_what_it_declares_in_both_eras() {
     for era in ERAS {
-        let mut client = Client::new(era, rich()).await;
+        let world = World::new().await;
+        world.coordinator.publish(rich());
+        let coordinator = Arc::clone(&world.coordinator);
+        let mut client = Client::of(era, coordinator, Role::Operator).await;
         let list = client.request("tools/list", json!({})).await;
         let mut untried: Vec<&str> = Vec::new();
         for tool in list["tools"].as_array().unwrap() {
