@@ -21,10 +21,12 @@ pub mod fit;
 pub(crate) mod fixture;
 pub mod heads;
 pub mod interpret;
+mod known;
 pub mod narrow;
 pub mod outcome;
 pub mod recent;
 pub mod refusal;
+pub mod suggest;
 pub mod system;
 pub mod target;
 #[cfg(test)]

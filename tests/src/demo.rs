@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod agents;
+mod guest_agent;
 mod live;
 
 pub use live::Live;

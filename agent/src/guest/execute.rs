@@ -102,10 +102,9 @@ impl Run<'_> {
             longest_string: Some(DETAIL_LIMIT),
         };
         match self.question::<Value>(&question) {
-            Ok(Answer::Returned(Cut { value, .. })) if value == "frozen" => Some(ended(
-                Outcome::Frozen,
-                "file systems of the guest are frozen, for a backup or a snapshot",
-            )),
+            Ok(Answer::Returned(Cut { value, .. })) if value == "frozen" => {
+                Some(ended(Outcome::Frozen, ""))
+            }
             // Who does not tell is asked what is to be asked.
             Ok(_) => None,
             Err(trouble) => Some(unreachable(&trouble, false)),
@@ -186,11 +185,7 @@ impl Run<'_> {
                 }
                 Ok(Answer::Returned(_)) => {}
                 Ok(Answer::Refused(complaint)) => {
-                    let mut lost = ended(
-                        Outcome::Lost,
-                        "the guest agent does not know of it any more: it was restarted, or the \
-                         result was fetched by somebody else",
-                    );
+                    let mut lost = ended(Outcome::Lost, "");
                     if complaint.is_disabled() {
                         lost = ended(Outcome::Frozen, &complaint.words());
                         lost.guest_pid = Some(pid);
@@ -209,10 +204,7 @@ impl Run<'_> {
                 Err(Trouble::Busy | Trouble::TimedOut | Trouble::Closed) => {}
             }
             if Instant::now() >= deadline {
-                let mut result = ended(
-                    Outcome::StillRunning,
-                    "it did not end in time, and nothing can stop it from here",
-                );
+                let mut result = ended(Outcome::StillRunning, "");
                 result.guest_pid = Some(pid);
                 return result;
             }
@@ -405,6 +397,7 @@ fn is_missing(complaint: &Complaint) -> bool {
             || (words.contains("Failed to execute") && !words.contains("denied")))
 }
 
+/// No answer, or none of the protocol. What the outcome itself says is not said again.
 pub(crate) fn unreachable(trouble: &Trouble, may_have_begun: bool) -> GuestCommandResult {
     let (outcome, why) = match trouble {
         Trouble::Unreachable(error) => (Outcome::Unreachable, error.detail.as_str()),
@@ -412,18 +405,19 @@ pub(crate) fn unreachable(trouble: &Trouble, may_have_begun: bool) -> GuestComma
             Outcome::Unreachable,
             "others talk to the guest agent, or wait to",
         ),
-        Trouble::TimedOut => (Outcome::Unreachable, "the guest agent does not answer"),
+        Trouble::TimedOut => (Outcome::Unreachable, ""),
         Trouble::Closed => (Outcome::Unreachable, "the connection was closed"),
-        Trouble::Malformed => (
-            Outcome::Malformed,
-            "what the guest agent says is not in the protocol",
-        ),
+        Trouble::Malformed => (Outcome::Malformed, ""),
     };
     let begun = may_have_begun && matches!(trouble, Trouble::TimedOut | Trouble::Closed);
-    let also = if begun {
-        "; the program may have been started"
-    } else {
-        ""
-    };
-    ended(outcome, &format!("{why}{also}"))
+    let parts = [
+        why,
+        if begun {
+            "the program may have been started"
+        } else {
+            ""
+        },
+    ];
+    let said: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    ended(outcome, &said.join("; "))
 }

@@ -192,8 +192,8 @@ fn trace(outcome: &Outcome) -> String {
     if !outcome.argv.is_empty() {
         parts.push(format!("ran `{}`", outcome.argv.join(" ")));
     }
-    if outcome.elapsed_seconds >= 0.05 {
-        parts.push(format!("{:.1} s", outcome.elapsed_seconds));
+    if outcome.elapsed_seconds > 0.0 {
+        parts.push(figure::latency(outcome.elapsed_seconds));
     }
     if let Some(pid) = outcome.guest_pid {
         parts.push(format!("process {pid} of the guest"));

@@ -84,6 +84,7 @@ impl Guest {
         let arguments = &asked["arguments"];
         match asked["execute"].as_str().unwrap_or_default() {
             "guest-sync-delimited" => json!({ "return": arguments["id"] }),
+            "guest-fsfreeze-status" => json!({"return": "thawed"}),
             "guest-get-host-name" => json!({"return": {"host-name": format!("vm{}", self.vmid)}}),
             "guest-get-fsinfo" => json!({"return": [{
                 "name": "sda1", "mountpoint": "/", "type": "ext4", "disk": [],
@@ -112,12 +113,17 @@ impl Guest {
 
     fn start(&mut self, asked: &Value) -> Value {
         let path = asked["path"].as_str().unwrap_or_default();
-        let arguments: Vec<&str> =
-            asked["arg"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let arguments: Vec<&str> = asked["arg"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let commands = self.catalogue.commands().iter();
         let mut fitting = commands.filter(|command| is_started(command, path, &arguments));
         let Some(text) = fitting.find_map(|command| output(command.reads_name())) else {
-            let words = format!("Failed to execute child process “{path}” (No such file or directory)");
+            let words =
+                format!("Failed to execute child process “{path}” (No such file or directory)");
             return complaint("GenericError", &words);
         };
         if self.results.len() >= RESULTS {
@@ -129,7 +135,10 @@ impl Guest {
     }
 
     fn end(&mut self, asked: &Value) -> Value {
-        match asked["pid"].as_u64().and_then(|pid| self.results.remove(&pid)) {
+        match asked["pid"]
+            .as_u64()
+            .and_then(|pid| self.results.remove(&pid))
+        {
             Some(text) => json!({"return": {
                 "exited": true, "exitcode": 0, "out-data": STANDARD.encode(text),
             }}),
@@ -147,10 +156,12 @@ fn is_started(command: &Command, path: &str, arguments: &[&str]) -> bool {
         && wanted.len() == arguments.len()
         && arguments.iter().all(|given| {
             // A slot takes anything: the node has looked at it.
-            wanted.next().is_some_and(|wanted| match wanted.split_once('{') {
-                Some((before, _)) if wanted.ends_with('}') => given.starts_with(before),
-                _ => wanted == given,
-            })
+            wanted
+                .next()
+                .is_some_and(|wanted| match wanted.split_once('{') {
+                    Some((before, _)) if wanted.ends_with('}') => given.starts_with(before),
+                    _ => wanted == given,
+                })
         })
 }
 

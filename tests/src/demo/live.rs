@@ -5,7 +5,10 @@
 
 use std::{
     collections::BTreeSet,
+    fs::Permissions,
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     sync::{
         Arc,
@@ -21,18 +24,21 @@ use pvelens::{
     log::Log,
     serve::Server,
 };
+use pvelens_agent::guest::catalogue::Catalogue;
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Demo, DemoError, PAST_MINUTES, STEP_SECONDS, agents::Agent};
+use super::{Demo, DemoError, PAST_MINUTES, STEP_SECONDS, agents::Agent, guest_agent};
 use crate::{
     run::{Outcome, instant},
-    sim::{Cluster, label::Labels},
+    sim::{Cluster, label::Labels, state::Kind},
 };
 
 /// Until what was sampled has arrived.
 const ARRIVAL_DEADLINE: Duration = Duration::from_secs(20);
 const ARRIVAL_POLL: Duration = Duration::from_micros(300);
+/// Of guest commands: there is nothing to be protected.
+const POLICY: &str = "[[allow]]\nguests = [\"all\"]\ncommands = [\"all\"]\n";
 /// The port of the product.
 const PORT: u16 = 8442;
 
@@ -198,11 +204,33 @@ impl Live {
         Ok((server, directory))
     }
 
+    /// Lets the guest agents of running VMs answer, and the nodes allow every command.
+    fn wake_guests(&self) -> Result<(), DemoError> {
+        let catalogue = Catalogue::embedded().map_err(io::Error::other)?;
+        let catalogue = Arc::new(catalogue);
+        let cluster = &self.demo.cluster;
+        for index in 0..cluster.state().nodes.len() {
+            let policy = cluster.root(index).join("etc/pvelens/guest-policy.toml");
+            if let Some(folder) = policy.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::write(&policy, POLICY)?;
+            // Whoever else could write it would decide what runs.
+            std::fs::set_permissions(&policy, Permissions::from_mode(0o600))?;
+        }
+        let guests = cluster.state().guests.iter();
+        for guest in guests.filter(|guest| guest.kind == Kind::Qemu && guest.running) {
+            guest_agent::serve(cluster.root(guest.node), guest.vmid, &catalogue)?;
+        }
+        Ok(())
+    }
+
     /// Lives on in real time and serves until shutdown.
     ///
     /// # Errors
     /// When serving fails or a file cannot be written.
     pub async fn live_on(mut self, server: Server, log: Arc<Log>) -> Result<(), DemoError> {
+        self.wake_guests()?;
         let clock = self.now();
         let shutdown = self.shutdown.clone();
         let tasks = self.tasks.clone();

@@ -1,7 +1,7 @@
 //! Guest commands: what a guest agent says of a program's end, what a program in a
 //! guest wrote, and the policy of a node.
 
-use std::fs;
+use std::{fs, hint::black_box};
 
 use anyhow::{Context, Result};
 use pvelens::guest_command::interpret::{Reads, interpret};
@@ -27,7 +27,7 @@ pub(super) const GUEST_END: Target = Target {
 pub(super) const GUEST_POLICY: Target = Target {
     name: "guest_policy",
     run: |data| {
-        fuzzing::guest_policy(&String::from_utf8_lossy(data));
+        black_box(fuzzing::guest_policy(&String::from_utf8_lossy(data)));
     },
     seeds: || {
         let shipped = include_str!("../../../packaging/conf/guest-policy.toml");
