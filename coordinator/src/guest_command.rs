@@ -13,6 +13,7 @@ use heads::Heads;
 use narrow::Narrow;
 use recent::Recent;
 
+pub mod advice;
 pub mod call;
 pub mod catalogue;
 pub mod facts;

@@ -18,9 +18,10 @@ use tonic::{Request, Response, Status, async_trait, transport::server::UdsConnec
 
 use super::{Backend, Role, request, respond, status, work};
 use crate::guest_command::{
+    advice,
     call::{self, Asked},
-    catalogue::{self, Argument, Filter},
-    target,
+    catalogue::{self, Argument, Filter, Listed},
+    target::{self, Target},
 };
 
 /// Events that wait for one client. Of progress some may be missing.
@@ -46,12 +47,7 @@ impl GuestCommandService for Service {
             render,
         } = request.into_inner();
         let coordinator = &self.backend.coordinator;
-        let current = coordinator.current();
-        let failed = |error| status::target(&error, &current, &cluster);
-        let target = target::find(&current, &cluster, &guest).map_err(failed)?;
-        let listed = catalogue::listed(coordinator, &target)
-            .await
-            .map_err(failed)?;
+        let (target, listed) = self.look(&cluster, &guest).await?;
         let filter = Filter {
             group,
             only_allowed,
@@ -65,16 +61,48 @@ impl GuestCommandService for Service {
 
     async fn suggest_guest_commands(
         &self,
-        _: Request<SuggestGuestCommandsRequest>,
+        request: Request<SuggestGuestCommandsRequest>,
     ) -> Result<Response<SuggestGuestCommandsResponse>, Status> {
-        Err(Status::internal("not there yet"))
+        let SuggestGuestCommandsRequest {
+            cluster,
+            guest,
+            issue,
+            render,
+        } = request.into_inner();
+        let (target, listed) = self.look(&cluster, &guest).await?;
+        let coordinator = Arc::clone(&self.backend.coordinator);
+        respond(&self.backend.coordinator, render, move |current| {
+            let recent = coordinator.guest_commands().recent();
+            Ok(advice::suggested(current, recent, &target, &listed, &issue))
+        })
+        .await
     }
 
     async fn get_workflow_step(
         &self,
-        _: Request<GetWorkflowStepRequest>,
+        request: Request<GetWorkflowStepRequest>,
     ) -> Result<Response<GetWorkflowStepResponse>, Status> {
-        Err(Status::internal("not there yet"))
+        let GetWorkflowStepRequest {
+            cluster,
+            guest,
+            workflow,
+            render,
+            service,
+        } = request.into_inner();
+        let workflow =
+            advice::named(&workflow).map_err(|error| status::no_such_workflow(&error))?;
+        let service = advice::service(&service)
+            .map_err(|error| status::invalid("service", &error.to_string()))?;
+        let (target, listed) = self.look(&cluster, &guest).await?;
+        let coordinator = Arc::clone(&self.backend.coordinator);
+        respond(&self.backend.coordinator, render, move |current| {
+            let recent = coordinator.guest_commands().recent();
+            let service = service.as_deref();
+            Ok(advice::walk(
+                current, recent, &target, &listed, workflow, service,
+            ))
+        })
+        .await
     }
 
     type RunGuestCommandStream = BoxStream<'static, Result<RunGuestCommandResponse, Status>>;
@@ -125,6 +153,18 @@ impl GuestCommandService for Service {
             .chain(result)
             .map(|event| event.map(|event| RunGuestCommandResponse { event: Some(event) }));
         Ok(Response::new(events.boxed()))
+    }
+}
+
+impl Service {
+    /// The guest that is meant, and what its node lists for it.
+    async fn look(&self, cluster: &str, guest: &str) -> Result<(Target, Arc<Listed>), Status> {
+        let coordinator = &self.backend.coordinator;
+        let current = coordinator.current();
+        let failed = |error| status::target(&error, &current, cluster);
+        let target = target::find(&current, cluster, guest).map_err(failed)?;
+        let listed = catalogue::listed(coordinator, &target).await;
+        Ok((target, listed.map_err(failed)?))
     }
 }
 

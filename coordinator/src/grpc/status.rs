@@ -120,6 +120,16 @@ pub(super) fn no_such_check(id: &str) -> Status {
     )
 }
 
+/// No workflow has this name; the text lists them.
+pub(super) fn no_such_workflow(error: &AnswerError) -> Status {
+    rich(
+        Code::NotFound,
+        ErrorReason::NotFoundWorkflow,
+        error.to_string(),
+        "SuggestGuestCommands says which workflow fits a complaint",
+    )
+}
+
 /// The socket of the connection does not give the role that a method needs.
 pub(super) fn role_too_low(method: &str, needed: Role, given: Role) -> Status {
     rich(

@@ -4,6 +4,7 @@ use pvelens_proto::v1 as message;
 
 use super::{Carries, all, timestamp};
 use crate::guest_command::{
+    advice::{Lesson, NextStep, Suggested, SuggestedCommand, SuggestedWorkflow, Walk},
     call::Step,
     catalogue::{Argument, Command, Listing, Parameter},
     outcome::{Outcome, Output},
@@ -40,6 +41,143 @@ impl Carries<Listing> for message::ListGuestCommandsResponse {
             allowed: listing.allowed,
             rendered,
             ..Self::default()
+        }
+    }
+}
+
+impl Carries<Suggested> for message::SuggestGuestCommandsResponse {
+    fn structured(suggested: Suggested) -> Self {
+        let Suggested {
+            guest,
+            suggestions,
+            workflows,
+            coverage,
+        } = suggested;
+        Self {
+            target: Some(guest.into()),
+            suggestions: all(suggestions),
+            workflows: all(workflows),
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, _: Suggested) -> Self {
+        Self {
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl Carries<Walk> for message::GetWorkflowStepResponse {
+    fn structured(walk: Walk) -> Self {
+        let Walk {
+            guest,
+            workflow,
+            title,
+            lessons,
+            next,
+            conclusions,
+            advice,
+            coverage,
+        } = walk;
+        Self {
+            target: Some(guest.into()),
+            workflow,
+            title,
+            lessons: all(lessons),
+            next: next.map(message::WorkflowStep::from),
+            conclusions,
+            advice,
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, walk: Walk) -> Self {
+        Self {
+            workflow: walk.workflow,
+            // For whoever runs it after showing it.
+            next: walk.next.map(message::WorkflowStep::from),
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<SuggestedCommand> for message::GuestCommandSuggestion {
+    fn from(suggestion: SuggestedCommand) -> Self {
+        let SuggestedCommand {
+            command,
+            arguments,
+            title,
+            reasons,
+            allowed,
+            refusal,
+        } = suggestion;
+        Self {
+            command,
+            arguments: all(arguments),
+            title,
+            reasons,
+            allowed,
+            refusal: refusal.map(message::GuestCommandRefusal::from),
+        }
+    }
+}
+
+impl From<SuggestedWorkflow> for message::WorkflowSuggestion {
+    fn from(suggestion: SuggestedWorkflow) -> Self {
+        let SuggestedWorkflow {
+            workflow,
+            title,
+            reasons,
+        } = suggestion;
+        Self {
+            workflow,
+            title,
+            reasons,
+        }
+    }
+}
+
+impl From<Lesson> for message::WorkflowLesson {
+    fn from(lesson: Lesson) -> Self {
+        let Lesson {
+            step,
+            command,
+            at,
+            says,
+        } = lesson;
+        Self {
+            step,
+            command,
+            at: Some(timestamp(at)),
+            says,
+        }
+    }
+}
+
+impl From<NextStep> for message::WorkflowStep {
+    fn from(next: NextStep) -> Self {
+        let NextStep {
+            step,
+            command,
+            arguments,
+            title,
+            reason,
+            allowed,
+            refusal,
+        } = next;
+        Self {
+            step,
+            command,
+            arguments: all(arguments),
+            title,
+            reason,
+            allowed,
+            refusal: refusal.map(message::GuestCommandRefusal::from),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Commands in guests, as clients of two sockets ask for them.
 
 use pvelens_proto::v1::{
-    GuestCommandArgument, GuestCommandResult, ListGuestCommandsRequest, RunGuestCommandRequest,
+    GetWorkflowStepRequest, GuestCommandArgument, GuestCommandResult, ListGuestCommandsRequest,
+    RunGuestCommandRequest, SuggestGuestCommandsRequest,
     guest_command_service_client::GuestCommandServiceClient,
     run_guest_command_response::Event as Step,
 };
@@ -176,4 +177,76 @@ async fn a_client_that_leaves_does_not_stop_what_it_began() {
     while recent.of(&guest, crate::view::fixture::at()).is_empty() {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_complaint_leads_to_commands_and_a_workflow_from_step_to_step() {
+    let world = World::new().await;
+    let text = "Filesystem Type 1024-blocks Used Available Capacity Mounted on\n\
+                /dev/sda1 ext4 1000 990 10 99% /\n";
+    world.agent.answer("disk-usage", printed("df", text));
+    let (mut client, _directory) = client(&world, Role::Operator).await;
+    let suggest = SuggestGuestCommandsRequest {
+        guest: "web".to_owned(),
+        issue: "the disk is full".to_owned(),
+        ..SuggestGuestCommandsRequest::default()
+    };
+    let suggested = client
+        .suggest_guest_commands(suggest)
+        .await
+        .unwrap()
+        .into_inner();
+    let disk = suggested
+        .suggestions
+        .iter()
+        .find(|one| one.command == "fsinfo");
+    assert!(
+        disk.unwrap().allowed && disk.unwrap().reasons[0].contains("full"),
+        "{disk:?}"
+    );
+    assert_eq!(suggested.workflows[0].workflow, "disk-full");
+
+    let step = GetWorkflowStepRequest {
+        guest: "web".to_owned(),
+        workflow: "disk-full".to_owned(),
+        ..GetWorkflowStepRequest::default()
+    };
+    let mut asked = std::collections::BTreeSet::new();
+    let mut lessons = 0;
+    // Each step is run as it is given; a workflow ends.
+    loop {
+        let walk = client
+            .get_workflow_step(step.clone())
+            .await
+            .unwrap()
+            .into_inner();
+        assert!(walk.lessons.len() >= lessons);
+        lessons = walk.lessons.len();
+        let Some(next) = walk.next else {
+            assert!(!walk.conclusions.is_empty());
+            break;
+        };
+        let again = !asked.insert(format!("{} {:?}", next.command, next.arguments));
+        assert!(!again, "{next:?} is asked twice");
+        let request = RunGuestCommandRequest {
+            arguments: next.arguments,
+            ..run("web", &next.command)
+        };
+        told(&mut client, request).await.unwrap();
+    }
+    assert!(lessons >= 1);
+
+    let unknown = GetWorkflowStepRequest {
+        workflow: "full-disk".to_owned(),
+        ..step.clone()
+    };
+    let status = client.get_workflow_step(unknown).await.unwrap_err();
+    assert_eq!(reason(&status), "NOT_FOUND_WORKFLOW");
+    assert!(status.message().contains("disk-full"), "{status}");
+    let wrong = GetWorkflowStepRequest {
+        service: "nginx; reboot".to_owned(),
+        ..step
+    };
+    let status = client.get_workflow_step(wrong).await.unwrap_err();
+    assert_eq!(reason(&status), "INVALID_ARGUMENT");
 }
