@@ -14,6 +14,8 @@ use tonic_types::StatusExt;
 use super::{Failure, output::OutputArguments};
 use crate::{grpc::Role, link};
 
+/// Where the sockets are.
+pub(super) const DIRECTORY: &str = "/run/pvelens";
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The coordinator's own deadline comes first, when it lives.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -101,6 +103,14 @@ impl Operating {
 impl Administering {
     pub(super) async fn open(&self) -> Result<Channel, Failure> {
         open(&self.socket, Role::Admin).await
+    }
+}
+
+/// Connects to a socket that gives a role, or to the usual one of that role.
+pub(super) async fn open_as(role: Role, socket: Option<&Path>) -> Result<Channel, Failure> {
+    match socket {
+        Some(socket) => open(socket, role).await,
+        None => open(&Path::new(DIRECTORY).join(role.socket()), role).await,
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
 
 /// Bytes of a complaint that are looked at.
 const ISSUE_LIMIT: usize = 2000;
+const TEXT_LIMIT: usize = 500;
 const SERVICE_LIMIT: usize = 120;
 
 /// Commands and workflows for a complaint about a guest, the most telling first.
@@ -229,12 +230,16 @@ pub fn walk(
                 step: lesson.step.to_owned(),
                 command: lesson.command.to_owned(),
                 at: lesson.at,
-                says: lesson.says,
+                says: shown(&lesson.says),
             })
             .collect(),
         next: progress.next.map(|step| next(listed, step)),
-        conclusions: progress.conclusions,
-        advice: progress.advice,
+        conclusions: progress
+            .conclusions
+            .iter()
+            .map(|text| shown(text))
+            .collect(),
+        advice: progress.advice.iter().map(|text| shown(text)).collect(),
         coverage: catalogue::of_node(current, target),
     }
 }
@@ -269,10 +274,15 @@ fn next(listed: &Listed, step: workflow::Step) -> NextStep {
             .map(|(name, value)| argument((name.to_owned(), value)))
             .collect(),
         title: title.unwrap_or_default(),
-        reason: step.reason,
+        reason: shown(&step.reason),
         allowed,
         refusal,
     }
+}
+
+/// Sentences may quote what the guest says.
+fn shown(text: &str) -> String {
+    untrusted::line(text, TEXT_LIMIT).into_owned()
 }
 
 fn argument((name, value): (String, String)) -> Argument {
