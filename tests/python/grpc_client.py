@@ -24,6 +24,7 @@ SERVICES = {
     "pvelens.v1.AnalysisService",
     "pvelens.v1.FindingService",
     "pvelens.v1.FleetService",
+    "pvelens.v1.GuestCommandService",
     "pvelens.v1.InventoryService",
 }
 LIMIT_BYTES = 64 * 1024 * 1024
@@ -144,6 +145,8 @@ def check(client):
     )
 
 
+GUEST_COMMANDS = "pvelens.v1.GuestCommandService"
+RUN = f"{GUEST_COMMANDS}/RunGuestCommand"
 RECHECK = "pvelens.v1.FindingService/Recheck"
 SET_LOG_LEVEL = "pvelens.v1.AdminService/SetLogLevel"
 READER, OPERATOR = 1, 2
@@ -173,6 +176,7 @@ def refused(client, method, socket, **fields):
 def check_roles(reader, operator):
     """Each socket gives its role, and no more."""
     assert RECHECK not in access(reader, READER)
+    assert RUN not in access(reader, READER) and RUN in access(operator, OPERATOR)
     refused(reader, RECHECK, "operate.sock")
     refused(reader, SET_LOG_LEVEL, "admin.sock", level=4, revert_after_seconds=60)
 
@@ -183,7 +187,46 @@ def check_roles(reader, operator):
     outcomes = [finding.outcome for finding in rechecked.findings]
     total = rechecked.resolved_total + rechecked.failing_total + rechecked.undecided_total
     assert total >= len(outcomes) and 0 not in outcomes, f"recheck: {outcomes}"
-    return f"{rechecked.resolved_total} resolved, {rechecked.failing_total} still fail"
+    return (
+        f"{rechecked.resolved_total} resolved, {rechecked.failing_total} still fail; "
+        f"{check_guest_commands(reader, operator)}"
+    )
+
+
+def check_guest_commands(reader, operator):
+    """A reader sees what there is, an operator runs it."""
+    vms = reader.pages("pvelens.v1.InventoryService", "ListGuests", "guests", kind=1, page_size=50)
+    if not vms:
+        return "no VM"
+    vm = {"cluster": vms[0].cluster_id, "guest": str(vms[0].vmid)}
+    listed = reader.call(GUEST_COMMANDS, "ListGuestCommands", **vm)
+    assert listed.total == len(listed.commands) > listed.allowed, f"commands: {listed}"
+    assert all(one.allowed or one.refusal.rule for one in listed.commands), f"commands: {listed}"
+    suggested = reader.call(GUEST_COMMANDS, "SuggestGuestCommands", issue="slow", **vm)
+    assert suggested.suggestions and suggested.workflows, f"suggestions: {suggested}"
+    workflow = suggested.workflows[0].workflow
+    walk = reader.call(GUEST_COMMANDS, "GetWorkflowStep", workflow=workflow, **vm)
+    assert walk.next.command or walk.conclusions, f"workflow: {walk}"
+    try:
+        list(reader.call(GUEST_COMMANDS, "RunGuestCommand", command="ping", **vm))
+        raise AssertionError("a reader ran a command")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.PERMISSION_DENIED, error
+        assert "operate.sock" in client_hint(reader, error), error
+    events = list(operator.call(GUEST_COMMANDS, "RunGuestCommand", command="ping", **vm))
+    kinds = [event.WhichOneof("event") for event in events]
+    assert kinds[-1] == "result" and set(kinds[:-1]) <= {"begun", "progress"}, f"events: {kinds}"
+    result = events[-1].result
+    assert result.outcome and result.audit_sequence > 0, f"result: {result}"
+    # Text for a shell is answered, not run.
+    refused_line = list(operator.call(GUEST_COMMANDS, "RunGuestCommand", command="df -h", **vm))[-1].result
+    assert refused_line.refusal.rule == "unknown_command", f"result: {refused_line}"
+    assert "disk-usage" in refused_line.refusal.hint, f"result: {refused_line}"
+    return f"{listed.allowed} of {listed.total} guest commands allowed, ping {result.outcome}"
+
+
+def client_hint(client, error):
+    return client.error_info(error).metadata["hint"]
 
 
 def main():

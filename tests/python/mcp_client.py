@@ -31,7 +31,12 @@ TOOLS = {
     "get_nodes",
     "get_storage",
     "get_vms",
+    "get_workflow_step",
+    "list_guest_commands",
+    "suggest_guest_commands",
 }
+# For operators; a reader is refused. The one tool that reaches beyond pvelens.
+RUNS = "execute_vm_command"
 CEILING = 40_000
 TIMEOUT = 60
 
@@ -106,7 +111,8 @@ class Tester:
         listed = (await self.client.list_tools()).tools
         names = [tool.name for tool in listed]
         check(names == sorted(names), "tools are not sorted")
-        check(set(names) >= TOOLS, f"missing tools: {TOOLS - set(names)}")
+        wanted = TOOLS | {RUNS}
+        check(set(names) >= wanted, f"missing tools: {wanted - set(names)}")
         for tool in listed:
             self.tools[tool.name] = tool
             Draft202012Validator.check_schema(tool.input_schema)
@@ -115,7 +121,7 @@ class Tester:
             check(tool.title and tool.description, f"{tool.name}: no title or description")
             check(
                 (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
-                == (True, False, True, False),
+                == (True, False, True, tool.name == RUNS),
                 f"{tool.name}: wrong hints",
             )
 
@@ -159,12 +165,34 @@ class Tester:
             await self.call("get_guest", vmid=guest["vmid"], node=guest["node"], detail="full", **cluster)
             await self.call("analyze_cluster_health", guest=guest["vmid"], **cluster)
 
+        await self.inside(next(guest for guest in guests if guest["kind"] == "qemu"), cluster)
+
         findings = await self.pages("get_findings", "findings", lambda f: f["fingerprint"], page_size=20)
         for finding in findings[:3]:
             answer = await self.call("get_findings", subject=finding["subject"], detail="full")
             check(answer["findings"], f"no finding about {finding['subject']}")
         await self.call("get_findings", severity="critical", lane="health", include_pending=True)
         check(self.called >= TOOLS, f"not called: {TOOLS - self.called}")
+
+    async def inside(self, vm, cluster):
+        """Commands in a VM: what a reader may see of them."""
+        guest = {"guest": vm["vmid"], **cluster}
+        listed, arguments = [], {"page_size": 50, **guest}
+        while True:
+            answer = await self.call("list_guest_commands", **arguments)
+            listed += [command["id"] for command in answer["commands"]]
+            if "next_page_token" not in answer:
+                break
+            arguments["page_token"] = answer["next_page_token"]
+        check(len(listed) == len(set(listed)) == answer["matching"], "list_guest_commands: pages repeat or lose some")
+        await self.call("list_guest_commands", group="disk", only_allowed=True, detail="full", **guest)
+        answer = await self.call("suggest_guest_commands", issue="the disk is full", **guest)
+        check(answer["suggestions"] and answer["workflows"], "suggest_guest_commands: nothing fits")
+        unknown = {one["command"] for one in answer["suggestions"]} - set(listed)
+        check(not unknown, f"suggest_guest_commands: not in the list: {unknown}")
+        answer = await self.call("get_workflow_step", workflow=answer["workflows"][0]["workflow"], **guest)
+        check("next" in answer or answer["conclusions"], "get_workflow_step: neither a step nor an end")
+        await self.refused(RUNS, "--role operator", command="ping", **guest)
 
     async def refusals(self):
         await self.refused("get_guest", "no guest", guest="there-is-no-such-guest")
@@ -175,6 +203,7 @@ class Tester:
         await self.refused("get_vms", "out of range", page_size=100_000)
         await self.refused("get_vms", "page token", page_token="zz")
         await self.refused("get_findings", "unknown variant", "critical", severity="awful")
+        await self.refused("list_guest_commands", "no guest", guest="there-is-no-such-guest")
         try:
             result = await self.client.call_tool("no_such_tool", {})
         except Exception as error:  # noqa: BLE001: the type is the client's own
