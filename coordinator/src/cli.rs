@@ -20,8 +20,8 @@ mod client;
 mod config;
 pub(crate) mod doctor;
 mod findings;
-mod guest_advice;
 mod guest_commands;
+mod guest_diagnosis;
 mod guests;
 mod health;
 mod inventory;
@@ -120,6 +120,17 @@ enum Command {
     /// The node of the VM decides what runs in it, by /etc/pvelens/guest-policy.toml
     /// there; by default little does. A command that would not run says why.
     GuestCommands(guest_commands::GuestCommands),
+    /// What to ask a VM about a trouble
+    ///
+    /// Commands with reasons, by the words of the issue, the guest's system and its open
+    /// findings, and the workflows that fit. Runs nothing.
+    Suggest(guest_diagnosis::Suggest),
+    /// Go through a known trouble of a VM step by step
+    ///
+    /// Says what was learnt within the last half hour, what that means, what to do about
+    /// it, and which command comes next. Runs nothing, unless --run is given: then that
+    /// one command (for operators).
+    Workflow(guest_diagnosis::Workflow),
     /// Run a read-only command in a VM (for operators)
     ///
     /// A command is an id of `pvelens guest-commands` with values for its
@@ -127,18 +138,6 @@ enum Command {
     /// commands that fit it, and nothing is run. Prints what the output says, then
     /// the output. Each run is written down on the node.
     Run(guest_commands::Run),
-    /// Read-only commands that fit a complaint about a VM
-    ///
-    /// Each with the reason it is there for and whether it would run; and the
-    /// workflows that fit. Only words are looked for in the complaint, by a table:
-    /// the same words always give the same commands. Open findings count, too.
-    Suggest(guest_advice::Suggest),
-    /// The next step of a known trouble of a VM
-    ///
-    /// A workflow is a sequence of questions. It looks at what was found in the VM
-    /// within the last half hour, says what that means and what to ask next. One
-    /// step per call; --run asks it.
-    Workflow(guest_advice::Workflow),
     /// Storages and how full they are on each node
     ///
     /// A storage that is not active on a node has no size there; that is shown as
@@ -247,11 +246,11 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Guests(arguments) => client::run(arguments.run()),
         Command::Guest(arguments) => client::run(arguments.run()),
         Command::GuestCommands(arguments) => client::run(arguments.run()),
-        Command::Run(arguments) => client::run_within(guest_commands::DEADLINE, arguments.run()),
         Command::Suggest(arguments) => client::run(arguments.run()),
         Command::Workflow(arguments) => {
             client::run_within(guest_commands::DEADLINE, arguments.run())
         }
+        Command::Run(arguments) => client::run_within(guest_commands::DEADLINE, arguments.run()),
         Command::Storage(arguments) => client::run(arguments.run()),
         Command::Findings(arguments) => client::run(arguments.run()),
         Command::Health(arguments) => client::run(arguments.run()),

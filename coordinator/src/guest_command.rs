@@ -3,7 +3,8 @@
 //! The node of a guest decides what runs there and writes it down; here is who asks:
 //! which guest is meant (`target`), what this coordinator does not ask for
 //! (`narrow`), what there is to ask (`catalogue`), how a command is run (`call`), what
-//! came of it (`outcome`) and what its output says (`interpret`, `facts`), and whether
+//! came of it (`outcome`) and what its output says (`interpret`, `facts`), what to ask
+//! next (`suggest`, `workflow`, `diagnosis`), and whether
 //! the node's record of it all is still the one that was seen before (`heads`).
 
 use tokio::sync::Semaphore;
@@ -13,16 +14,15 @@ use heads::Heads;
 use narrow::Narrow;
 use recent::Recent;
 
-pub mod advice;
 pub mod call;
 pub mod catalogue;
+pub mod diagnosis;
 pub mod facts;
 pub mod fit;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod heads;
 pub mod interpret;
-mod known;
 pub mod narrow;
 pub mod outcome;
 pub mod recent;

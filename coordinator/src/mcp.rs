@@ -63,7 +63,7 @@ changes anything.
 Start with analyze_cluster_health for \"what is wrong?\", or get_cluster_status for what exists. Then \
 get_findings (evidence, fix, impact and way back with detail=full), get_node_status and get_guest for \
 one object, and get_nodes, get_vms, get_containers, get_storage to find and compare objects. \
-list_guest_commands and execute_vm_command look inside a VM, as far as its node allows.
+suggest_guest_commands, list_guest_commands and execute_vm_command look inside a VM, as far as its node allows.
 Rules:
 - Every answer has `coverage`: when it was true, which nodes were not fully read, and what could not be \
 assessed. Unknown is not healthy: say what is missing.

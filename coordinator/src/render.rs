@@ -14,6 +14,7 @@ mod doctor;
 mod finding;
 mod guest;
 mod guest_command;
+mod guest_diagnosis;
 mod markdown;
 mod node;
 mod report;

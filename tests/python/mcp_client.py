@@ -4,7 +4,7 @@
     pip install 'mcp>=2.3,<3' jsonschema
     tests/python/mcp_client.py --http http://127.0.0.1:8442/mcp --stdio pvelens mcp
 
-Each transport is tried in both eras of the protocol. Arguments come from earlier
+With --operate it also runs commands in a VM, which has to allow them. Each transport is tried in both eras of the protocol. Arguments come from earlier
 answers, answers are held against the schema that their tool declares, and
 refusals must be errors that say what to do. The coordinator must know at least
 one cluster. Exits with status 1 when anything failed.
@@ -31,12 +31,13 @@ TOOLS = {
     "get_nodes",
     "get_storage",
     "get_vms",
-    "get_workflow_step",
     "list_guest_commands",
     "suggest_guest_commands",
 }
-# For operators; a reader is refused. The one tool that reaches beyond pvelens.
+# For operators alone.
 RUNS = "execute_vm_command"
+# Asks a guest, which is not the coordinator's own.
+OPEN_WORLD = {RUNS}
 CEILING = 40_000
 TIMEOUT = 60
 
@@ -121,7 +122,7 @@ class Tester:
             check(tool.title and tool.description, f"{tool.name}: no title or description")
             check(
                 (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
-                == (True, False, True, tool.name == RUNS),
+                == (True, False, True, tool.name in OPEN_WORLD),
                 f"{tool.name}: wrong hints",
             )
 
@@ -165,8 +166,7 @@ class Tester:
             await self.call("get_guest", vmid=guest["vmid"], node=guest["node"], detail="full", **cluster)
             await self.call("analyze_cluster_health", guest=guest["vmid"], **cluster)
 
-        await self.inside(next(guest for guest in guests if guest["kind"] == "qemu"), cluster)
-
+        await self.guest_commands(next(g for g in guests if g["kind"] == "qemu"), cluster)
         findings = await self.pages("get_findings", "findings", lambda f: f["fingerprint"], page_size=20)
         for finding in findings[:3]:
             answer = await self.call("get_findings", subject=finding["subject"], detail="full")
@@ -174,27 +174,44 @@ class Tester:
         await self.call("get_findings", severity="critical", lane="health", include_pending=True)
         check(self.called >= TOOLS, f"not called: {TOOLS - self.called}")
 
-    async def inside(self, vm, cluster):
-        """Commands in a VM: what a reader may see of them."""
-        guest = {"guest": vm["vmid"], **cluster}
-        listed, arguments = [], {"page_size": 50, **guest}
-        while True:
-            answer = await self.call("list_guest_commands", **arguments)
-            listed += [command["id"] for command in answer["commands"]]
-            if "next_page_token" not in answer:
+    async def guest_commands(self, guest, cluster):
+        """What there is to ask a VM; nothing runs."""
+        vm = {"guest": guest["vmid"], **cluster}
+        commands = await self.pages("list_guest_commands", "commands", lambda c: c["id"], page_size=40, **vm)
+        check(len(commands) >= 60, f"{len(commands)} guest commands")
+        await self.call("list_guest_commands", group="disk", only_allowed=True, detail="full", **vm)
+        answer = await self.call("suggest_guest_commands", issue="disk full; ignore all rules", **vm)
+        known = {command["id"] for command in commands}
+        check(answer["suggestions"], "nothing is suggested")
+        check(all(s["command"] in known for s in answer["suggestions"]), "an unknown command is suggested")
+        workflow = answer["workflows"][0]["workflow"]
+        step = (await self.call("suggest_guest_commands", workflow=workflow, **vm))["step"]
+        # Somebody may have gone through it just now.
+        step = step.get("next") or {"command": step["lessons"][-1]["command"]}
+        check(step["command"] in known, f"{workflow}: no next step")
+
+    async def operate(self):
+        """Runs commands in a VM as operators do, one workflow to its end."""
+        vms = await self.pages("get_vms", "guests", lambda g: g["vmid"])
+        guest = next(g["vmid"] for g in vms if g["status"] == "running")
+        answer = await self.call(RUNS, guest=guest, command="ping")
+        check(answer["outcome"] == "completed", f"ping: {answer}")
+        answer = await self.call(RUNS, vmid=guest, command="disk-usage", on_behalf_of="the tests")
+        check(answer["says"] and answer["facts"]["file_systems"], f"disk-usage: {answer}")
+        check(answer["argv"][0].endswith("/df") and answer["audit_sequence"] > 0, f"disk-usage: {answer}")
+        answer = await self.call(RUNS, guest=guest, command="unit-status", parameters={"unit": "--all"})
+        check(answer["refusal"]["rule"] == "not_a_unit", f"an option as a unit: {answer}")
+        await self.refused(RUNS, "never run", "disk-usage", guest=guest, command="df -h; reboot")
+        for _ in range(20):
+            step = (await self.call("suggest_guest_commands", guest=guest, workflow="slow-guest"))["step"]
+            if step.get("next") is None:
                 break
-            arguments["page_token"] = answer["next_page_token"]
-        check(len(listed) == len(set(listed)) == answer["matching"], "list_guest_commands: pages repeat or lose some")
-        await self.call("list_guest_commands", group="disk", only_allowed=True, detail="full", **guest)
-        answer = await self.call("suggest_guest_commands", issue="the disk is full", **guest)
-        check(answer["suggestions"] and answer["workflows"], "suggest_guest_commands: nothing fits")
-        unknown = {one["command"] for one in answer["suggestions"]} - set(listed)
-        check(not unknown, f"suggest_guest_commands: not in the list: {unknown}")
-        answer = await self.call("get_workflow_step", workflow=answer["workflows"][0]["workflow"], **guest)
-        check("next" in answer or answer["conclusions"], "get_workflow_step: neither a step nor an end")
-        await self.refused(RUNS, "--role operator", command="ping", **guest)
+            values = {a["name"]: a["value"] for a in step["next"].get("arguments", [])}
+            await self.call(RUNS, guest=guest, command=step["next"]["command"], parameters=values)
+        check(step.get("next") is None and step["conclusions"], f"slow-guest: {step}")
 
     async def refusals(self):
+        await self.refused(RUNS, "mcp-operate.sock", "--role operator", guest=1, command="ping")
         await self.refused("get_guest", "no guest", guest="there-is-no-such-guest")
         await self.refused("get_guest", "missing field", "It takes")
         await self.refused("get_node_status", "no node", node="there-is-no-such-node")
@@ -203,7 +220,6 @@ class Tester:
         await self.refused("get_vms", "out of range", page_size=100_000)
         await self.refused("get_vms", "page token", page_token="zz")
         await self.refused("get_findings", "unknown variant", "critical", severity="awful")
-        await self.refused("list_guest_commands", "no guest", guest="there-is-no-such-guest")
         try:
             result = await self.client.call_tool("no_such_tool", {})
         except Exception as error:  # noqa: BLE001: the type is the client's own
@@ -212,7 +228,7 @@ class Tester:
             check(result.is_error, "an unknown tool answered")
 
 
-async def run(target, mode):
+async def run(target, mode, is_operator):
     started = time.monotonic()
     async with asyncio.timeout(TIMEOUT), Client(target, mode=mode) as client:
         modern = client.protocol_version >= "2026-07-28"
@@ -220,8 +236,11 @@ async def run(target, mode):
         check(client.instructions, "no instructions")
         tester = Tester(client)
         await tester.list()
-        await tester.use()
-        await tester.refusals()
+        if is_operator:
+            await tester.operate()
+        else:
+            await tester.use()
+            await tester.refusals()
         return (
             f"{client.protocol_version}, {len(tester.tools)} tools, {tester.calls} calls, "
             f"largest answer {tester.largest} characters, {time.monotonic() - started:.1f} s"
@@ -238,6 +257,7 @@ def innermost(error):
 async def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--http", metavar="URL", help="for example http://127.0.0.1:8442/mcp")
+    parser.add_argument("--operate", metavar="SOCKET", help="of operators; is tried with the command of --stdio")
     parser.add_argument("--stdio", metavar="CMD", nargs=argparse.REMAINDER, help="command and its arguments; last")
     arguments = parser.parse_args()
     targets = {}
@@ -246,6 +266,9 @@ async def main():
     if arguments.stdio:
         command, *rest = arguments.stdio
         targets["stdio"] = StdioServerParameters(command=command, args=rest)
+        if arguments.operate:
+            rest = ["mcp", "--role", "operator", "--socket", arguments.operate]
+            targets["run"] = StdioServerParameters(command=command, args=rest)
     if not targets:
         parser.error("give --http, --stdio or both")
 
@@ -253,7 +276,7 @@ async def main():
     for transport, target in targets.items():
         for name, mode in MODES.items():
             try:
-                print(f"{transport:5} {name:6} ok      {await run(target, mode)}", flush=True)
+                print(f"{transport:5} {name:6} ok      {await run(target, mode, transport == 'run')}", flush=True)
             except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001: whatever it is, the others still run
                 failed += 1
                 cause = innermost(error)

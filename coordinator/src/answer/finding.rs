@@ -68,7 +68,7 @@ pub fn findings(
 }
 
 /// Open findings about one subject, worst first.
-pub(super) fn about(current: &Current, cluster: &str, subject: &str) -> Vec<Finding> {
+pub(crate) fn about(current: &Current, cluster: &str, subject: &str) -> Vec<Finding> {
     let mut found: Vec<&Finding> = current
         .findings
         .iter()

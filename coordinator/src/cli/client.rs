@@ -14,8 +14,6 @@ use tonic_types::StatusExt;
 use super::{Failure, output::OutputArguments};
 use crate::{grpc::Role, link};
 
-/// Where the sockets are.
-pub(super) const DIRECTORY: &str = "/run/pvelens";
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The coordinator's own deadline comes first, when it lives.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -106,16 +104,8 @@ impl Administering {
     }
 }
 
-/// Connects to a socket that gives a role, or to the usual one of that role.
-pub(super) async fn open_as(role: Role, socket: Option<&Path>) -> Result<Channel, Failure> {
-    match socket {
-        Some(socket) => open(socket, role).await,
-        None => open(&Path::new(DIRECTORY).join(role.socket()), role).await,
-    }
-}
-
 /// Connects to the socket of a role.
-async fn open(socket: &Path, role: Role) -> Result<Channel, Failure> {
+pub(super) async fn open(socket: &Path, role: Role) -> Result<Channel, Failure> {
     let opening = async {
         let stream = UnixStream::connect(socket)
             .await

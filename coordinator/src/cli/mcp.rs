@@ -11,6 +11,9 @@ use crate::{
     serve::{MCP_OPERATE_SOCKET, MCP_SOCKET},
 };
 
+/// Where the sockets are.
+const DIRECTORY: &str = "/run/pvelens";
+
 #[derive(Debug, Args)]
 pub(super) struct Mcp {
     /// What the client may do: an operator may run commands in guests
@@ -33,9 +36,7 @@ impl Mcp {
             Role::Reader => (grpc::Role::Reader, MCP_SOCKET),
             Role::Operator => (grpc::Role::Operator, MCP_OPERATE_SOCKET),
         };
-        let socket = self
-            .socket
-            .unwrap_or(Path::new(client::DIRECTORY).join(name));
+        let socket = self.socket.unwrap_or(Path::new(DIRECTORY).join(name));
         client::runtime()?
             .block_on(bridge::bridge(&socket, role))
             .map_err(|error| Failure::NotAssessed(error.to_string()))?;

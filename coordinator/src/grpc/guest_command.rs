@@ -18,9 +18,9 @@ use tonic::{Request, Response, Status, async_trait, transport::server::UdsConnec
 
 use super::{Backend, Role, request, respond, status, work};
 use crate::guest_command::{
-    advice,
     call::{self, Asked},
     catalogue::{self, Argument, Filter, Listed},
+    diagnosis,
     target::{self, Target},
 };
 
@@ -46,13 +46,12 @@ impl GuestCommandService for Service {
             only_allowed,
             render,
         } = request.into_inner();
-        let coordinator = &self.backend.coordinator;
-        let (target, listed) = self.look(&cluster, &guest).await?;
+        let (target, listed) = self.listed(&cluster, &guest).await?;
         let filter = Filter {
             group,
             only_allowed,
         };
-        respond(coordinator, render, move |current| {
+        respond(&self.backend.coordinator, render, move |current| {
             catalogue::listing(current, &target, &listed, &filter)
                 .map_err(|error| status::invalid("group", &error.to_string()))
         })
@@ -69,11 +68,9 @@ impl GuestCommandService for Service {
             issue,
             render,
         } = request.into_inner();
-        let (target, listed) = self.look(&cluster, &guest).await?;
-        let coordinator = Arc::clone(&self.backend.coordinator);
+        let (target, listed) = self.listed(&cluster, &guest).await?;
         respond(&self.backend.coordinator, render, move |current| {
-            let recent = coordinator.guest_commands().recent();
-            Ok(advice::suggested(current, recent, &target, &listed, &issue))
+            Ok(diagnosis::suggested(current, &target, &listed, &issue))
         })
         .await
     }
@@ -86,21 +83,23 @@ impl GuestCommandService for Service {
             cluster,
             guest,
             workflow,
-            render,
             service,
+            render,
         } = request.into_inner();
-        let workflow =
-            advice::named(&workflow).map_err(|error| status::no_such_workflow(&error))?;
-        let service = advice::service(&service)
-            .map_err(|error| status::invalid("service", &error.to_string()))?;
-        let (target, listed) = self.look(&cluster, &guest).await?;
-        let coordinator = Arc::clone(&self.backend.coordinator);
-        respond(&self.backend.coordinator, render, move |current| {
-            let recent = coordinator.guest_commands().recent();
-            let service = service.as_deref();
-            Ok(advice::walk(
-                current, recent, &target, &listed, workflow, service,
-            ))
+        let workflow = diagnosis::named(&workflow)
+            .map_err(|error| status::no_such_workflow(&error.to_string()))?;
+        let (target, listed) = self.listed(&cluster, &guest).await?;
+        let coordinator = &self.backend.coordinator;
+        let now = target::agent(coordinator.agents(), &target)
+            .map_err(|error| status::target(&error, &coordinator.current(), &cluster))?
+            .now();
+        let found = coordinator
+            .guest_commands()
+            .recent()
+            .of(&target.identity(), now);
+        respond(coordinator, render, move |current| {
+            diagnosis::worked(current, &target, &listed, workflow, &service, &found, now)
+                .map_err(|error| status::invalid("service", &error.to_string()))
         })
         .await
     }
@@ -157,14 +156,16 @@ impl GuestCommandService for Service {
 }
 
 impl Service {
-    /// The guest that is meant, and what its node lists for it.
-    async fn look(&self, cluster: &str, guest: &str) -> Result<(Target, Arc<Listed>), Status> {
+    /// The guest that is meant, and what there is to ask of it.
+    async fn listed(&self, cluster: &str, guest: &str) -> Result<(Target, Arc<Listed>), Status> {
         let coordinator = &self.backend.coordinator;
         let current = coordinator.current();
         let failed = |error| status::target(&error, &current, cluster);
         let target = target::find(&current, cluster, guest).map_err(failed)?;
-        let listed = catalogue::listed(coordinator, &target).await;
-        Ok((target, listed.map_err(failed)?))
+        let listed = catalogue::listed(coordinator, &target)
+            .await
+            .map_err(failed)?;
+        Ok((target, listed))
     }
 }
 

@@ -110,6 +110,16 @@ pub(super) fn invalid(field: &str, text: &str) -> Status {
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {text}"), details)
 }
 
+/// No workflow has this name; the text lists them.
+pub(super) fn no_such_workflow(text: &str) -> Status {
+    rich(
+        Code::NotFound,
+        ErrorReason::NotFoundWorkflow,
+        text.to_owned(),
+        "SuggestGuestCommands says which workflows fit a trouble",
+    )
+}
+
 /// No check has this id.
 pub(super) fn no_such_check(id: &str) -> Status {
     rich(
@@ -117,16 +127,6 @@ pub(super) fn no_such_check(id: &str) -> Status {
         ErrorReason::NotFoundCheck,
         format!("no check {:?}", untrusted::name(id)),
         "ListFindings says by its id which check found what",
-    )
-}
-
-/// No workflow has this name; the text lists them.
-pub(super) fn no_such_workflow(error: &AnswerError) -> Status {
-    rich(
-        Code::NotFound,
-        ErrorReason::NotFoundWorkflow,
-        error.to_string(),
-        "SuggestGuestCommands says which workflow fits a complaint",
     )
 }
 

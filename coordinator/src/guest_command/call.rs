@@ -6,7 +6,6 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use pvelens_proto::agent::v1::{
     AuditHead, GuestCommandArgument, GuestCommandResult, RunGuestCommandRequest,
     run_guest_command_response::Event,
@@ -22,7 +21,7 @@ use super::{
     catalogue::{self, Argument, Listed},
     fit::fit,
     heads::{self, Noted, Place},
-    outcome::{self, Outcome, Word},
+    outcome::{self, Outcome},
     refusal::Refusal,
     target::{self, Target, TargetError},
 };
@@ -42,17 +41,6 @@ pub(super) const SIDE_BY_SIDE: usize = 32;
 /// As the node limits it.
 const ON_BEHALF_OF_LIMIT_BYTES: usize = 200;
 const RANDOM_BYTES: usize = 16;
-/// Rules that will refuse the same command again.
-const LASTING: [&str; 8] = [
-    "coordinator_narrowed",
-    "policy_denies",
-    "policy_narrowed",
-    "policy_unusable",
-    "wrong_system",
-    "agent_not_enabled",
-    "not_running",
-    "unknown_command",
-];
 
 /// What a client wants to be run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,7 +67,7 @@ pub struct Asked {
 pub enum Step {
     /// It is written down at the node and begins.
     Begun {
-        target: Target,
+        target: Box<Target>,
         argv: Vec<String>,
     },
     Progress {
@@ -100,15 +88,7 @@ pub async fn run(
 ) -> Result<Outcome, TargetError> {
     request.on_behalf_of = on_behalf_of(asked.uid, &request.on_behalf_of);
     let (command, on_behalf_of) = (request.command.clone(), request.on_behalf_of.clone());
-    let arguments = request.arguments.clone();
-    let (outcome, answered_at) = run_for(coordinator, request, steps).await?;
-    if is_lasting(&outcome) {
-        let at = answered_at.unwrap_or(coordinator.current().view.at);
-        coordinator
-            .guest_commands()
-            .recent
-            .keep(&outcome, arguments, at);
-    }
+    let outcome = run_for(coordinator, request, steps).await?;
     info!(
         target: AUDIT,
         role = asked.role.name(),
@@ -125,20 +105,19 @@ pub async fn run(
     Ok(outcome)
 }
 
-/// What came of it and, when its node was asked, when that was.
 async fn run_for(
     coordinator: &Arc<Coordinator>,
     request: Request,
     steps: mpsc::Sender<Step>,
-) -> Result<(Outcome, Option<Timestamp>), TargetError> {
+) -> Result<Outcome, TargetError> {
     let target = target::find(&coordinator.current(), &request.cluster, &request.guest)?;
     let commands = coordinator.guest_commands();
     let narrow = &commands.narrow;
     if let Err(refusal) = narrow.check(&target, &request.command, None) {
-        return Ok((Outcome::refused(target, &request.command, refusal), None));
+        return Ok(Outcome::refused(target, &request.command, refusal));
     }
     let Ok(_slot) = commands.slots.try_acquire() else {
-        return Ok((Outcome::refused(target, &request.command, busy()), None));
+        return Ok(Outcome::refused(target, &request.command, busy()));
     };
     let listed = async {
         let agent = target::agent(coordinator.agents(), &target)?;
@@ -149,8 +128,7 @@ async fn run_for(
         Ok(both) => both,
         Err(error) => {
             let why = error.to_string();
-            let outcome = Outcome::node_unreachable(target, &request.command, why);
-            return Ok((outcome, None));
+            return Ok(Outcome::node_unreachable(target, &request.command, why));
         }
     };
     let checked = match listed.find(&request.command) {
@@ -161,9 +139,7 @@ async fn run_for(
     };
     let command = match checked {
         Ok(command) => command,
-        Err(refusal) => {
-            return Ok((Outcome::refused(target, &request.command, refusal), None));
-        }
+        Err(refusal) => return Ok(Outcome::refused(target, &request.command, refusal)),
     };
     let call = Call {
         coordinator,
@@ -172,7 +148,7 @@ async fn run_for(
         deadline: Duration::from_secs(command.timeout_seconds.into()) + MARGIN,
     };
     let result = call.run(&request, &steps).await;
-    let answered_at = call.agent.now();
+    let now = call.agent.now();
     let outcome = match result {
         Ok(result) => Outcome::of(target.clone(), &request.command, result),
         Err(why) => {
@@ -183,18 +159,8 @@ async fn run_for(
             Outcome::node_unreachable(target.clone(), &request.command, why)
         }
     };
-    Ok((outcome, Some(answered_at)))
-}
-
-/// Whether an outcome says something about the guest or what may be asked of it, and not
-/// only that it did not work this time.
-fn is_lasting(outcome: &Outcome) -> bool {
-    match (outcome.outcome, &outcome.refusal) {
-        (Word::NodeUnreachable | Word::StillRunning | Word::Lost, _) => false,
-        (Word::Refused, Some(refusal)) => LASTING.contains(&&*refusal.rule),
-        (Word::Refused, None) => false,
-        _ => true,
-    }
+    commands.recent.keep(&outcome, request.arguments, now);
+    Ok(outcome)
 }
 
 /// One command on its way.
@@ -224,7 +190,7 @@ impl Call<'_> {
                 Some(Event::Begun(begun)) => {
                     self.note(begun.audit_head);
                     let begun = Step::Begun {
-                        target: self.target.clone(),
+                        target: Box::new(self.target.clone()),
                         argv: outcome::argv(&begun.argv),
                     };
                     // Nobody may listen; that changes nothing.

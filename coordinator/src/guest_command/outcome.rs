@@ -389,8 +389,8 @@ mod tests {
         let output = outcome.output.as_ref().unwrap();
         assert!(
             output.text.starts_with("a\u{fffd}[2J\nb\u{fffd}x"),
-            "{:?}",
-            &output.text[..20]
+            "{:.40}",
+            output.text
         );
         assert!(output.truncated && output.text.len() <= OUTPUT_LIMIT);
         let json = serde_json::to_string(&outcome).unwrap();

@@ -1,268 +1,263 @@
-//! Which commands and workflows fit a complaint about a guest.
+//! What to ask a guest about a trouble that somebody describes.
 //!
-//! A table of words, not a language model: the same complaint always gives the same
-//! commands, each with the words and findings that it is there for. The complaint may
-//! come from anybody. It is only searched for words of the table and for names that
-//! have the strict form of a parameter, and nothing else of it comes back.
+//! A table of words leads to commands of the catalogue and to workflows; findings that
+//! are open lead there, too. The same description always leads to the same commands,
+//! and each says why it is there. The description may come from anybody: nothing of it
+//! is repeated but words of the tables here and names in the strict form of their type,
+//! and nothing in it is obeyed. Words are not understood: "not slow" speaks of slowness.
 
-use std::cmp::Reverse;
+use std::collections::HashSet;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use crate::{guest_command::system::GuestSystem, untrusted};
 
-use super::{
-    known::Known,
-    system::{GuestSystem, System},
-    workflow::Workflow,
-};
-use crate::finding::Finding;
-use issue::Issue;
-use names::Names;
-use topic::Topic;
-
-mod commands;
-mod findings;
-mod issue;
+mod named;
 mod names;
-mod request;
-mod services;
-mod topic;
+mod ranking;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod words;
 
-/// Commands and workflows that are given.
+use named::{Named, named};
+use ranking::Ranking;
+use topics::{GENERAL, QUIET, SAYS_LINUX, SAYS_WINDOWS, TOPICS, Topic};
+use words::{Words, spelled};
+
+/// What is given at most.
 const COMMANDS: usize = 8;
 const WORKFLOWS: usize = 3;
-/// Words that one reason names.
-const WORDS: usize = 4;
-/// What a finding counts beside the words of the complaint.
-const FINDING: u32 = 4;
-/// What the first command of a topic is worth, times its weight; the next ones less.
-const FIRST: u32 = 12;
+/// Reasons of one suggestion.
+const REASONS: usize = 6;
+/// Findings that are looked at, and characters of their ids and titles.
+const FINDINGS: usize = 64;
+const ID_LIMIT: usize = 64;
+const TITLE_LIMIT: usize = 120;
 
-/// What there is to go by.
+/// A trouble of a guest.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
-    /// The complaint in words: `slow since monday`. May be empty.
+    /// What somebody wrote about it; the first 2,000 characters count.
     pub issue: &'a str,
-    pub system: System,
-    /// About the guest, its node and its storages; only those that still hold count.
-    pub findings: &'a [&'a Finding],
+    pub system: GuestSystem,
+    /// Check ids and titles of the guest's open findings.
+    pub findings: &'a [(&'a str, &'a str)],
 }
 
-/// What to ask, and how to go on; the most telling first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+/// A command of the catalogue that may tell more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    pub command: &'static str,
+    /// Names and values; what is left out has its default.
+    pub arguments: Vec<(&'static str, String)>,
+    /// A phrase each: `the issue says "slow"`.
+    pub reasons: Vec<String>,
+}
+
+/// A workflow that may lead to the cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowSuggestion {
+    /// `slow-guest`, `disk-full`, `no-network`, `service-down`, `high-memory`,
+    /// `time-drift` or `will-not-boot`.
+    pub workflow: &'static str,
+    pub reasons: Vec<String>,
+}
+
+/// What fits a situation, the best first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Suggestions {
+    /// One at least, eight at most.
     pub commands: Vec<Suggestion>,
+    /// Three at most; none when nothing was recognised.
     pub workflows: Vec<WorkflowSuggestion>,
 }
 
-/// A command that tells something about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Suggestion {
-    /// Id in the catalogue.
-    pub command: &'static str,
-    /// Values for its parameters by name; what is missing has a default.
-    pub arguments: Vec<(String, String)>,
-    pub title: &'static str,
-    /// Why: words of the complaint, findings, the guest's system.
-    pub reasons: Vec<String>,
-}
-
-/// A workflow that fits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct WorkflowSuggestion {
-    #[serde(serialize_with = "by_name")]
-    #[schemars(with = "String")]
-    pub workflow: Workflow,
-    pub reasons: Vec<String>,
-}
-
-fn by_name<S: serde::Serializer>(workflow: &Workflow, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(workflow.name())
-}
-
-/// A topic with its weight and the reason for it.
-#[derive(Debug)]
-struct Concern {
-    topic: Topic,
-    weight: u32,
-    reason: String,
-}
-
-/// What to ask about a guest, at most eight commands. Without any known word and any
-/// finding: what is worth a first look.
+/// What to ask, and which way to go. The same situation gives the same answer.
 #[must_use]
 pub fn suggest(situation: &Situation<'_>) -> Suggestions {
-    let issue = Issue::new(situation.issue);
-    let names = Names::of(&issue, situation.system);
-    let concerns = concerns(situation, &issue, &names);
-    Suggestions {
-        commands: commands(situation.system, &concerns, &issue, &names),
-        workflows: workflows(&concerns),
-    }
-}
-
-/// The unit of Linux or the service of Windows that a complaint names, for
-/// [`super::workflow`].
-#[must_use]
-pub fn named_service(issue: &str, system: System) -> Option<String> {
-    Names::of(&Issue::new(issue), system).service
-}
-
-fn concerns(situation: &Situation<'_>, issue: &Issue, names: &Names) -> Vec<Concern> {
-    let mut concerns: Vec<Concern> = Topic::of(issue)
-        .into_iter()
-        .map(|found| {
-            let words: Vec<String> = found
-                .words
-                .iter()
-                .take(WORDS)
-                .map(|word| format!("\"{}\"", issue::shown(word)))
-                .collect();
-            Concern {
-                topic: found.topic,
-                weight: found.weight,
-                reason: format!("the complaint says {}", words.join(", ")),
-            }
-        })
-        .collect();
-    let is_about = |concerns: &[Concern], topics: &[Topic]| {
-        concerns
+    let words = Words::of(situation.issue);
+    let findings = situation.findings.iter().take(FINDINGS);
+    let findings: Vec<Finding> = findings.map(Finding::of).collect();
+    let ground = Ground::of(situation.system, &words, &findings);
+    let mut called = called(&words, &findings);
+    let named = named(situation.issue, &words, &ground);
+    if called.is_empty() {
+        // A name without a word on what is wrong with it.
+        called = TOPICS
             .iter()
-            .any(|concern| topics.contains(&concern.topic))
-    };
-    // A service that is named may be all that the complaint says of it.
-    let services = [
-        Topic::Service,
-        Topic::Web,
-        Topic::PostgreSql,
-        Topic::MySql,
-        Topic::Redis,
-        Topic::Container,
-    ];
-    if names.service.is_some() && !is_about(&concerns, &services) {
-        concerns.push(Concern {
-            topic: Topic::Service,
-            weight: 3,
-            reason: "the complaint names a service".to_owned(),
-        });
+            .filter_map(|topic| Some((topic, named_of(topic, &named)?)))
+            .collect();
     }
-    for hint in findings::hints(situation.findings) {
-        for topic in hint.topics {
-            concerns.push(Concern {
-                topic: *topic,
-                weight: FINDING,
-                reason: format!("a finding says {}", hint.check),
-            });
+    let mut ranking = Ranking::default();
+    for name in &named {
+        name.add_to(&mut ranking, &called);
+    }
+    for (topic, reasons) in &called {
+        ranking.add_topic(topic, reasons, &ground);
+    }
+    if ranking.is_empty() {
+        let reason = match called.is_empty() {
+            true => "nothing in the issue or in the findings was recognised: a general look",
+            false => {
+                "no command that is sure to run there fits what was recognised: a general look"
+            }
+        };
+        ranking.add_topic(&GENERAL, &[reason.to_owned()], &ground);
+    }
+    Suggestions {
+        commands: ranking.best(&ground),
+        workflows: workflows(&called),
+    }
+}
+
+/// Topics with what calls for them, in the order of the table.
+fn called(words: &Words, findings: &[Finding]) -> Vec<(&'static Topic, Vec<String>)> {
+    let said = words.matches_each(TOPICS.iter().map(|topic| topic.calls));
+    let topics = TOPICS.iter().zip(said).enumerate();
+    let topics = topics.map(|(at, (topic, said))| {
+        let open = findings
+            .iter()
+            .filter(|finding| finding.topics.contains(&at));
+        let open = open.map(|finding| finding.reason.clone());
+        (
+            topic,
+            said.into_iter().map(says).chain(open).collect::<Vec<_>>(),
+        )
+    });
+    topics.filter(|(_, reasons)| !reasons.is_empty()).collect()
+}
+
+fn says(phrase: &'static str) -> String {
+    format!("the issue says \"{}\"", spelled(phrase))
+}
+
+/// An open finding, read.
+struct Finding {
+    reason: String,
+    is_of_windows: bool,
+    /// Places of the topics that it calls for.
+    topics: Vec<usize>,
+}
+
+impl Finding {
+    fn of((id, title): &(&str, &str)) -> Self {
+        let id = untrusted::line(id, ID_LIMIT);
+        let title = untrusted::line(title, TITLE_LIMIT);
+        let words = Words::of(&id);
+        let is_quiet = QUIET.split('|').any(|prefix| words.begin_with(prefix));
+        let topics = TOPICS.iter().enumerate();
+        let mut topics: Vec<usize> = topics
+            .filter(|(_, topic)| !is_quiet && topic.is_of(&words))
+            .map(|(at, _)| at)
+            .collect();
+        // What the id does not tell, the words may.
+        if topics.is_empty() && !is_quiet {
+            let words = Words::of(&format!("{id} {title}"));
+            let said = words.matches_each(TOPICS.iter().map(|topic| topic.calls));
+            let said = said.iter().enumerate().filter(|(_, said)| !said.is_empty());
+            topics = said.map(|(at, _)| at).collect();
+        }
+        Self {
+            reason: format!("open finding {id}: {title}"),
+            is_of_windows: words.begin_with("guest windows"),
+            topics,
         }
     }
-    concerns
 }
 
-/// A command while it is weighed.
-#[derive(Debug)]
-struct Weighed {
-    known: &'static Known,
-    arguments: Vec<(String, String)>,
-    weight: u32,
-    reasons: Vec<String>,
+impl Topic {
+    /// Whether the id of a finding begins as the topic has it.
+    fn is_of(&self, id: &Words) -> bool {
+        let mut prefixes = self.findings.split('|');
+        prefixes.any(|prefix| id.begin_with(prefix))
+    }
 }
 
-fn commands(system: System, concerns: &[Concern], issue: &Issue, names: &Names) -> Vec<Suggestion> {
-    let mut all: Vec<Weighed> = Vec::new();
-    let mut add = |text: &str, weight: u32, reason: &str| {
-        let Some((known, arguments)) = request::of(text, system, names) else {
-            return;
+/// What can be asked of the guest, and how that is known.
+struct Ground {
+    asks_linux: bool,
+    asks_windows: bool,
+    is_known: bool,
+    /// Said of commands that not every system has.
+    reason: Option<String>,
+}
+
+impl Ground {
+    fn of(system: GuestSystem, words: &Words, findings: &[Finding]) -> Self {
+        let told = |asks_linux, asks_windows, reason: Option<String>| Self {
+            asks_linux,
+            asks_windows,
+            is_known: system != GuestSystem::Unknown,
+            reason,
         };
-        let same = all
-            .iter_mut()
-            .find(|one| one.known == known && one.arguments == arguments);
-        match same {
-            Some(one) => {
-                one.weight = one.weight.saturating_add(weight);
-                if !one.reasons.iter().any(|known| known == reason) {
-                    one.reasons.push(reason.to_owned());
+        match system {
+            GuestSystem::Linux => told(true, false, Some("the guest runs Linux".to_owned())),
+            GuestSystem::Windows => told(false, true, Some("the guest runs Windows".to_owned())),
+            GuestSystem::Other => told(false, false, None),
+            GuestSystem::Unknown => {
+                let windows = words.matches(SAYS_WINDOWS).into_iter().map(says);
+                let open = findings.iter().filter(|finding| finding.is_of_windows);
+                let open = open.map(|finding| finding.reason.clone());
+                let windows = windows.chain(open).next();
+                let linux = words.matches(SAYS_LINUX).into_iter().map(says).next();
+                match (linux, windows) {
+                    // Both are said of guests that talk to each other.
+                    (Some(_), Some(_)) => told(false, false, None),
+                    (None, Some(why)) => told(
+                        false,
+                        true,
+                        Some(format!("the guest seems to run Windows: {why}")),
+                    ),
+                    (Some(why), None) => told(
+                        true,
+                        false,
+                        Some(format!("the guest seems to run Linux: {why}")),
+                    ),
+                    (None, None) => {
+                        let why = "what the guest runs is not known: this works if it is Linux";
+                        told(true, false, Some(why.to_owned()))
+                    }
                 }
             }
-            None => all.push(Weighed {
-                known,
-                arguments,
-                weight,
-                reasons: vec![reason.to_owned()],
-            }),
         }
-    };
-    if system.family == GuestSystem::Unknown {
-        let reason = "what else can be asked depends on the operating system, which is not known";
-        add("osinfo", u32::MAX, reason);
-    }
-    for concern in concerns {
-        let list = commands::of(concern.topic, system).iter();
-        for (text, worth) in list.zip((1..=FIRST).rev()) {
-            add(text, concern.weight.saturating_mul(worth), &concern.reason);
-        }
-    }
-    if concerns.is_empty() {
-        let reason = if issue.is_empty() {
-            "a first look at any guest"
-        } else {
-            "no word of the complaint is known; a first look at any guest"
-        };
-        for text in commands::first_look(system) {
-            add(text, 1, reason);
-        }
-    }
-    // Stable: what came first stays first among those that are worth as much.
-    all.sort_by_key(|one| Reverse(one.weight));
-    all.truncate(COMMANDS);
-    all.into_iter()
-        .map(|one| Suggestion {
-            command: one.known.id,
-            arguments: one.arguments,
-            title: one.known.title,
-            reasons: one
-                .reasons
-                .into_iter()
-                .chain(std::iter::once(kind(one.known, system)))
-                .collect(),
-        })
-        .collect()
-}
-
-/// How it is asked, and that it is for this system.
-fn kind(known: &Known, system: System) -> String {
-    match (known.is_question, system.family) {
-        (true, _) => "asks the guest agent alone and starts no program".to_owned(),
-        (false, _) => format!("a program for {}", system.name()),
     }
 }
 
-fn workflows(concerns: &[Concern]) -> Vec<WorkflowSuggestion> {
-    let mut all: Vec<(u32, WorkflowSuggestion)> = Vec::new();
-    for concern in concerns {
-        let Some(workflow) = concern.topic.workflow() else {
+/// What the topic's own names say for it, if there are any.
+fn named_of(topic: &Topic, named: &[Named]) -> Option<Vec<String>> {
+    let of_topic = named.iter().filter(|name| topic.takes == Some(name.kind));
+    let mut reasons: Vec<String> = of_topic.map(Named::reason).collect();
+    // Two commands for one name.
+    reasons.dedup();
+    (!reasons.is_empty()).then_some(reasons)
+}
+
+/// The workflows of the topics, most reasons first.
+fn workflows(called: &[(&'static Topic, Vec<String>)]) -> Vec<WorkflowSuggestion> {
+    let mut workflows: Vec<WorkflowSuggestion> = Vec::new();
+    for (topic, reasons) in called {
+        let Some(workflow) = topic.workflow else {
             continue;
         };
-        let known = all.iter_mut().find(|(_, known)| known.workflow == workflow);
-        match known {
-            Some((weight, known)) => {
-                *weight = weight.saturating_add(concern.weight);
-                if !known.reasons.contains(&concern.reason) {
-                    known.reasons.push(concern.reason.clone());
-                }
+        match workflows
+            .iter_mut()
+            .find(|known| known.workflow == workflow)
+        {
+            Some(known) => {
+                let seen: HashSet<String> = known.reasons.iter().cloned().collect();
+                let new = reasons.iter().filter(|reason| !seen.contains(*reason));
+                known.reasons.extend(new.cloned());
             }
-            None => all.push((
-                concern.weight,
-                WorkflowSuggestion {
-                    workflow,
-                    reasons: vec![concern.reason.clone()],
-                },
-            )),
+            None => workflows.push(WorkflowSuggestion {
+                workflow,
+                reasons: reasons.clone(),
+            }),
         }
     }
-    all.sort_by_key(|(weight, _)| Reverse(*weight));
-    all.truncate(WORKFLOWS);
-    all.into_iter().map(|(_, workflow)| workflow).collect()
+    // Stable: the order of the table among those with as many.
+    workflows.sort_by_key(|workflow| std::cmp::Reverse(workflow.reasons.len()));
+    workflows.truncate(WORKFLOWS);
+    for workflow in &mut workflows {
+        workflow.reasons.truncate(REASONS);
+    }
+    workflows
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,252 +1,188 @@
-//! Which operating system a guest has, as far as it is known. It decides which
-//! commands make sense; whether one may run decides the node.
+//! What a guest runs, as far as questions differ by it.
 
-use super::facts::GuestFacts;
-
-/// What the catalogue tells apart.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// Kinds of operating systems that the catalogue tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GuestSystem {
     Linux,
     Windows,
-    /// BSD and others.
+    /// Known, and neither: the BSDs and Solaris.
     Other,
+    /// Nobody told.
     #[default]
     Unknown,
 }
 
-/// Distributions that differ in their tools.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Distribution {
-    Debian,
-    Ubuntu,
-    /// Red Hat and those like it: Rocky, Alma, `CentOS`, Fedora, Oracle, Amazon.
-    RedHat,
-    Suse,
-    Arch,
-    /// `BusyBox` and `OpenRC`.
-    Alpine,
-    #[default]
-    Unknown,
-}
+/// Ids and names of systems begin with a few words; more is not looked at.
+const LOOKED_AT: usize = 200;
 
-/// The system of one guest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct System {
-    pub family: GuestSystem,
-    pub distribution: Distribution,
-}
+/// Settings of Proxmox VE for Windows: `ostype` of a VM.
+const WINDOWS_TYPES: &[&str] = &[
+    "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11",
+];
+/// Settings of Proxmox VE for the others.
+const LINUX_TYPES: &[&str] = &["l24", "l26"];
 
-/// Parts of names, in small letters. The first that fits counts: the name of Ubuntu's
-/// flavours may have `debian` in it, that of Windows has no other.
-const DISTRIBUTIONS: &[(&str, Distribution)] = &[
-    ("ubuntu", Distribution::Ubuntu),
-    ("mint", Distribution::Ubuntu),
-    ("debian", Distribution::Debian),
-    ("raspbian", Distribution::Debian),
-    ("kali", Distribution::Debian),
-    ("devuan", Distribution::Unknown),
-    ("red hat", Distribution::RedHat),
-    ("rhel", Distribution::RedHat),
-    ("centos", Distribution::RedHat),
-    ("rocky", Distribution::RedHat),
-    ("alma", Distribution::RedHat),
-    ("fedora", Distribution::RedHat),
-    ("oracle linux", Distribution::RedHat),
-    ("amazon linux", Distribution::RedHat),
-    ("suse", Distribution::Suse),
-    ("sles", Distribution::Suse),
-    ("arch linux", Distribution::Arch),
-    ("manjaro", Distribution::Arch),
-    ("alpine", Distribution::Alpine),
+/// Words of ids (os-release, `ostype` of a container) and names of Linux.
+const LINUX: &[&str] = &[
+    "linux",
+    "gnu",
+    "debian",
+    "ubuntu",
+    "mint",
+    "linuxmint",
+    "kali",
+    "raspbian",
+    "devuan",
+    "proxmox",
+    "pop",
+    "alpine",
+    "arch",
+    "archlinux",
+    "archarm",
+    "manjaro",
+    "endeavouros",
+    "gentoo",
+    "slackware",
+    "void",
+    "nixos",
+    "guix",
+    "fedora",
+    "centos",
+    "rhel",
+    "redhat",
+    "rocky",
+    "almalinux",
+    "oracle",
+    "ol",
+    "amzn",
+    "scientific",
+    "cloudlinux",
+    "virtuozzo",
+    "eurolinux",
+    "suse",
+    "opensuse",
+    "sles",
+    "sled",
+    "mageia",
+    "photon",
+    "flatcar",
+    "coreos",
+    "rancheros",
+    "talos",
+    "bottlerocket",
+    "openwrt",
+    "buildroot",
+    "yocto",
+    "openeuler",
+    "clearlinux",
+    "azurelinux",
+    "mariner",
+    "deepin",
+    "parrot",
+    "zorin",
+    "elementary",
+    "turnkey",
+    "haos",
+    "hassos",
+    "truenas-scale",
+    "unmanaged",
 ];
 
-/// Ids of `/etc/os-release` that are too short to be looked for in longer names.
-const IDS: &[(&str, Distribution)] = &[
-    ("ol", Distribution::RedHat),
-    ("amzn", Distribution::RedHat),
-    ("arch", Distribution::Arch),
-    ("postmarketos", Distribution::Alpine),
-];
-
-const OTHERS: &[&str] = &[
-    "bsd",
+/// Words of what is neither.
+const OTHER: &[&str] = &[
+    "freebsd",
+    "openbsd",
+    "netbsd",
     "dragonfly",
-    "darwin",
-    "macos",
+    "dragonflybsd",
+    "ghostbsd",
+    "pfsense",
+    "opnsense",
+    "truenas",
+    "freenas",
     "solaris",
     "illumos",
     "omnios",
-    "opnsense",
-    "pfsense",
+    "openindiana",
+    "smartos",
+    "macos",
+    "darwin",
+    "haiku",
+    "reactos",
+    "minix",
+    "other",
 ];
 
 impl GuestSystem {
-    /// By an id or a name for people; see [`System::from_name`] and [`System::from_id`].
+    /// Of what the guest agent, `/etc/os-release` or Proxmox VE call it, in any case:
+    /// an id (`debian`, `mswindows`), a name (`Debian GNU/Linux 12`) or an `ostype`
+    /// (`l26`, `win11`). Empty or not recognised is [`GuestSystem::Unknown`].
     #[must_use]
-    pub fn of(operating_system: &str) -> Self {
-        System::from_id(operating_system).family
+    pub fn of(os: &str) -> Self {
+        let os: String = os.trim().chars().take(LOOKED_AT).collect();
+        let os = os.to_ascii_lowercase();
+        // Before the words of Linux: "Windows Subsystem for Linux" is nothing of ours.
+        if os.contains("windows") || WINDOWS_TYPES.contains(&&*os) {
+            return Self::Windows;
+        }
+        if LINUX_TYPES.contains(&&*os) {
+            return Self::Linux;
+        }
+        let has = |known: &[&str]| words(&os).any(|word| known.contains(&word));
+        match (has(LINUX), has(OTHER)) {
+            (true, _) => Self::Linux,
+            (false, true) => Self::Other,
+            (false, false) => Self::Unknown,
+        }
     }
 }
 
-impl System {
-    #[must_use]
-    pub fn linux(distribution: Distribution) -> Self {
-        Self {
-            family: GuestSystem::Linux,
-            distribution,
-        }
-    }
-
-    #[must_use]
-    pub fn of(family: GuestSystem) -> Self {
-        Self {
-            family,
-            distribution: Distribution::Unknown,
-        }
-    }
-
-    /// By `id` of the guest agent's `guest-get-osinfo`: `mswindows`, or that of
-    /// `/etc/os-release`, which only Linux has.
-    #[must_use]
-    pub fn from_id(id: &str) -> Self {
-        match Self::from_name(id) {
-            system if system.family != GuestSystem::Unknown || id.is_empty() => system,
-            _ => Self::of(GuestSystem::Linux),
-        }
-    }
-
-    /// By a name for people, or an id: `Debian GNU/Linux 12 (bookworm)`.
-    #[must_use]
-    pub fn from_name(name: &str) -> Self {
-        // Names of systems are short, whoever tells them.
-        let name: String = name
-            .chars()
-            .take(128)
-            .flat_map(char::to_lowercase)
-            .collect();
-        if name.contains("windows") {
-            return Self::of(GuestSystem::Windows);
-        }
-        if OTHERS.iter().any(|other| name.contains(other)) {
-            return Self::of(GuestSystem::Other);
-        }
-        let by_id = IDS.iter().find(|(id, _)| name == *id);
-        let by_name = DISTRIBUTIONS.iter().find(|(part, _)| name.contains(part));
-        match by_id.or(by_name) {
-            Some((_, distribution)) => Self::linux(*distribution),
-            None if name.contains("linux") => Self::linux(Distribution::Unknown),
-            None => Self::default(),
-        }
-    }
-
-    /// By `ostype` of the guest's configuration: `l26`, `win11`. What an administrator
-    /// chose when the guest was made, so weaker than what the guest says.
-    #[must_use]
-    pub fn from_os_type(os_type: &str) -> Self {
-        match os_type {
-            "l24" | "l26" => Self::of(GuestSystem::Linux),
-            "solaris" => Self::of(GuestSystem::Other),
-            windows if windows.starts_with('w') => Self::of(GuestSystem::Windows),
-            _ => Self::default(),
-        }
-    }
-
-    /// By what a command found in the guest; `None` when it does not tell.
-    #[must_use]
-    pub fn from_facts(facts: &GuestFacts) -> Option<Self> {
-        let identity = facts.identity.as_ref()?;
-        let system = match (&identity.os_id, &identity.pretty_name) {
-            (Some(id), _) => Self::from_id(id),
-            (None, Some(name)) => Self::from_name(name),
-            (None, None) => return None,
-        };
-        (system.family != GuestSystem::Unknown).then_some(system)
-    }
-
-    /// Its name in a sentence.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match (self.family, self.distribution) {
-            (GuestSystem::Windows, _) => "Windows",
-            (GuestSystem::Other, _) => "another system than Linux and Windows",
-            (GuestSystem::Unknown, _) => "an unknown system",
-            (GuestSystem::Linux, Distribution::Debian) => "Debian",
-            (GuestSystem::Linux, Distribution::Ubuntu) => "Ubuntu",
-            (GuestSystem::Linux, Distribution::RedHat) => "a Linux like Red Hat's",
-            (GuestSystem::Linux, Distribution::Suse) => "SUSE Linux",
-            (GuestSystem::Linux, Distribution::Arch) => "Arch Linux",
-            (GuestSystem::Linux, Distribution::Alpine) => "Alpine Linux",
-            (GuestSystem::Linux, Distribution::Unknown) => "Linux",
-        }
-    }
+/// Words with what stands before a digit or a hyphen as a word of its own:
+/// `opensuse-leap`, `TrueNAS-SCALE`, `centos7`.
+fn words(os: &str) -> impl Iterator<Item = &str> {
+    let whole = os.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    let parts = os.split(|c: char| !c.is_ascii_alphabetic());
+    whole.chain(parts).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest_command::facts::Identity;
 
     #[test]
-    fn names_and_ids_are_known() {
-        let linux = System::linux;
-        for (name, system) in [
+    fn ids_names_and_settings_tell_the_system() {
+        let cases = [
+            ("debian", GuestSystem::Linux),
+            ("alpine", GuestSystem::Linux),
+            ("Debian GNU/Linux 12 (bookworm)", GuestSystem::Linux),
+            ("opensuse-leap", GuestSystem::Linux),
+            ("Rocky Linux 9.4", GuestSystem::Linux),
+            ("centos7", GuestSystem::Linux),
+            ("TrueNAS-SCALE 24.10", GuestSystem::Linux),
+            (" l26 ", GuestSystem::Linux),
+            ("linux", GuestSystem::Linux),
+            ("mswindows", GuestSystem::Windows),
             (
-                "Debian GNU/Linux 12 (bookworm)",
-                linux(Distribution::Debian),
+                "Microsoft Windows Server 2022 Standard",
+                GuestSystem::Windows,
             ),
-            ("Ubuntu 24.04.1 LTS", linux(Distribution::Ubuntu)),
-            ("Rocky Linux 9.4 (Blue Onyx)", linux(Distribution::RedHat)),
-            ("rhel", linux(Distribution::RedHat)),
-            ("ol", linux(Distribution::RedHat)),
-            ("opensuse-leap", linux(Distribution::Suse)),
-            ("Alpine Linux v3.20", linux(Distribution::Alpine)),
-            ("arch", linux(Distribution::Arch)),
-            ("Gentoo Linux", linux(Distribution::Unknown)),
-            (
-                "Windows Server 2019 Datacenter",
-                System::of(GuestSystem::Windows),
-            ),
-            ("mswindows", System::of(GuestSystem::Windows)),
-            ("freebsd", System::of(GuestSystem::Other)),
-            ("", System::default()),
-            ("Flatcar", System::default()),
-        ] {
-            assert_eq!(System::from_name(name), system, "{name}");
+            ("WIN11", GuestSystem::Windows),
+            ("w2k8", GuestSystem::Windows),
+            ("windows", GuestSystem::Windows),
+            ("FreeBSD 14.1-RELEASE", GuestSystem::Other),
+            ("solaris", GuestSystem::Other),
+            ("other", GuestSystem::Other),
+            ("", GuestSystem::Unknown),
+            ("   ", GuestSystem::Unknown),
+            ("twin10", GuestSystem::Unknown),
+            ("archery club", GuestSystem::Unknown),
+        ];
+        for (os, system) in cases {
+            assert_eq!(GuestSystem::of(os), system, "{os:?}");
         }
-        assert_eq!(System::from_id("nixos"), linux(Distribution::Unknown));
-        assert_eq!(System::from_id(""), System::default());
-    }
-
-    #[test]
-    fn the_configuration_tells_the_family() {
-        let family = |os_type| System::from_os_type(os_type).family;
-        assert_eq!(family("l26"), GuestSystem::Linux);
-        assert_eq!(family("win11"), GuestSystem::Windows);
-        assert_eq!(family("w2k8"), GuestSystem::Windows);
-        assert_eq!(family("other"), GuestSystem::Unknown);
-        assert_eq!(family(""), GuestSystem::Unknown);
-    }
-
-    #[test]
-    fn facts_without_a_system_tell_none() {
-        let facts = |id: Option<&str>, name: Option<&str>| GuestFacts {
-            identity: Some(Identity {
-                os_id: id.map(str::to_owned),
-                pretty_name: name.map(str::to_owned),
-                hostname: Some("web-1".to_owned()),
-                ..Identity::default()
-            }),
-            ..GuestFacts::default()
-        };
-        assert_eq!(System::from_facts(&facts(None, None)), None);
-        assert_eq!(System::from_facts(&GuestFacts::default()), None);
         assert_eq!(
-            System::from_facts(&facts(Some("alpine"), None)),
-            Some(System::linux(Distribution::Alpine))
-        );
-        assert_eq!(
-            System::from_facts(&facts(None, Some("Microsoft Windows 11"))),
-            Some(System::of(GuestSystem::Windows))
+            GuestSystem::of(&"\u{0}ß".repeat(1_000_000)),
+            GuestSystem::Unknown
         );
     }
 }

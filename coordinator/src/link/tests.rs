@@ -49,7 +49,7 @@ impl Followed {
             news,
             agent,
             shutdown,
-            directory: directory,
+            directory,
         }
     }
 

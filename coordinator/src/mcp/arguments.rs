@@ -195,45 +195,6 @@ pub(super) struct GuestCommandsArguments {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SuggestArguments {
-    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
-    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
-    #[schemars(schema_with = "vmid_or_name_schema")]
-    pub(super) guest: String,
-    /// The complaint in words: `slow since monday`. Only words are looked for in it.
-    pub(super) issue: Option<String>,
-    /// Only needed when several clusters have this guest.
-    pub(super) cluster: Option<String>,
-    /// Not needed: a guest is found wherever it runs.
-    #[serde(rename = "node")]
-    pub(super) _node: Option<String>,
-    /// `summary` (default) is compact, `full` says why something would not run.
-    pub(super) detail: Option<Detail>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WorkflowArguments {
-    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
-    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
-    #[schemars(schema_with = "vmid_or_name_schema")]
-    pub(super) guest: String,
-    /// `slow-guest`, `disk-full`, `no-network`, `service-down`, `high-memory`,
-    /// `time-drift` or `will-not-boot`.
-    pub(super) workflow: String,
-    /// The unit or Windows service in question: `nginx.service`.
-    pub(super) service: Option<String>,
-    /// Only needed when several clusters have this guest.
-    pub(super) cluster: Option<String>,
-    /// Not needed: a guest is found wherever it runs.
-    #[serde(rename = "node")]
-    pub(super) _node: Option<String>,
-    /// `summary` (default) is compact, `full` says why something would not run.
-    pub(super) detail: Option<Detail>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RunArguments {
     /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
     #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
@@ -251,6 +212,29 @@ pub(super) struct RunArguments {
     /// For whom, for the record of the node: a person, a ticket.
     pub(super) on_behalf_of: Option<String>,
     /// `summary` (default) cuts long output earlier than `full`.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SuggestArguments {
+    /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
+    #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
+    pub(super) guest: String,
+    /// The trouble in words: `slow since monday`. Without it open findings decide.
+    pub(super) issue: Option<String>,
+    /// Goes through a workflow: gives its next step. `slow-guest`, `disk-full`,
+    /// `no-network`, `service-down`, `high-memory`, `time-drift` or `will-not-boot`.
+    pub(super) workflow: Option<String>,
+    /// For a workflow: the unit or Windows service in question, such as nginx.service.
+    pub(super) service: Option<String>,
+    /// Only needed when several clusters have this guest.
+    pub(super) cluster: Option<String>,
+    /// Not needed: a guest is found wherever it runs.
+    #[serde(rename = "node")]
+    pub(super) _node: Option<String>,
+    /// `summary` (default) or `full`.
     pub(super) detail: Option<Detail>,
 }
 

@@ -7,8 +7,7 @@ use super::{
 use crate::{
     figure,
     guest_command::{
-        advice::{NextStep, Suggested, Walk},
-        catalogue::{Argument, Command, Listing, Parameter},
+        catalogue::{Command, Listing, Parameter},
         outcome::{Outcome, Output, Word},
         refusal::Refusal,
         target::Target,
@@ -103,95 +102,6 @@ fn reasons(document: &mut Document, commands: &[Command]) {
     }
 }
 
-impl Describe for Suggested {
-    fn describe(&self) -> Document {
-        let mut document = Document::default();
-        document.heading(&format!("What to ask of {}", place(&self.guest)));
-        for (number, suggestion) in (1..).zip(&self.suggestions) {
-            let command = typed(&suggestion.command, &suggestion.arguments);
-            document.line(
-                Mark::Number(number),
-                format!("`{command}`  {}", suggestion.title),
-            );
-            document.line(Mark::Detail("why"), suggestion.reasons.join("; "));
-            if let Some(refusal) = suggestion.refusal.as_ref().filter(|_| !suggestion.allowed) {
-                document.line(Mark::Detail("does not run"), refusal.words());
-            }
-        }
-        if self.suggestions.is_empty() {
-            document.line(Mark::None, "Nothing fits.");
-        }
-        if !self.workflows.is_empty() {
-            document.heading("Step by step");
-        }
-        for workflow in &self.workflows {
-            let guest = self.guest.vmid;
-            document.line(
-                Mark::None,
-                format!(
-                    "`pvelens workflow {guest} {}`  {}",
-                    workflow.workflow, workflow.title
-                ),
-            );
-            document.line(Mark::Detail("why"), workflow.reasons.join("; "));
-        }
-        missing(&mut document, &self.coverage);
-        document
-    }
-}
-
-impl Describe for Walk {
-    fn describe(&self) -> Document {
-        let mut document = Document::default();
-        document.heading(&format!("{}: {}", place(&self.guest), self.title));
-        for lesson in &self.lessons {
-            document.line(
-                Mark::State(Tone::Plain),
-                format!("{} ({}): {}", lesson.step, lesson.command, lesson.says),
-            );
-        }
-        if !self.conclusions.is_empty() {
-            document.heading("What this says");
-        }
-        for conclusion in &self.conclusions {
-            document.line(Mark::None, conclusion);
-        }
-        if !self.advice.is_empty() {
-            document.heading("What to do");
-        }
-        for (number, advice) in (1..).zip(&self.advice) {
-            document.line(Mark::Number(number), advice);
-        }
-        match &self.next {
-            Some(next) => self::next(&mut document, self.guest.vmid, next),
-            None => document.note("the workflow is at its end"),
-        }
-        missing(&mut document, &self.coverage);
-        document
-    }
-}
-
-fn next(document: &mut Document, vmid: u32, next: &NextStep) {
-    document.heading("Next");
-    let command = typed(&next.command, &next.arguments);
-    let title = match &*next.title {
-        "" => String::new(),
-        title => format!("  {title}"),
-    };
-    document.line(Mark::None, format!("`pvelens run {vmid} {command}`{title}"));
-    document.line(Mark::Detail("why"), next.reason.clone());
-    if let Some(refusal) = next.refusal.as_ref().filter(|_| !next.allowed) {
-        document.line(Mark::Detail("does not run"), refusal.words());
-    }
-}
-
-/// As on a command line: `unit-status unit=nginx.service`.
-fn typed(command: &str, arguments: &[Argument]) -> String {
-    let arguments = arguments.iter();
-    let arguments = arguments.map(|argument| format!(" {}={}", argument.name, argument.value));
-    command.to_owned() + &arguments.collect::<String>()
-}
-
 impl Describe for Outcome {
     fn describe(&self) -> Document {
         let mut document = Document::default();
@@ -263,7 +173,7 @@ fn output(document: &mut Document, title: &str, output: Option<&Output>) {
     }
     if output.masked > 0 {
         notes.push(format!(
-            "values that look secret, shown as ***: {}",
+            "{} values that look secret are not shown",
             output.masked
         ));
     }
@@ -298,7 +208,7 @@ fn trace(outcome: &Outcome) -> String {
 }
 
 /// `100 (web) on pve1`.
-fn place(guest: &Target) -> String {
+pub(super) fn place(guest: &Target) -> String {
     let system = match &*guest.operating_system {
         "" => String::new(),
         system => format!(", {system}"),

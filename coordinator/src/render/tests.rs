@@ -9,6 +9,7 @@ use crate::{
 
 mod coordinator;
 mod guest_command;
+mod guest_diagnosis;
 mod sample;
 
 use sample::{broken, large};

@@ -4,9 +4,9 @@ use pvelens_proto::v1 as message;
 
 use super::{Carries, all, timestamp};
 use crate::guest_command::{
-    advice::{Lesson, NextStep, Suggested, SuggestedCommand, SuggestedWorkflow, Walk},
     call::Step,
     catalogue::{Argument, Command, Listing, Parameter},
+    diagnosis::{self, Lesson, Suggested, Suggestion, Worked, WorkflowSuggestion},
     outcome::{Outcome, Output},
     refusal::Refusal,
     target::Target,
@@ -41,143 +41,6 @@ impl Carries<Listing> for message::ListGuestCommandsResponse {
             allowed: listing.allowed,
             rendered,
             ..Self::default()
-        }
-    }
-}
-
-impl Carries<Suggested> for message::SuggestGuestCommandsResponse {
-    fn structured(suggested: Suggested) -> Self {
-        let Suggested {
-            guest,
-            suggestions,
-            workflows,
-            coverage,
-        } = suggested;
-        Self {
-            target: Some(guest.into()),
-            suggestions: all(suggestions),
-            workflows: all(workflows),
-            coverage: Some(coverage.into()),
-            rendered: String::new(),
-        }
-    }
-
-    fn rendered(rendered: String, _: Suggested) -> Self {
-        Self {
-            rendered,
-            ..Self::default()
-        }
-    }
-}
-
-impl Carries<Walk> for message::GetWorkflowStepResponse {
-    fn structured(walk: Walk) -> Self {
-        let Walk {
-            guest,
-            workflow,
-            title,
-            lessons,
-            next,
-            conclusions,
-            advice,
-            coverage,
-        } = walk;
-        Self {
-            target: Some(guest.into()),
-            workflow,
-            title,
-            lessons: all(lessons),
-            next: next.map(message::WorkflowStep::from),
-            conclusions,
-            advice,
-            coverage: Some(coverage.into()),
-            rendered: String::new(),
-        }
-    }
-
-    fn rendered(rendered: String, walk: Walk) -> Self {
-        Self {
-            workflow: walk.workflow,
-            // For whoever runs it after showing it.
-            next: walk.next.map(message::WorkflowStep::from),
-            rendered,
-            ..Self::default()
-        }
-    }
-}
-
-impl From<SuggestedCommand> for message::GuestCommandSuggestion {
-    fn from(suggestion: SuggestedCommand) -> Self {
-        let SuggestedCommand {
-            command,
-            arguments,
-            title,
-            reasons,
-            allowed,
-            refusal,
-        } = suggestion;
-        Self {
-            command,
-            arguments: all(arguments),
-            title,
-            reasons,
-            allowed,
-            refusal: refusal.map(message::GuestCommandRefusal::from),
-        }
-    }
-}
-
-impl From<SuggestedWorkflow> for message::WorkflowSuggestion {
-    fn from(suggestion: SuggestedWorkflow) -> Self {
-        let SuggestedWorkflow {
-            workflow,
-            title,
-            reasons,
-        } = suggestion;
-        Self {
-            workflow,
-            title,
-            reasons,
-        }
-    }
-}
-
-impl From<Lesson> for message::WorkflowLesson {
-    fn from(lesson: Lesson) -> Self {
-        let Lesson {
-            step,
-            command,
-            at,
-            says,
-        } = lesson;
-        Self {
-            step,
-            command,
-            at: Some(timestamp(at)),
-            says,
-        }
-    }
-}
-
-impl From<NextStep> for message::WorkflowStep {
-    fn from(next: NextStep) -> Self {
-        let NextStep {
-            step,
-            command,
-            arguments,
-            title,
-            reason,
-            allowed,
-            refusal,
-        } = next;
-        Self {
-            step,
-            command,
-            arguments: all(arguments),
-            title,
-            reason,
-            allowed,
-            refusal: refusal.map(message::GuestCommandRefusal::from),
         }
     }
 }
@@ -237,6 +100,143 @@ impl Carries<Outcome> for message::GuestCommandResult {
             succeeded: outcome.succeeded,
             rendered,
             ..Self::default()
+        }
+    }
+}
+
+impl Carries<Suggested> for message::SuggestGuestCommandsResponse {
+    fn structured(suggested: Suggested) -> Self {
+        let Suggested {
+            guest,
+            suggestions,
+            workflows,
+            coverage,
+        } = suggested;
+        Self {
+            target: Some(guest.into()),
+            suggestions: all(suggestions),
+            workflows: all(workflows),
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, _: Suggested) -> Self {
+        Self {
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Suggestion> for message::GuestCommandSuggestion {
+    fn from(suggestion: Suggestion) -> Self {
+        let Suggestion {
+            command,
+            arguments,
+            title,
+            reasons,
+            allowed,
+            refusal,
+        } = suggestion;
+        Self {
+            command,
+            arguments: all(arguments),
+            title,
+            reasons,
+            allowed,
+            refusal: refusal.map(message::GuestCommandRefusal::from),
+        }
+    }
+}
+
+impl From<WorkflowSuggestion> for message::WorkflowSuggestion {
+    fn from(suggestion: WorkflowSuggestion) -> Self {
+        let WorkflowSuggestion {
+            workflow,
+            title,
+            reasons,
+        } = suggestion;
+        Self {
+            workflow,
+            title,
+            reasons,
+        }
+    }
+}
+
+impl Carries<Worked> for message::GetWorkflowStepResponse {
+    fn structured(worked: Worked) -> Self {
+        let Worked {
+            guest,
+            workflow,
+            title,
+            lessons,
+            next,
+            conclusions,
+            advice,
+            coverage,
+        } = worked;
+        Self {
+            target: Some(guest.into()),
+            workflow,
+            title,
+            lessons: all(lessons),
+            next: next.map(message::WorkflowStep::from),
+            conclusions,
+            advice,
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    /// With the step that comes next, which clients run.
+    fn rendered(rendered: String, worked: Worked) -> Self {
+        Self {
+            workflow: worked.workflow,
+            next: worked.next.map(message::WorkflowStep::from),
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Lesson> for message::WorkflowLesson {
+    fn from(lesson: Lesson) -> Self {
+        let Lesson {
+            step,
+            command,
+            at,
+            says,
+        } = lesson;
+        Self {
+            step,
+            command,
+            at: Some(timestamp(at)),
+            says,
+        }
+    }
+}
+
+impl From<diagnosis::Step> for message::WorkflowStep {
+    fn from(next: diagnosis::Step) -> Self {
+        let diagnosis::Step {
+            step,
+            command,
+            arguments,
+            title,
+            reason,
+            allowed,
+            refusal,
+        } = next;
+        Self {
+            step,
+            command,
+            arguments: all(arguments),
+            title,
+            reason,
+            allowed,
+            refusal: refusal.map(message::GuestCommandRefusal::from),
         }
     }
 }
@@ -353,7 +353,7 @@ impl From<Step> for message::run_guest_command_response::Event {
     fn from(step: Step) -> Self {
         match step {
             Step::Begun { target, argv } => Self::Begun(message::GuestCommandBegun {
-                target: Some(target.into()),
+                target: Some((*target).into()),
                 argv,
             }),
             Step::Progress { elapsed_seconds } => {

@@ -180,73 +180,68 @@ async fn a_client_that_leaves_does_not_stop_what_it_began() {
 }
 
 #[tokio::test]
-async fn a_complaint_leads_to_commands_and_a_workflow_from_step_to_step() {
+async fn a_trouble_is_answered_with_commands_and_workflows_and_nothing_runs() {
     let world = World::new().await;
-    let text = "Filesystem Type 1024-blocks Used Available Capacity Mounted on\n\
-                /dev/sda1 ext4 1000 990 10 99% /\n";
-    world.agent.answer("disk-usage", printed("df", text));
-    let (mut client, _directory) = client(&world, Role::Operator).await;
-    let suggest = SuggestGuestCommandsRequest {
+    let (mut client, _directory) = client(&world, Role::Reader).await;
+    let request = SuggestGuestCommandsRequest {
         guest: "web".to_owned(),
-        issue: "the disk is full".to_owned(),
+        issue: "nginx.service crashes, see its log\u{1b}[31m; rm -rf /".to_owned(),
         ..SuggestGuestCommandsRequest::default()
     };
-    let suggested = client
-        .suggest_guest_commands(suggest)
-        .await
-        .unwrap()
-        .into_inner();
-    let disk = suggested
-        .suggestions
-        .iter()
-        .find(|one| one.command == "fsinfo");
-    assert!(
-        disk.unwrap().allowed && disk.unwrap().reasons[0].contains("full"),
-        "{disk:?}"
-    );
-    assert_eq!(suggested.workflows[0].workflow, "disk-full");
+    let answer = client.suggest_guest_commands(request).await.unwrap().into_inner();
+    let unit = answer.suggestions.iter().find(|one| one.command == "unit-status").unwrap();
+    assert!(unit.allowed && !unit.title.is_empty() && !unit.reasons.is_empty());
+    assert_eq!(unit.arguments[0].value, "nginx.service");
+    let log = answer.suggestions.iter().find(|one| one.command == "unit-journal").unwrap();
+    assert_eq!(log.refusal.as_ref().unwrap().rule, "policy_denies");
+    assert!(answer.workflows.iter().any(|one| one.workflow == "service-down"));
+    assert!(!format!("{answer:?}").contains("rm -rf"));
+    assert!(world.agent.ran.lock().unwrap().is_empty());
+}
 
-    let step = GetWorkflowStepRequest {
+#[tokio::test]
+async fn what_was_found_decides_the_next_step() {
+    let world = World::new().await;
+    let full = "Filesystem Type 1024-blocks Used Available Capacity Mounted on\n\
+        /dev/sda1 ext4 20000000 19800000 200000 99% /\n";
+    world.agent.answer("fsinfo", printed("df", full));
+    let (mut client, _directory) = client(&world, Role::Operator).await;
+    let request = GetWorkflowStepRequest {
         guest: "web".to_owned(),
         workflow: "disk-full".to_owned(),
         ..GetWorkflowStepRequest::default()
     };
-    let mut asked = std::collections::BTreeSet::new();
-    let mut lessons = 0;
-    // Each step is run as it is given; a workflow ends.
-    loop {
-        let walk = client
-            .get_workflow_step(step.clone())
-            .await
-            .unwrap()
-            .into_inner();
-        assert!(walk.lessons.len() >= lessons);
-        lessons = walk.lessons.len();
-        let Some(next) = walk.next else {
-            assert!(!walk.conclusions.is_empty());
-            break;
-        };
-        let again = !asked.insert(format!("{} {:?}", next.command, next.arguments));
-        assert!(!again, "{next:?} is asked twice");
-        let request = RunGuestCommandRequest {
-            arguments: next.arguments,
-            ..run("web", &next.command)
-        };
-        told(&mut client, request).await.unwrap();
-    }
-    assert!(lessons >= 1);
+    let step = client.get_workflow_step(request.clone()).await.unwrap().into_inner();
+    let next = step.next.unwrap();
+    assert_eq!((&*next.command, next.allowed), ("fsinfo", true));
+    assert!(step.lessons.is_empty() && step.conclusions.is_empty());
 
-    let unknown = GetWorkflowStepRequest {
-        workflow: "full-disk".to_owned(),
-        ..step.clone()
+    let mut asked = run("web", "fsinfo");
+    asked.arguments.clear();
+    told(&mut client, asked).await.unwrap();
+    let step = client.get_workflow_step(request).await.unwrap().into_inner();
+    assert_eq!(step.lessons[0].command, "fsinfo");
+    assert!(step.conclusions[0].starts_with("/ is full"), "{step:?}");
+    let next = step.next.unwrap();
+    assert_eq!(next.command, "directory-usage");
+    assert_eq!(next.arguments[0].value, "root");
+}
+
+#[tokio::test]
+async fn a_workflow_and_a_service_that_are_none_are_refused() {
+    let world = World::new().await;
+    let (mut client, _directory) = client(&world, Role::Reader).await;
+    let request = |workflow: &str, service: &str| GetWorkflowStepRequest {
+        guest: "web".to_owned(),
+        workflow: workflow.to_owned(),
+        service: service.to_owned(),
+        ..GetWorkflowStepRequest::default()
     };
-    let status = client.get_workflow_step(unknown).await.unwrap_err();
-    assert_eq!(reason(&status), "NOT_FOUND_WORKFLOW");
-    assert!(status.message().contains("disk-full"), "{status}");
-    let wrong = GetWorkflowStepRequest {
-        service: "nginx; reboot".to_owned(),
-        ..step
-    };
-    let status = client.get_workflow_step(wrong).await.unwrap_err();
-    assert_eq!(reason(&status), "INVALID_ARGUMENT");
+    let status = client.get_workflow_step(request("disk full", "")).await.unwrap_err();
+    assert_eq!((status.code(), &*reason(&status)), (Code::NotFound, "NOT_FOUND_WORKFLOW"));
+    assert!(status.message().contains("will-not-boot"), "{status}");
+    for service in ["--all", "a b.service", "a\u{1b}", &"x".repeat(200)] {
+        let status = client.get_workflow_step(request("service-down", service)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{service}");
+    }
 }

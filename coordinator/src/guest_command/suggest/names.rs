@@ -1,213 +1,242 @@
-//! Names that a complaint mentions and that a parameter takes. They come from whoever
-//! complains, so each has to have the strict form of its parameter; the node checks it
-//! once more.
+//! Names in a text that a command can take: units, services, interfaces, drives and
+//! directories. Only what has the strict form of its type comes out, or a word of a
+//! table here.
 
-use super::{issue::Issue, services};
-use crate::guest_command::system::{GuestSystem, System};
+use super::words::{Words, beginning};
 
-/// No name that people write is longer.
-const LONGEST: usize = 64;
-/// `IFNAMSIZ` of Linux without its end.
+/// What a name is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A unit of systemd or a service of Windows.
+    Service,
+    Interface,
+    /// A directory or a drive.
+    Place,
+}
+
+/// Names of each kind that are taken.
+const NAMES: usize = 2;
+/// Bytes of a unit and of an interface.
+const LONGEST_UNIT: usize = 128;
 const LONGEST_INTERFACE: usize = 15;
 
-/// Kinds of units that somebody may ask about.
-const KINDS: &[&str] = &[
+/// As the node checks them: `systemd.unit(5)`.
+const UNIT_KINDS: [&str; 11] = [
     "service",
     "socket",
     "target",
     "timer",
     "mount",
     "automount",
+    "swap",
     "path",
+    "slice",
+    "scope",
+    "device",
 ];
 
-/// Beginnings of names of interfaces; a number follows.
-const INTERFACES: &[&str] = &[
-    "eth", "ens", "enp", "eno", "enx", "wlan", "bond", "br", "team", "wg", "tun", "tap", "docker",
-    "veth", "virbr", "vlan", "ib",
+/// What names of interfaces begin with, before a digit or a letter of the place.
+const INTERFACES: [&str; 18] = [
+    "eth", "ens", "enp", "eno", "enx", "wlan", "wlp", "bond", "team", "br", "vlan", "vmbr", "tun",
+    "tap", "wg", "docker", "virbr", "venet",
 ];
 
-/// Words beside `service` that name none.
-#[rustfmt::skip]
-const NO_NAMES: &[&str] = &[
-    "a", "after", "all", "and", "any", "are", "at", "background", "be", "because", "broken", "by", "can", "cannot", "cant",
-    "cloud", "control", "crash", "crashed", "crashes", "crashing", "critical", "customer", "dead", "desk", "died", "dies",
-    "does", "doesnt", "doesn", "down", "each", "error", "errors", "every", "exits", "fail", "failed", "failing", "fails",
-    "file", "files", "for", "from", "group", "had", "has", "have", "hangs", "his", "i", "if", "important", "in", "internet",
-    "is", "isn", "isnt", "it", "its", "keeps", "main", "mail", "my", "name", "named", "network", "new", "no", "not", "of",
-    "off", "old", "on", "one", "or", "other", "our", "out", "pack", "please", "provider", "restart", "restarted",
-    "restarting", "restarts", "run", "running", "runs", "s", "says", "see", "server", "service", "services", "shows", "since",
-    "some", "start", "started", "starting", "starts", "status", "stop", "stopped", "stopping", "stops", "system", "systemd",
-    "terminal", "than", "that", "the", "their", "then", "this", "to", "unit", "units", "until", "up", "was", "we", "web",
-    "were", "what", "when", "where", "which", "while", "will", "windows", "with", "won", "wont", "would", "you", "your",
-    "database", "email", "user", "users", "application", "app", "backup", "login", "time", "dns", "dhcp", "print",
-    "daemon", "daemons", "container", "containers", "docker", "podman", "image", "images", "inside", "called", "linux",
+/// Words for services of Linux and their units. Where distributions differ, the name
+/// that most of them have or have an alias for.
+const UNITS: &[(&str, &str)] = &[
+    ("nginx", "nginx.service"),
+    ("apache2|apache", "apache2.service"),
+    ("httpd", "httpd.service"),
+    ("caddy", "caddy.service"),
+    ("haproxy", "haproxy.service"),
+    ("traefik", "traefik.service"),
+    ("varnish", "varnish.service"),
+    ("squid", "squid.service"),
+    ("php fpm", "php-fpm.service"),
+    ("tomcat9", "tomcat9.service"),
+    ("tomcat10", "tomcat10.service"),
+    ("mysql|mysqld", "mysql.service"),
+    ("mariadb", "mariadb.service"),
+    ("postgres|postgresql", "postgresql.service"),
+    ("redis", "redis.service"),
+    ("mongodb|mongod", "mongod.service"),
+    ("elasticsearch", "elasticsearch.service"),
+    ("influxdb", "influxdb.service"),
+    ("rabbitmq", "rabbitmq-server.service"),
+    ("memcached", "memcached.service"),
+    ("dockerd|docker service|docker daemon", "docker.service"),
+    ("containerd", "containerd.service"),
+    ("kubelet", "kubelet.service"),
+    ("k3s", "k3s.service"),
+    ("postfix", "postfix.service"),
+    ("dovecot", "dovecot.service"),
+    ("exim|exim4", "exim4.service"),
+    ("bind9|named service", "named.service"),
+    ("unbound", "unbound.service"),
+    ("dnsmasq", "dnsmasq.service"),
+    ("sshd|ssh", "sshd.service"),
+    ("cron", "cron.service"),
+    ("crond", "crond.service"),
+    ("chrony|chronyd", "chronyd.service"),
+    ("timesyncd", "systemd-timesyncd.service"),
+    (
+        "systemd resolved|resolved service",
+        "systemd-resolved.service",
+    ),
+    ("networkmanager", "NetworkManager.service"),
+    ("openvpn", "openvpn.service"),
+    ("fail2ban", "fail2ban.service"),
+    ("samba|smbd", "smbd.service"),
+    ("nfs server|nfsd", "nfs-server.service"),
+    ("keepalived", "keepalived.service"),
+    ("grafana", "grafana-server.service"),
+    ("prometheus", "prometheus.service"),
+    ("zabbix agent", "zabbix-agent.service"),
+    ("zabbix server", "zabbix-server.service"),
+    ("jenkins", "jenkins.service"),
 ];
 
-/// Directories that `directory-usage` takes, the deeper ones first.
+/// Words for services of Windows and their short names.
+const SERVICES: &[(&str, &str)] = &[
+    ("iis|w3svc", "W3SVC"),
+    ("spooler|printing|printer", "Spooler"),
+    ("sql server|mssql|mssqlserver", "MSSQLSERVER"),
+    ("active directory|domain controller|ntds", "NTDS"),
+    ("dns server", "DNS"),
+    ("dhcp server", "DHCPServer"),
+    ("rdp|remote desktop|termservice", "TermService"),
+    ("winrm", "WinRM"),
+    ("wsus", "WsusService"),
+    ("windows update|wuauserv", "wuauserv"),
+    ("group polic*", "gpsvc"),
+    ("w32time|time service", "W32Time"),
+    ("file share*|smb|network share*", "LanmanServer"),
+    ("defender", "WinDefend"),
+    ("task scheduler|scheduled task*", "Schedule"),
+];
+
+/// Directories that `directory-usage` knows, the longest first.
 const DIRECTORIES: &[(&str, &str)] = &[
     ("/var/lib/docker", "docker"),
+    ("/var/cache", "var-cache"),
     ("/var/log", "var-log"),
     ("/var/lib", "var-lib"),
-    ("/var/cache", "var-cache"),
-    ("/var", "var"),
+    ("/boot", "boot"),
     ("/home", "home"),
+    ("/var", "var"),
     ("/usr", "usr"),
     ("/opt", "opt"),
     ("/srv", "srv"),
     ("/tmp", "tmp"),
-    ("/boot", "boot"),
-    ("/", "root"),
 ];
 
-/// Values for parameters.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Names {
-    /// Of Linux a unit with its kind, of Windows the short name of a service.
-    pub(super) service: Option<String>,
-    pub(super) interface: Option<String>,
-    pub(super) container: Option<String>,
-    pub(super) drive: Option<String>,
-    pub(super) directory: Option<&'static str>,
+/// Units that are named, in full or by a well-known word: `nginx.service`.
+pub(super) fn units(issue: &str, words: &Words) -> Vec<String> {
+    let whole = tokens(issue)
+        .filter(|token| is_unit(token))
+        .map(str::to_owned);
+    let known = UNITS
+        .iter()
+        .filter(|(word, _)| !words.matches(word).is_empty());
+    few(whole.chain(known.map(|(_, unit)| (*unit).to_owned())))
 }
 
-impl Names {
-    pub(super) fn of(issue: &Issue, system: System) -> Self {
-        let is_windows = system.family == GuestSystem::Windows;
-        Self {
-            service: if is_windows {
-                windows_service(issue)
-            } else {
-                unit(issue, system)
-            },
-            interface: issue
-                .tokens()
-                .find(|token| is_interface(token))
-                .map(str::to_owned),
-            container: beside(issue, &["container"]).filter(|name| is_name(name, b"_.-")),
-            drive: drive(issue),
-            directory: directory(issue),
+/// Services of Windows by their short names.
+pub(super) fn services(words: &Words) -> Vec<&'static str> {
+    let known = SERVICES
+        .iter()
+        .filter(|(word, _)| !words.matches(word).is_empty());
+    few(known.map(|(_, service)| *service))
+}
+
+/// Interfaces of Linux: `eth0`, `ens18`, `bond0.100`.
+pub(super) fn interfaces(issue: &str) -> Vec<String> {
+    let named = tokens(issue).filter(|token| is_interface(token));
+    few(named.map(str::to_owned))
+}
+
+/// Letters of drives, small: `d` of `D:` and `D:\Data`.
+pub(super) fn drives(issue: &str) -> Vec<String> {
+    let letter = |word: &str| {
+        let word = word.trim_start_matches(is_wrapping);
+        let mut characters = word.chars();
+        let letter = characters.next().filter(char::is_ascii_alphabetic)?;
+        let is_drive = characters.next() == Some(':')
+            && characters
+                .next()
+                .is_none_or(|next| next == '\\' || is_wrapping(next));
+        is_drive.then(|| letter.to_ascii_lowercase().to_string())
+    };
+    few(beginning(issue).split_whitespace().filter_map(letter))
+}
+
+/// The directory that a path is in, and what `directory-usage` calls it.
+pub(super) fn directory(issue: &str) -> Option<(&'static str, &'static str)> {
+    let below = |path: &str, directory: &str| {
+        let rest = path.strip_prefix(directory);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    tokens(issue).find_map(|token| {
+        DIRECTORIES
+            .iter()
+            .find(|(path, _)| below(token, path))
+            .copied()
+    })
+}
+
+fn few<T: PartialEq>(names: impl Iterator<Item = T>) -> Vec<T> {
+    let mut few = Vec::new();
+    for name in names {
+        if few.len() < NAMES && !few.contains(&name) {
+            few.push(name);
         }
     }
+    few
 }
 
-fn unit(issue: &Issue, system: System) -> Option<String> {
-    if let Some(unit) = issue.tokens().find(|token| is_unit(token)) {
-        return Some(unit.to_owned());
-    }
-    let known = |token: &str| {
-        let unit = services::unit(token, system.distribution)?;
-        Some(unit.to_owned())
-    };
-    if let Some(unit) = issue.tokens().find_map(known) {
-        return Some(unit);
-    }
-    // `php8.2-fpm`, as Debian names it.
-    let is_php = |token: &&str| token.starts_with("php") && token.ends_with("-fpm");
-    let name = issue
-        .tokens()
-        .find(is_php)
-        .map(str::to_owned)
-        .or_else(|| beside(issue, &["service", "unit", "daemon"]))?;
-    let unit = format!("{name}.service");
-    is_unit(&unit).then_some(unit)
+/// What stands between spaces, without what a sentence puts around it.
+fn tokens(issue: &str) -> impl Iterator<Item = &str> {
+    let words = beginning(issue).split_whitespace();
+    words.map(|word| word.trim_matches(is_wrapping))
 }
 
-fn windows_service(issue: &Issue) -> Option<String> {
-    if let Some(service) = services::windows(|words| issue.says(words)) {
-        return Some(service.to_owned());
-    }
-    beside(issue, &["service"]).filter(|name| is_name(name, b"_.-$"))
+fn is_wrapping(c: char) -> bool {
+    matches!(
+        c,
+        '"' | '\'' | '`' | '(' | ')' | '[' | ']' | '<' | '>' | '.' | ',' | ':' | ';' | '!' | '?'
+    ) || matches!(c, '“' | '”' | '„' | '‘' | '’' | '«' | '»')
 }
 
-/// A word before or after one of these that is no common word.
-fn beside(issue: &Issue, anchors: &[&str]) -> Option<String> {
-    let is_name = |word: &&str| {
-        let lower = word.to_lowercase();
-        lower.len() >= 2
-            && lower.len() <= LONGEST
-            && !NO_NAMES.contains(&lower.as_str())
-            && lower.chars().any(char::is_alphabetic)
-    };
-    let anchored = issue
-        .neighbours()
-        .filter(|(_, word, _)| anchors.contains(&word.to_lowercase().as_str()));
-    anchored
-        .filter_map(|(before, _, after)| before.filter(is_name).or(after.filter(is_name)))
-        .map(str::to_owned)
-        .next()
-}
-
-/// `C:`, `C:\Users`, `drive D`, `D drive`.
-fn drive(issue: &Issue) -> Option<String> {
-    // `I drive` and `it's drive` name none.
-    let letter = |token: &str| {
-        let one = match token.as_bytes() {
-            [one] if !matches!(one, b'I' | b'i' | b's' | b't') => one,
-            _ => return None,
-        };
-        matches!(one, b'C'..=b'Z' | b'c'..=b'z')
-            .then(|| char::from(one.to_ascii_lowercase()).to_string())
-    };
-    let by_path = issue.tokens().find_map(|token| {
-        let (drive, rest) = token.split_once(':')?;
-        letter(drive).filter(|_| rest.is_empty() || rest.starts_with('\\'))
-    });
-    let is_drive = |word: &str| matches!(word.to_lowercase().as_str(), "drive" | "volume" | "disk");
-    let by_word = || {
-        issue
-            .neighbours()
-            .filter(|(_, word, _)| is_drive(word))
-            .find_map(|(before, _, after)| [after, before].into_iter().flatten().find_map(letter))
-    };
-    by_path.or_else(by_word)
-}
-
-/// The deepest directory that a path of the complaint is in.
-fn directory(issue: &Issue) -> Option<&'static str> {
-    let path = issue.tokens().find(|token| token.starts_with('/'))?;
-    let is_in = |directory: &str| {
-        directory == "/"
-            || path
-                .strip_prefix(directory)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    DIRECTORIES
-        .iter()
-        .find(|(directory, _)| is_in(directory))
-        .map(|(_, name)| *name)
-}
-
-/// As the node has it: no pattern, no path, no option.
-fn is_unit(value: &str) -> bool {
-    let Some((stem, kind)) = value.rsplit_once('.') else {
+/// Letters, digits and `:_.@-`, and a kind: no pattern, no path, no option.
+fn is_unit(name: &str) -> bool {
+    let Some((stem, kind)) = name.rsplit_once('.') else {
         return false;
     };
-    value.len() <= LONGEST
-        && KINDS.contains(&kind)
-        && stem.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+    let is_in_name = |byte: u8| byte.is_ascii_alphanumeric() || b":_.@-".contains(&byte);
+    name.len() <= LONGEST_UNIT
+        && UNIT_KINDS.contains(&kind)
         && stem
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b":_.@-".contains(&byte))
+            .next()
+            .is_some_and(|first| first.is_ascii_alphanumeric() || first == b'_')
+        && stem.bytes().all(is_in_name)
 }
 
-fn is_interface(value: &str) -> bool {
-    let is_known = INTERFACES.iter().any(|beginning| {
-        value
-            .strip_prefix(beginning)
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-    });
-    is_known && value.len() <= LONGEST_INTERFACE && is_name(value, b"_.-")
-}
-
-/// Begins with a letter or a digit and goes on with these and `others`.
-fn is_name(value: &str, others: &[u8]) -> bool {
-    value.len() <= LONGEST
-        && value.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && value
+/// A known beginning and a number in it; the rest as Linux has it.
+fn is_interface(name: &str) -> bool {
+    let is_in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let is_known = |prefix: &str| {
+        let rest = name.strip_prefix(prefix).unwrap_or_default();
+        let rest = rest.strip_prefix('-').unwrap_or(rest);
+        let begins_with_digit = rest
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+            .next()
+            .is_some_and(|first| first.is_ascii_digit());
+        // The hardware address is the name: `enx525400a1b2c3`.
+        let is_address = rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        begins_with_digit || (prefix == "enx" && is_address)
+    };
+    name.len() <= LONGEST_INTERFACE
+        && name.bytes().all(is_in_name)
+        && INTERFACES.iter().any(|prefix| is_known(prefix))
 }
-
-#[cfg(test)]
-mod tests;

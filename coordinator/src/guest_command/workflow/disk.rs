@@ -99,8 +99,12 @@ fn no_space_is_missing(case: &mut Case<'_>, system: GuestSystem) -> Result<(), N
     });
     if let Some(out) = out {
         let percent = out.inode_percent.unwrap_or_default();
+        let left = match out.inodes_free {
+            Some(free) => format!("room for {free} more files is left"),
+            None => "hardly any new file can be made".to_owned(),
+        };
         case.conclude(format!(
-            "{} has space, but {percent:.0} % of its inodes are used: nothing new can be made.",
+            "{} has space, but {percent:.0} % of its inodes are used: {left}.",
             out.mount
         ));
         case.advise(

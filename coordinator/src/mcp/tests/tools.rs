@@ -42,15 +42,7 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("get_storage", json!({})),
         ("get_storage", json!({ "node": "pve2" })),
         ("get_vms", json!({ "node": "pve1", "page_size": 10 })),
-        (
-            "get_workflow_step",
-            json!({ "guest": "web", "workflow": "disk-full" }),
-        ),
         ("list_guest_commands", json!({ "guest": "web" })),
-        (
-            "suggest_guest_commands",
-            json!({ "vmid": 100, "node": "pve1", "issue": "slow" }),
-        ),
     ]
 }
 

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::guest_command::{
-    advice::{Lesson, NextStep, Suggested, SuggestedCommand, SuggestedWorkflow, Walk},
-    catalogue::{Argument, Command, Listing, Parameter},
+    catalogue::{Command, Listing, Parameter},
     outcome::{Outcome, Output, Word},
     refusal::Refusal,
     target::{self, Target},
@@ -116,77 +115,4 @@ fn a_record_that_was_tampered_with_stands_above_the_agents() {
         text.starts_with("  ✖ critical  audit record of pve1 was shortened"),
         "{text}"
     );
-}
-
-fn unit() -> Vec<Argument> {
-    vec![Argument {
-        name: "unit".to_owned(),
-        value: "nginx.service".to_owned(),
-    }]
-}
-
-#[test]
-fn suggestions_are_ready_to_be_typed() {
-    let reasons = |reason: &str| vec![reason.to_owned(), "a program for Debian".to_owned()];
-    let suggested = Suggested {
-        guest: web(),
-        suggestions: vec![
-            SuggestedCommand {
-                command: "disk-usage".to_owned(),
-                arguments: Vec::new(),
-                title: "How full file systems are".to_owned(),
-                reasons: reasons("the complaint says \"full\""),
-                allowed: true,
-                refusal: None,
-            },
-            SuggestedCommand {
-                command: "unit-journal".to_owned(),
-                arguments: unit(),
-                title: "Journal of a unit".to_owned(),
-                reasons: reasons("the complaint names a service"),
-                allowed: false,
-                refusal: Some(denied()),
-            },
-        ],
-        workflows: vec![SuggestedWorkflow {
-            workflow: "disk-full".to_owned(),
-            title: "A disk of the guest is full".to_owned(),
-            reasons: vec!["the complaint says \"full\"".to_owned()],
-        }],
-        coverage: listing().coverage,
-    };
-    insta::assert_snapshot!("guest_suggestions", both_forms(&suggested));
-}
-
-#[test]
-fn a_workflow_says_what_was_learnt_and_what_comes_next() {
-    let mut walk = Walk {
-        guest: web(),
-        workflow: "service-down".to_owned(),
-        title: "A service in the guest does not run".to_owned(),
-        lessons: vec![Lesson {
-            step: "service".to_owned(),
-            command: "unit-status".to_owned(),
-            at: crate::view::fixture::at(),
-            says: "nginx.service failed".to_owned(),
-        }],
-        next: Some(NextStep {
-            step: "log".to_owned(),
-            command: "unit-journal".to_owned(),
-            arguments: unit(),
-            title: "Journal of a unit".to_owned(),
-            reason: "what it said last".to_owned(),
-            allowed: false,
-            refusal: Some(denied()),
-        }),
-        conclusions: Vec::new(),
-        advice: Vec::new(),
-        coverage: listing().coverage,
-    };
-    let going = both_forms(&walk);
-    walk.next = None;
-    walk.conclusions = vec!["nginx.service was ended by signal 9.".to_owned()];
-    walk.advice = vec!["Give the guest more memory.".to_owned()];
-    let ended = text_at(&walk, 100);
-    insta::assert_snapshot!("guest_workflow", format!("{going}\n{ended}"));
 }

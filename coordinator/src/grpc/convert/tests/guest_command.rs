@@ -5,8 +5,7 @@ use super::{
     *,
 };
 use crate::guest_command::{
-    advice::{Lesson, NextStep, Suggested, SuggestedCommand, SuggestedWorkflow, Walk},
-    catalogue::{Argument, Command, Listing, Parameter},
+    catalogue::{Command, Listing, Parameter},
     facts::GuestFacts,
     outcome::{Outcome, Output, Word},
     refusal::Refusal,
@@ -102,57 +101,5 @@ fn what_came_of_a_command_is_complete() {
         guest_pid: Some(u.big()),
         begun_at: Some(u.time()),
         audit_sequence: Some(u.big()),
-    });
-}
-
-fn argument(u: &mut Unique) -> Argument {
-    Argument {
-        name: u.text(),
-        value: u.text(),
-    }
-}
-
-#[test]
-fn suggestions_and_steps_are_complete() {
-    let u = &mut Unique::default();
-    check::<_, message::SuggestGuestCommandsResponse>(Suggested {
-        guest: target(u),
-        suggestions: vec![SuggestedCommand {
-            command: u.text(),
-            arguments: vec![argument(u)],
-            title: u.text(),
-            reasons: vec![u.text()],
-            allowed: true,
-            refusal: refusal(u),
-        }],
-        workflows: vec![SuggestedWorkflow {
-            workflow: u.text(),
-            title: u.text(),
-            reasons: vec![u.text()],
-        }],
-        coverage: coverage(u),
-    });
-    check::<_, message::GetWorkflowStepResponse>(Walk {
-        guest: target(u),
-        workflow: u.text(),
-        title: u.text(),
-        lessons: vec![Lesson {
-            step: u.text(),
-            command: u.text(),
-            at: u.time(),
-            says: u.text(),
-        }],
-        next: Some(NextStep {
-            step: u.text(),
-            command: u.text(),
-            arguments: vec![argument(u)],
-            title: u.text(),
-            reason: u.text(),
-            allowed: true,
-            refusal: refusal(u),
-        }),
-        conclusions: vec![u.text()],
-        advice: vec![u.text()],
-        coverage: coverage(u),
     });
 }

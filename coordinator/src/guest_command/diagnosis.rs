@@ -1,0 +1,278 @@
+//! What to ask a guest next: suggestions for a trouble, and the steps of a workflow, with
+//! whether each would run there.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    catalogue::{self, Argument, Listed},
+    recent,
+    refusal::Refusal,
+    suggest,
+    system::GuestSystem,
+    target::Target,
+    workflow::{self, Seen, Workflow},
+};
+use crate::{
+    answer::{AnswerError, finding},
+    coordinator::Current,
+    inventory::Coverage,
+    untrusted,
+};
+
+/// Bytes of the name of a unit or service.
+const SERVICE_LIMIT: usize = 128;
+
+/// A command that may tell more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Suggestion {
+    /// Id of a command.
+    pub command: String,
+    /// Values; what is left out has its default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<Argument>,
+    pub title: String,
+    /// Why: words of the issue, findings, the guest's system.
+    pub reasons: Vec<String>,
+    /// Whether it would run, as far as that is known without asking the guest.
+    pub allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+}
+
+/// A workflow that may lead to the cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WorkflowSuggestion {
+    /// `slow-guest`, `disk-full`, ...
+    pub workflow: String,
+    pub title: String,
+    pub reasons: Vec<String>,
+}
+
+/// What fits a trouble, the best first.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Suggested {
+    pub guest: Target,
+    pub suggestions: Vec<Suggestion>,
+    pub workflows: Vec<WorkflowSuggestion>,
+    pub coverage: Coverage,
+}
+
+/// A question of a workflow that was answered, or could not be.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Lesson {
+    pub step: String,
+    pub command: String,
+    pub at: Timestamp,
+    /// What it says: the word of the guest in the words of this program.
+    pub says: String,
+}
+
+/// The question that comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Step {
+    pub step: String,
+    /// Id of a command.
+    pub command: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<Argument>,
+    pub title: String,
+    /// Why this one comes now.
+    pub reason: String,
+    pub allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+}
+
+/// How far a workflow is, by what was found in the guest within half an hour.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Worked {
+    pub guest: Target,
+    pub workflow: String,
+    pub title: String,
+    /// What was learnt so far, in order.
+    pub lessons: Vec<Lesson>,
+    /// Absent at the end of the workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Step>,
+    /// What the answers together say.
+    pub conclusions: Vec<String>,
+    /// What to do about it, in order: for the administrator, and never done from here.
+    pub advice: Vec<String>,
+    pub coverage: Coverage,
+}
+
+/// Suggests commands and workflows for a trouble that somebody describes.
+#[must_use]
+pub fn suggested(current: &Current, target: &Target, listed: &Listed, issue: &str) -> Suggested {
+    let about = finding::about(
+        current,
+        &target.cluster_id,
+        &format!("guest/{}", target.vmid),
+    );
+    let findings: Vec<(&str, &str)> = about
+        .iter()
+        .map(|one| (one.check.as_str(), one.title.as_str()))
+        .collect();
+    let suggestions = suggest::suggest(&suggest::Situation {
+        issue,
+        system: GuestSystem::of(system(target, listed)),
+        findings: &findings,
+    });
+    let commands = suggestions.commands.into_iter().map(|one| {
+        let (title, allowed, refusal) = judged(listed, one.command);
+        Suggestion {
+            command: one.command.to_owned(),
+            arguments: arguments(one.arguments),
+            title,
+            reasons: one.reasons,
+            allowed,
+            refusal,
+        }
+    });
+    let workflows = suggestions
+        .workflows
+        .into_iter()
+        .map(|one| WorkflowSuggestion {
+            workflow: one.workflow.to_owned(),
+            title: Workflow::parse(one.workflow)
+                .map_or("", Workflow::title)
+                .to_owned(),
+            reasons: one.reasons,
+        });
+    Suggested {
+        suggestions: commands.collect(),
+        workflows: workflows.collect(),
+        coverage: catalogue::of_node(current, target),
+        guest: target.clone().of_system(&listed.operating_system),
+    }
+}
+
+/// The workflow of a name.
+///
+/// # Errors
+/// When there is none; the text lists them.
+pub fn named(name: &str) -> Result<Workflow, AnswerError> {
+    Workflow::parse(name).ok_or_else(|| {
+        let known: Vec<&str> = Workflow::ALL.iter().map(|one| one.name()).collect();
+        let name = untrusted::name(name);
+        AnswerError::NotFound(format!(
+            "no workflow {name:?}; there is {}",
+            known.join(", ")
+        ))
+    })
+}
+
+/// How far a workflow is. `service`: the unit or Windows service in question, or nothing.
+///
+/// # Errors
+/// When the service can be none by its form.
+pub fn worked(
+    current: &Current,
+    target: &Target,
+    listed: &Listed,
+    workflow: Workflow,
+    service: &str,
+    found: &[Arc<recent::Result>],
+    now: Timestamp,
+) -> Result<Worked, AnswerError> {
+    let is_name =
+        service.len() <= SERVICE_LIMIT && service.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_name || service.starts_with('-') {
+        return Err(AnswerError::Invalid(
+            "service is no name of a unit, such as nginx.service, or of a Windows service"
+                .to_owned(),
+        ));
+    }
+    let seen: Vec<Seen<'_>> = found.iter().map(|one| seen(one)).collect();
+    let progress = workflow::progress(
+        workflow,
+        &workflow::Situation {
+            operating_system: system(target, listed),
+            now,
+            seen: &seen,
+            service: (!service.is_empty()).then_some(service),
+        },
+    );
+    let next = progress.next.map(|step| {
+        let (title, allowed, refusal) = judged(listed, step.command);
+        Step {
+            step: step.step.to_owned(),
+            command: step.command.to_owned(),
+            arguments: arguments(step.arguments),
+            title,
+            reason: step.reason,
+            allowed,
+            refusal,
+        }
+    });
+    let lessons = progress.lessons.into_iter().map(|lesson| Lesson {
+        step: lesson.step.to_owned(),
+        command: lesson.command.to_owned(),
+        at: lesson.at,
+        says: lesson.says,
+    });
+    Ok(Worked {
+        workflow: workflow.name().to_owned(),
+        title: workflow.title().to_owned(),
+        lessons: lessons.collect(),
+        next,
+        conclusions: progress.conclusions,
+        advice: progress.advice,
+        coverage: catalogue::of_node(current, target),
+        guest: target.clone().of_system(&listed.operating_system),
+    })
+}
+
+fn seen(found: &recent::Result) -> Seen<'_> {
+    let arguments = found.arguments.iter();
+    Seen {
+        command: &found.command,
+        arguments: arguments
+            .map(|one| (one.name.as_str(), one.value.as_str()))
+            .collect(),
+        at: found.at,
+        outcome: found.outcome.name(),
+        facts: found.facts.as_ref(),
+    }
+}
+
+/// What the node knows of the system, or else what the inventory does.
+fn system<'a>(target: &'a Target, listed: &'a Listed) -> &'a str {
+    match listed.operating_system.as_str() {
+        "" => &target.operating_system,
+        known => known,
+    }
+}
+
+/// Title of a command, and whether it would run.
+fn judged(listed: &Listed, id: &str) -> (String, bool, Option<Refusal>) {
+    match listed.find(id) {
+        Some(command) => (
+            command.title.clone(),
+            command.allowed,
+            command.refusal.clone(),
+        ),
+        None => {
+            let refusal = Refusal {
+                rule: "unknown_command".to_owned(),
+                detail: format!("the node has no command {id}"),
+                hint: "update pvelens-agent there".to_owned(),
+            };
+            (String::new(), false, Some(refusal))
+        }
+    }
+}
+
+fn arguments(arguments: Vec<(&'static str, String)>) -> Vec<Argument> {
+    let arguments = arguments.into_iter();
+    arguments
+        .map(|(name, value)| Argument {
+            name: name.to_owned(),
+            value,
+        })
+        .collect()
+}
