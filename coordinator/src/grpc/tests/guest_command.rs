@@ -188,13 +188,30 @@ async fn a_trouble_is_answered_with_commands_and_workflows_and_nothing_runs() {
         issue: "nginx.service crashes, see its log\u{1b}[31m; rm -rf /".to_owned(),
         ..SuggestGuestCommandsRequest::default()
     };
-    let answer = client.suggest_guest_commands(request).await.unwrap().into_inner();
-    let unit = answer.suggestions.iter().find(|one| one.command == "unit-status").unwrap();
+    let answer = client
+        .suggest_guest_commands(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let unit = answer
+        .suggestions
+        .iter()
+        .find(|one| one.command == "unit-status")
+        .unwrap();
     assert!(unit.allowed && !unit.title.is_empty() && !unit.reasons.is_empty());
     assert_eq!(unit.arguments[0].value, "nginx.service");
-    let log = answer.suggestions.iter().find(|one| one.command == "unit-journal").unwrap();
+    let log = answer
+        .suggestions
+        .iter()
+        .find(|one| one.command == "unit-journal")
+        .unwrap();
     assert_eq!(log.refusal.as_ref().unwrap().rule, "policy_denies");
-    assert!(answer.workflows.iter().any(|one| one.workflow == "service-down"));
+    assert!(
+        answer
+            .workflows
+            .iter()
+            .any(|one| one.workflow == "service-down")
+    );
     assert!(!format!("{answer:?}").contains("rm -rf"));
     assert!(world.agent.ran.lock().unwrap().is_empty());
 }
@@ -211,7 +228,11 @@ async fn what_was_found_decides_the_next_step() {
         workflow: "disk-full".to_owned(),
         ..GetWorkflowStepRequest::default()
     };
-    let step = client.get_workflow_step(request.clone()).await.unwrap().into_inner();
+    let step = client
+        .get_workflow_step(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
     let next = step.next.unwrap();
     assert_eq!((&*next.command, next.allowed), ("fsinfo", true));
     assert!(step.lessons.is_empty() && step.conclusions.is_empty());
@@ -219,7 +240,11 @@ async fn what_was_found_decides_the_next_step() {
     let mut asked = run("web", "fsinfo");
     asked.arguments.clear();
     told(&mut client, asked).await.unwrap();
-    let step = client.get_workflow_step(request).await.unwrap().into_inner();
+    let step = client
+        .get_workflow_step(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(step.lessons[0].command, "fsinfo");
     assert!(step.conclusions[0].starts_with("/ is full"), "{step:?}");
     let next = step.next.unwrap();
@@ -237,11 +262,20 @@ async fn a_workflow_and_a_service_that_are_none_are_refused() {
         service: service.to_owned(),
         ..GetWorkflowStepRequest::default()
     };
-    let status = client.get_workflow_step(request("disk full", "")).await.unwrap_err();
-    assert_eq!((status.code(), &*reason(&status)), (Code::NotFound, "NOT_FOUND_WORKFLOW"));
+    let status = client
+        .get_workflow_step(request("disk full", ""))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), &*reason(&status)),
+        (Code::NotFound, "NOT_FOUND_WORKFLOW")
+    );
     assert!(status.message().contains("will-not-boot"), "{status}");
     for service in ["--all", "a b.service", "a\u{1b}", &"x".repeat(200)] {
-        let status = client.get_workflow_step(request("service-down", service)).await.unwrap_err();
+        let status = client
+            .get_workflow_step(request("service-down", service))
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{service}");
     }
 }

@@ -234,7 +234,10 @@ async fn a_trouble_is_answered_with_commands_and_a_workflow_with_its_next_step()
     let arguments = json!({ "guest": 100, "issue": "disk full, no space left on device" });
     let result = client.call("suggest_guest_commands", arguments).await;
     let structured = &result["structuredContent"];
-    assert_eq!(structured["suggestions"][0]["command"], "fsinfo", "{structured}");
+    assert_eq!(
+        structured["suggestions"][0]["command"], "fsinfo",
+        "{structured}"
+    );
     assert_eq!(structured["workflows"][0]["workflow"], "disk-full");
     assert!(structured.get("step").is_none());
     let arguments = json!({ "guest": 100, "workflow": "disk-full" });

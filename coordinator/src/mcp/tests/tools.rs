@@ -43,6 +43,10 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("get_storage", json!({ "node": "pve2" })),
         ("get_vms", json!({ "node": "pve1", "page_size": 10 })),
         ("list_guest_commands", json!({ "guest": "web" })),
+        (
+            "suggest_guest_commands",
+            json!({ "vmid": 100, "node": "pve1", "issue": "slow" }),
+        ),
     ]
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::guest_command::{
     catalogue::Argument,
-    diagnosis::{Lesson, Step, Suggested, Suggestion, WorkflowSuggestion, Worked},
+    diagnosis::{Lesson, Step, Suggested, Suggestion, Worked, WorkflowSuggestion},
     refusal::Refusal,
     target,
 };
@@ -28,15 +28,28 @@ fn suggested() -> Suggested {
         command: command.to_owned(),
         arguments: unit(),
         title: title.to_owned(),
-        reasons: vec!["the issue says \"crash\"".to_owned(), "the guest runs Linux".to_owned()],
+        reasons: vec![
+            "the issue says \"crash\"".to_owned(),
+            "the guest runs Linux".to_owned(),
+        ],
         allowed,
         refusal: (!allowed).then(denied),
     };
     Suggested {
-        guest: target::find(&current(), "", "100").unwrap().of_system("linux"),
+        guest: target::find(&current(), "", "100")
+            .unwrap()
+            .of_system("linux"),
         suggestions: vec![
-            suggestion("unit-status", "One unit: its state, since when, and how it ended", true),
-            suggestion("unit-journal", "Journal of one unit since the last start", false),
+            suggestion(
+                "unit-status",
+                "One unit: its state, since when, and how it ended",
+                true,
+            ),
+            suggestion(
+                "unit-journal",
+                "Journal of one unit since the last start",
+                false,
+            ),
         ],
         workflows: vec![WorkflowSuggestion {
             workflow: "service-down".to_owned(),
@@ -48,7 +61,9 @@ fn suggested() -> Suggested {
 }
 
 fn worked() -> Worked {
-    let Suggested { guest, coverage, .. } = suggested();
+    let Suggested {
+        guest, coverage, ..
+    } = suggested();
     Worked {
         guest,
         workflow: "service-down".to_owned(),
