@@ -253,8 +253,9 @@ mod tests {
             .stderr(Stdio::from(std::os::fd::OwnedFd::from(ours)));
         let mut running = Running(command.spawn().unwrap());
         drop(command);
-        connected(&directory.path().join("own/read.sock"));
-        // The client that left at once says that the server accepts.
+        // The last one that is made. The client that left at once says that the server
+        // accepts.
+        connected(&directory.path().join("own/admin.sock"));
         let (status, text) = ask(&directory.path().join("own/admin.sock"), &["log-level"]);
         assert_eq!(status, Some(0), "{text}");
         running.terminate();

@@ -6,6 +6,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use pvelens_proto::agent::v1::{
     AuditHead, GuestCommandArgument, GuestCommandResult, RunGuestCommandRequest,
     run_guest_command_response::Event,
@@ -21,7 +22,7 @@ use super::{
     catalogue::{self, Argument, Listed},
     fit::fit,
     heads::{self, Noted, Place},
-    outcome::{self, Outcome},
+    outcome::{self, Outcome, Word},
     refusal::Refusal,
     target::{self, Target, TargetError},
 };
@@ -41,6 +42,17 @@ pub(super) const SIDE_BY_SIDE: usize = 32;
 /// As the node limits it.
 const ON_BEHALF_OF_LIMIT_BYTES: usize = 200;
 const RANDOM_BYTES: usize = 16;
+/// Rules that will refuse the same command again.
+const LASTING: [&str; 8] = [
+    "coordinator_narrowed",
+    "policy_denies",
+    "policy_narrowed",
+    "policy_unusable",
+    "wrong_system",
+    "agent_not_enabled",
+    "not_running",
+    "unknown_command",
+];
 
 /// What a client wants to be run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,7 +100,13 @@ pub async fn run(
 ) -> Result<Outcome, TargetError> {
     request.on_behalf_of = on_behalf_of(asked.uid, &request.on_behalf_of);
     let (command, on_behalf_of) = (request.command.clone(), request.on_behalf_of.clone());
-    let outcome = run_for(coordinator, request, steps).await?;
+    let arguments = request.arguments.clone();
+    let (outcome, answered_at) = run_for(coordinator, request, steps).await?;
+    if is_lasting(&outcome) {
+        let at = answered_at.unwrap_or(coordinator.current().view.at);
+        let recent = &coordinator.guest_commands().recent;
+        recent.keep(&outcome, arguments, at);
+    }
     info!(
         target: AUDIT,
         role = asked.role.name(),
@@ -105,19 +123,20 @@ pub async fn run(
     Ok(outcome)
 }
 
+/// What came of it and, when its node was asked, when that was.
 async fn run_for(
     coordinator: &Arc<Coordinator>,
     request: Request,
     steps: mpsc::Sender<Step>,
-) -> Result<Outcome, TargetError> {
+) -> Result<(Outcome, Option<Timestamp>), TargetError> {
     let target = target::find(&coordinator.current(), &request.cluster, &request.guest)?;
     let commands = coordinator.guest_commands();
     let narrow = &commands.narrow;
     if let Err(refusal) = narrow.check(&target, &request.command, None) {
-        return Ok(Outcome::refused(target, &request.command, refusal));
+        return Ok((Outcome::refused(target, &request.command, refusal), None));
     }
     let Ok(_slot) = commands.slots.try_acquire() else {
-        return Ok(Outcome::refused(target, &request.command, busy()));
+        return Ok((Outcome::refused(target, &request.command, busy()), None));
     };
     let listed = async {
         let agent = target::agent(coordinator.agents(), &target)?;
@@ -128,7 +147,8 @@ async fn run_for(
         Ok(both) => both,
         Err(error) => {
             let why = error.to_string();
-            return Ok(Outcome::node_unreachable(target, &request.command, why));
+            let outcome = Outcome::node_unreachable(target, &request.command, why);
+            return Ok((outcome, None));
         }
     };
     let checked = match listed.find(&request.command) {
@@ -139,7 +159,9 @@ async fn run_for(
     };
     let command = match checked {
         Ok(command) => command,
-        Err(refusal) => return Ok(Outcome::refused(target, &request.command, refusal)),
+        Err(refusal) => {
+            return Ok((Outcome::refused(target, &request.command, refusal), None));
+        }
     };
     let call = Call {
         coordinator,
@@ -148,7 +170,7 @@ async fn run_for(
         deadline: Duration::from_secs(command.timeout_seconds.into()) + MARGIN,
     };
     let result = call.run(&request, &steps).await;
-    let now = call.agent.now();
+    let answered_at = call.agent.now();
     let outcome = match result {
         Ok(result) => Outcome::of(target.clone(), &request.command, result),
         Err(why) => {
@@ -159,8 +181,17 @@ async fn run_for(
             Outcome::node_unreachable(target.clone(), &request.command, why)
         }
     };
-    commands.recent.keep(&outcome, request.arguments, now);
-    Ok(outcome)
+    Ok((outcome, Some(answered_at)))
+}
+
+/// Whether an outcome says something about the guest or what may be asked of it, and not
+/// only that it did not work this time.
+fn is_lasting(outcome: &Outcome) -> bool {
+    match (outcome.outcome, &outcome.refusal) {
+        (Word::NodeUnreachable | Word::Lost, _) | (Word::Refused, None) => false,
+        (Word::Refused, Some(refusal)) => LASTING.contains(&&*refusal.rule),
+        _ => true,
+    }
 }
 
 /// One command on its way.

@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use super::{
     catalogue::{self, Argument, Listed},
+    facts::GuestFacts,
+    outcome::Word,
     recent,
     refusal::Refusal,
     suggest,
@@ -119,7 +121,7 @@ pub fn suggested(current: &Current, target: &Target, listed: &Listed, issue: &st
         .collect();
     let suggestions = suggest::suggest(&suggest::Situation {
         issue,
-        system: GuestSystem::of(system(target, listed)),
+        system: GuestSystem::of(system(current, target, listed)),
         findings: &findings,
     });
     let commands = suggestions.commands.into_iter().map(|one| {
@@ -187,16 +189,18 @@ pub fn worked(
                 .to_owned(),
         ));
     }
-    let seen: Vec<Seen<'_>> = found.iter().map(|one| seen(one)).collect();
+    let nothing = GuestFacts::default();
+    let seen: Vec<Seen<'_>> = found.iter().map(|one| seen(one, &nothing)).collect();
     let denied = listed.commands.iter().filter(|command| !command.allowed);
     let denied: Vec<&str> = denied.map(|command| command.id.as_str()).collect();
+    let service = unit(service, system(current, target, listed));
     let progress = workflow::progress(
         workflow,
         &workflow::Situation {
-            operating_system: system(target, listed),
+            operating_system: system(current, target, listed),
             now,
             seen: &seen,
-            service: (!service.is_empty()).then_some(service),
+            service: service.as_deref(),
             denied: &denied,
         },
     );
@@ -230,8 +234,9 @@ pub fn worked(
     })
 }
 
-fn seen(found: &recent::Result) -> Seen<'_> {
+fn seen<'a>(found: &'a recent::Result, nothing: &'a GuestFacts) -> Seen<'a> {
     let arguments = found.arguments.iter();
+    let is_answer = found.outcome == Word::Completed;
     Seen {
         command: &found.command,
         arguments: arguments
@@ -239,15 +244,32 @@ fn seen(found: &recent::Result) -> Seen<'_> {
             .collect(),
         at: found.at,
         outcome: found.outcome.name(),
-        facts: found.facts.as_ref(),
+        // An answer of which nothing is understood is one all the same.
+        facts: found.facts.as_ref().or(is_answer.then_some(nothing)),
     }
 }
 
-/// What the node knows of the system, or else what the inventory does.
-fn system<'a>(target: &'a Target, listed: &'a Listed) -> &'a str {
-    match listed.operating_system.as_str() {
-        "" => &target.operating_system,
-        known => known,
+/// What the node knows of the system, or else what the configuration says.
+fn system<'a>(current: &'a Current, target: &Target, listed: &'a Listed) -> &'a str {
+    if !listed.operating_system.is_empty() {
+        return &listed.operating_system;
+    }
+    let view = &current.view;
+    let guest = view
+        .find_cluster(&target.cluster_id)
+        .and_then(|cluster| view.find_guest(cluster, target.vmid));
+    let config = guest.and_then(|guest| view.guest(guest).config.as_ref());
+    let settings = config.and_then(|config| config.settings.as_ref());
+    settings.map_or("", |settings| &settings.os_type)
+}
+
+/// The service in question as a command takes it: units have their kind in their name.
+fn unit(service: &str, system: &str) -> Option<String> {
+    match (service, GuestSystem::of(system)) {
+        ("", _) => None,
+        (name, GuestSystem::Windows) => Some(name.to_owned()),
+        (name, _) if name.contains('.') => Some(name.to_owned()),
+        (name, _) => Some(format!("{name}.service")),
     }
 }
 
@@ -278,4 +300,83 @@ fn arguments(arguments: Vec<(&'static str, String)>) -> Vec<Argument> {
             value,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use pvelens_proto::agent::v1 as wire;
+
+    use super::*;
+    use crate::{
+        guest_command::outcome::Outcome,
+        guest_command::{catalogue::Command, fixture::lab, recent::Recent, target},
+        link::fixture::{at, commands},
+    };
+
+    fn listed(operating_system: &str) -> Listed {
+        Listed {
+            commands: commands().into_iter().map(Command::from).collect(),
+            operating_system: operating_system.to_owned(),
+            ..Listed::default()
+        }
+    }
+
+    /// How far a workflow is, by what is kept.
+    fn step(current: &Current, recent: &Recent, workflow: Workflow, service: &str) -> Worked {
+        let target = target::find(current, "", "100").unwrap();
+        let found = recent.of(&target.identity(), at());
+        let listed = listed("Debian GNU/Linux 12 (bookworm)");
+        worked(current, &target, &listed, workflow, service, &found, at()).unwrap()
+    }
+
+    #[test]
+    fn the_configuration_tells_the_system_when_the_guest_does_not() {
+        let mut current = lab();
+        let target = target::find(&current, "", "100").unwrap();
+        current.view.guests[0].config = Some(Arc::new(wire::GuestConfig {
+            settings: Some(wire::GuestSettings {
+                os_type: "win11".to_owned(),
+                ..wire::GuestSettings::default()
+            }),
+            ..wire::GuestConfig::default()
+        }));
+        let of = |listed: &Listed| {
+            let suggested = suggested(&current, &target, listed, "disk full");
+            let ids = suggested.suggestions.into_iter().map(|one| one.command);
+            ids.collect::<Vec<_>>()
+        };
+        let is_windows = |id: &String| id.starts_with("windows");
+        assert!(of(&listed("")).iter().any(is_windows));
+        assert!(!of(&listed("Debian GNU/Linux 12")).iter().any(is_windows));
+    }
+
+    #[test]
+    fn a_service_has_its_kind_in_its_name() {
+        for (name, wanted) in [("nginx", "nginx.service"), ("cron.timer", "cron.timer")] {
+            let walk = step(&lab(), &Recent::default(), Workflow::ServiceDown, name);
+            assert_eq!(walk.next.unwrap().arguments[0].value, wanted);
+        }
+        assert_eq!(unit("Spooler", "win11").as_deref(), Some("Spooler"));
+        assert_eq!(unit("", "l26"), None);
+    }
+
+    #[test]
+    fn every_workflow_ends_when_everything_is_refused_and_when_nothing_is_understood() {
+        let current = lab();
+        let target = target::find(&current, "", "100").unwrap();
+        for word in [Word::Refused, Word::Completed] {
+            for workflow in Workflow::ALL {
+                let recent = Recent::default();
+                let mut asked = Vec::new();
+                while let Some(next) = step(&current, &recent, *workflow, "nginx").next {
+                    let question = (next.command.clone(), next.arguments.clone());
+                    assert!(!asked.contains(&question), "{question:?} is asked twice");
+                    let outcome = Outcome::new(target.clone(), &next.command, word);
+                    recent.keep(&outcome, next.arguments, at());
+                    asked.push(question);
+                }
+                assert!(!asked.is_empty());
+            }
+        }
+    }
 }

@@ -119,6 +119,28 @@ async fn what_the_coordinator_takes_away_never_reaches_the_node() {
 }
 
 #[tokio::test]
+async fn what_will_be_refused_again_is_remembered_and_what_did_not_work_once_is_not() {
+    let world = World::with(FakeAgent::silent("pve1"), &["memory"]).await;
+    let refused = |rule: &str| GuestCommandResult {
+        outcome: GuestCommandOutcome::Refused.into(),
+        refusal: Some(pvelens_proto::agent::v1::GuestCommandRefusal {
+            rule: rule.to_owned(),
+            ..Default::default()
+        }),
+        ..GuestCommandResult::default()
+    };
+    world.agent.answer("load", refused("policy_denies"));
+    world.agent.answer("uptime", refused("busy"));
+    for command in ["load", "uptime", "memory"] {
+        run(&world, command).await.0.unwrap();
+    }
+    let guest = target::find(&lab(), "", "100").unwrap().identity();
+    let recent = world.coordinator.guest_commands().recent().of(&guest, at());
+    let kept: Vec<&str> = recent.iter().map(|result| &*result.command).collect();
+    assert_eq!(kept, ["load", "memory"]);
+}
+
+#[tokio::test]
 async fn a_line_for_a_shell_is_answered_with_what_fits_and_nothing_is_run() {
     let world = World::new().await;
     for (line, fits) in [

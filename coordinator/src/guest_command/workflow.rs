@@ -25,6 +25,8 @@ use case::Case;
 
 /// For how long what was found counts.
 const FRESH: SignedDuration = SignedDuration::from_mins(30);
+/// And that nobody answered: that may be mended soon, and the same is asked again.
+const SILENT: SignedDuration = SignedDuration::from_mins(1);
 
 /// A trouble that there is a sequence of questions for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

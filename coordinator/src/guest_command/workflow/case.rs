@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{FRESH, Lesson, Progress, Seen, Situation, Step};
+use super::{FRESH, Lesson, Progress, SILENT, Seen, Situation, Step};
 use crate::{
     guest_command::{facts::GuestFacts, system::GuestSystem},
     untrusted,
@@ -323,7 +323,13 @@ impl<'a> Case<'a> {
     }
 
     fn is_fresh(&self, seen: &Seen<'_>) -> bool {
-        self.situation.now.duration_since(seen.at) <= FRESH
+        let silent = ["unreachable", "node_unreachable", "frozen"];
+        let kept = if silent.contains(&seen.outcome) {
+            SILENT
+        } else {
+            FRESH
+        };
+        self.situation.now.duration_since(seen.at) <= kept
     }
 }
 

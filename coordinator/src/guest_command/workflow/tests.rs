@@ -444,6 +444,29 @@ fn where_nobody_answers_nothing_else_is_asked() {
 }
 
 #[test]
+fn a_guest_that_was_silent_is_asked_again_soon() {
+    let next = |age| {
+        let seen = [Seen {
+            command: "ping",
+            arguments: Vec::new(),
+            at: now() - jiff::SignedDuration::from_secs(age),
+            outcome: "unreachable",
+            facts: None,
+        }];
+        let situation = Situation {
+            operating_system: "debian",
+            now: now(),
+            seen: &seen,
+            service: None,
+            denied: &[],
+        };
+        progress(Workflow::WillNotBoot, &situation).next
+    };
+    assert_eq!(next(60), None);
+    assert_eq!(next(61).unwrap().command, "ping");
+}
+
+#[test]
 fn a_clock_that_is_half_a_minute_off_is_in_no_other_time_zone() {
     let run = run(
         Workflow::TimeDrift,
