@@ -42,7 +42,7 @@ pub(super) struct Workflow {
     /// VMID or exact name
     #[arg(value_name = "GUEST")]
     guest: String,
-    /// Which one; `pvelens suggest GUEST ISSUE` says which fit
+    /// Which one, of those below; pvelens suggest says which fit a trouble
     #[arg(value_name = "WORKFLOW")]
     workflow: String,
     /// The unit or Windows service in question, such as nginx.service

@@ -42,6 +42,8 @@ pub(crate) const CHILD: &str = "triage-collect";
 const MARGIN: Duration = Duration::from_millis(150);
 /// A tool that takes longer counts as hanging.
 const PATIENCE: Duration = Duration::from_millis(900);
+/// Bytes of a file with a name.
+const NAME_LIMIT: u64 = 4096;
 /// Bytes of one sample.
 const SAMPLE_LIMIT: u64 = 64 << 20;
 
@@ -164,7 +166,28 @@ pub fn collect_in_child(
     if samples.is_empty() {
         return Err("nothing of this node could be read in time".to_owned());
     }
-    Ok(gathered(samples, source, now))
+    let mut gathered = gathered(samples, source, now);
+    // Who could not say its name for /etc/pve is the node of the tree, not this one.
+    if let Some(name) = tree.and_then(|(root, _)| name_in(root))
+        && !has_identity(&gathered)
+    {
+        gathered.description.node_name = name;
+    }
+    Ok(gathered)
+}
+
+fn has_identity(gathered: &Gathered) -> bool {
+    let samples = gathered.updates.iter().flat_map(|update| &update.samples);
+    let mut payloads = samples.filter_map(|sample| sample.payload.as_ref());
+    payloads.any(|payload| matches!(payload, Payload::HostIdentity(_)))
+}
+
+/// The name of the node whose files a tree has, by the one that is not in `/etc/pve`.
+fn name_in(root: &Path) -> Option<String> {
+    let host = Host::open(root).ok()?;
+    let name = host.read("/etc/hostname", NAME_LIMIT).ok()?;
+    let label = name.trim().split('.').next()?;
+    (!label.is_empty()).then(|| label.to_owned())
 }
 
 #[expect(
