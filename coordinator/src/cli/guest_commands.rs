@@ -53,7 +53,7 @@ pub(super) struct Run {
     /// VMID or exact name
     #[arg(value_name = "GUEST")]
     guest: String,
-    /// Id of the command, as `pvelens guest-commands GUEST` lists it
+    /// Id of the command, as pvelens guest-commands lists it
     #[arg(value_name = "COMMAND")]
     command: String,
     /// Values for its parameters
