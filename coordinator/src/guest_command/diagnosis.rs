@@ -191,8 +191,7 @@ pub fn worked(
     }
     let nothing = GuestFacts::default();
     let seen: Vec<Seen<'_>> = found.iter().map(|one| seen(one, &nothing)).collect();
-    let denied = listed.commands.iter().filter(|command| !command.allowed);
-    let denied: Vec<&str> = denied.map(|command| command.id.as_str()).collect();
+    let denied = denied(listed, found);
     let service = unit(service, system(current, target, listed));
     let progress = workflow::progress(
         workflow,
@@ -232,6 +231,24 @@ pub fn worked(
         coverage: catalogue::of_node(current, target),
         guest: target.clone().of_system(&listed.operating_system),
     })
+}
+
+/// Commands that would not run: by the node, or since the guest agent was found to start
+/// no programs.
+fn denied<'a>(listed: &'a Listed, found: &[Arc<recent::Result>]) -> Vec<&'a str> {
+    let is_program = |id: &str| {
+        listed
+            .find(id)
+            .is_some_and(|one| !one.is_guest_agent_question)
+    };
+    let starts_none = found
+        .iter()
+        .any(|one| one.outcome == Word::BlockedInGuest && is_program(&one.command));
+    let commands = listed.commands.iter();
+    commands
+        .filter(|one| !one.allowed || (starts_none && !one.is_guest_agent_question))
+        .map(|one| one.id.as_str())
+        .collect()
 }
 
 fn seen<'a>(found: &'a recent::Result, nothing: &'a GuestFacts) -> Seen<'a> {

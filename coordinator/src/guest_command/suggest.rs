@@ -19,6 +19,7 @@ mod topics;
 mod words;
 
 use named::{Named, named};
+pub(super) use names::is_unit;
 use ranking::Ranking;
 use topics::{GENERAL, QUIET, SAYS_LINUX, SAYS_WINDOWS, TOPICS, Topic};
 use words::{Words, spelled};

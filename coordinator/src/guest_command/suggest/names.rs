@@ -208,7 +208,7 @@ fn is_wrapping(c: char) -> bool {
 }
 
 /// Letters, digits and `:_.@-`, and a kind: no pattern, no path, no option.
-fn is_unit(name: &str) -> bool {
+pub(in crate::guest_command) fn is_unit(name: &str) -> bool {
     let Some((stem, kind)) = name.rsplit_once('.') else {
         return false;
     };

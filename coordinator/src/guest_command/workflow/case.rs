@@ -30,27 +30,6 @@ pub(super) enum Stop {
 /// A look, or where the sequence stops.
 pub(super) type Look<'a> = Result<Option<&'a GuestFacts>, Stop>;
 
-/// What the guest agent is asked itself: there is no program that it could refuse to
-/// start.
-const QUESTIONS: [&str; 17] = [
-    "ping",
-    "agent-info",
-    "osinfo",
-    "hostname",
-    "users",
-    "timezone",
-    "guest-time",
-    "network-interfaces",
-    "network-routes",
-    "fsinfo",
-    "fsfreeze-status",
-    "guest-disks",
-    "disk-stats",
-    "cpu-stats",
-    "load-average",
-    "vcpus",
-    "devices",
-];
 /// Systems whose tools are those of busybox, and whose services are those of `OpenRC`.
 const SMALL: [&str; 3] = ["alpine", "openwrt", "postmarketos"];
 
@@ -174,8 +153,9 @@ impl<'a> Case<'a> {
     ) -> Look<'a> {
         for way in ways {
             let Some(seen) = self.seen(&way) else {
-                if let Some(says) = self.left_out(way.command) {
-                    self.lesson(step, way.command, self.situation.now, says.to_owned());
+                if self.situation.denied.contains(&way.command) {
+                    let says = "left out: it would not run in this guest".to_owned();
+                    self.lesson(step, way.command, self.situation.now, says);
                     continue;
                 }
                 return Err(Stop::Ask(Box::new(Step {
@@ -214,22 +194,6 @@ impl<'a> Case<'a> {
             }
         }
         Ok(None)
-    }
-
-    /// Why a command is not asked for, if so.
-    fn left_out(&self, command: &str) -> Option<&'static str> {
-        if self.situation.denied.contains(&command) {
-            return Some("left out: it would not run in this guest");
-        }
-        let is_program = |command: &str| !QUESTIONS.contains(&command);
-        let mut seen = self
-            .situation
-            .seen
-            .iter()
-            .filter(|seen| self.is_fresh(seen));
-        let blocks =
-            seen.any(|seen| seen.outcome == "blocked_in_guest" && is_program(seen.command));
-        (blocks && is_program(command)).then_some("left out: the guest agent starts no programs")
     }
 
     /// Ends the sequence where no other question would be answered either.

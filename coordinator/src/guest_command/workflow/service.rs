@@ -7,6 +7,7 @@ use super::{
 };
 use crate::guest_command::{
     facts::{LogPatternKind, Unit},
+    suggest::is_unit,
     system::GuestSystem,
 };
 
@@ -80,31 +81,6 @@ fn failed(case: &mut Case<'_>) -> Result<Option<String>, Stop> {
         .or(failed.first());
     // What comes from a guest is asked for only as a unit: the node checks that, too.
     Ok(service.filter(|name| is_unit(name)).cloned())
-}
-
-/// `nginx.service`: no option, no path, no pattern.
-fn is_unit(name: &str) -> bool {
-    const KINDS: [&str; 9] = [
-        "service",
-        "socket",
-        "target",
-        "timer",
-        "mount",
-        "automount",
-        "swap",
-        "path",
-        "scope",
-    ];
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b":_.@-".contains(&byte);
-    name.rsplit_once('.').is_some_and(|(stem, kind)| {
-        KINDS.contains(&kind)
-            && stem
-                .bytes()
-                .next()
-                .is_some_and(|first| first.is_ascii_alphanumeric())
-            && stem.bytes().all(is_plain)
-            && name.len() <= 128
-    })
 }
 
 fn one(case: &mut Case<'_>, unit: &str) -> Result<(), Stop> {

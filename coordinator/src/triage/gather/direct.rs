@@ -127,7 +127,7 @@ pub fn collect_here(
     let host = Arc::new(open(tree)?);
     let mut samples = Vec::new();
     once::collect(&host, within, wanted, |sample| samples.push(sample));
-    Ok(gathered(samples, source, now))
+    Ok(gathered(samples, source, now, tree))
 }
 
 /// Is the child: reads and writes samples to standard output.
@@ -166,20 +166,7 @@ pub fn collect_in_child(
     if samples.is_empty() {
         return Err("nothing of this node could be read in time".to_owned());
     }
-    let mut gathered = gathered(samples, source, now);
-    // Who could not say its name for /etc/pve is the node of the tree, not this one.
-    if let Some(name) = tree.and_then(|(root, _)| name_in(root))
-        && !has_identity(&gathered)
-    {
-        gathered.description.node_name = name;
-    }
-    Ok(gathered)
-}
-
-fn has_identity(gathered: &Gathered) -> bool {
-    let samples = gathered.updates.iter().flat_map(|update| &update.samples);
-    let mut payloads = samples.filter_map(|sample| sample.payload.as_ref());
-    payloads.any(|payload| matches!(payload, Payload::HostIdentity(_)))
+    Ok(gathered(samples, source, now, tree))
 }
 
 /// The name of the node whose files a tree has, by the one that is not in `/etc/pve`.
@@ -267,7 +254,12 @@ fn read_sample(pipe: &mut impl Read) -> Option<Sample> {
 
 /// One update of one look. A collector of which nothing came, not even that it
 /// did not end, hung the child as a whole.
-fn gathered(mut samples: Vec<Sample>, source: Source, now: Timestamp) -> Gathered {
+fn gathered(
+    mut samples: Vec<Sample>,
+    source: Source,
+    now: Timestamp,
+    tree: Option<(&Path, Timestamp)>,
+) -> Gathered {
     for collector in COLLECTORS.iter().filter(|collector| wanted(collector)) {
         if !samples.iter().any(|s| s.collector == collector.name) {
             samples.push(silent(collector, now));
@@ -279,7 +271,7 @@ fn gathered(mut samples: Vec<Sample>, source: Source, now: Timestamp) -> Gathere
         COLLECTORS.iter().position(position)
     });
     Gathered {
-        description: description(&samples, now),
+        description: description(&samples, now, tree),
         updates: vec![NodeUpdate {
             cursor: Some(Cursor {
                 epoch: EPOCH.to_owned(),
@@ -310,7 +302,11 @@ fn silent(collector: &Collector, now: Timestamp) -> Sample {
 }
 
 /// Who the agent would say it is.
-fn description(samples: &[Sample], now: Timestamp) -> DescribeResponse {
+fn description(
+    samples: &[Sample],
+    now: Timestamp,
+    tree: Option<(&Path, Timestamp)>,
+) -> DescribeResponse {
     let identity = samples.iter().find_map(|sample| match &sample.payload {
         Some(Payload::HostIdentity(identity)) => Some(identity),
         _ => None,
@@ -329,7 +325,11 @@ fn description(samples: &[Sample], now: Timestamp) -> DescribeResponse {
             _ => false,
         }
     };
+    // Where `/etc/pve` hangs, its sample is missing. A tree is of another node than this.
     let fallback = || {
+        if let Some((root, _)) = tree {
+            return name_in(root).unwrap_or_default();
+        }
         let uname = rustix::system::uname();
         let name = uname.nodename().to_string_lossy().into_owned();
         name.split('.').next().unwrap_or_default().to_owned()
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_node_of_which_nothing_came_is_named_and_every_collector_is_too() {
-        let gathered = gathered(Vec::new(), Source::Tree, Timestamp::UNIX_EPOCH);
+        let gathered = gathered(Vec::new(), Source::Tree, Timestamp::UNIX_EPOCH, None);
         assert!(!gathered.description.node_name.is_empty());
         let samples = &gathered.updates[0].samples;
         assert_eq!(samples.len(), COLLECTORS.len() - NOT_NEEDED.len());
