@@ -347,6 +347,25 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_agent_that_starts_no_programs_is_asked_questions_alone() {
+        let current = lab();
+        let recent = Recent::default();
+        let guest = target::find(&current, "", "100").unwrap();
+        let blocked = Outcome::new(guest, "memory", Word::BlockedInGuest);
+        recent.keep(&blocked, Vec::new(), at());
+        let memory = step(&current, &recent, Workflow::HighMemory, "");
+        assert_eq!(memory.next, None);
+        assert!(
+            memory
+                .lessons
+                .iter()
+                .any(|lesson| lesson.says.starts_with("left out"))
+        );
+        let disk = step(&current, &recent, Workflow::DiskFull, "");
+        assert_eq!(disk.next.unwrap().command, "fsinfo");
+    }
+
+    #[test]
     fn the_configuration_tells_the_system_when_the_guest_does_not() {
         let mut current = lab();
         let target = target::find(&current, "", "100").unwrap();
