@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "pvelens/agent/v1/agent.proto",
             "pvelens/v1/admin.proto",
             "pvelens/v1/analysis.proto",
+            "pvelens/v1/enrollment.proto",
             "pvelens/v1/finding.proto",
             "pvelens/v1/fleet.proto",
             "pvelens/v1/guest_command.proto",

@@ -17,8 +17,9 @@ use std::{
 use pvelens_proto::{
     Timestamp,
     agent::v1::{
-        CollectorDescription, Cursor, DescribeRequest, DescribeResponse, GetSelfReportRequest,
-        GetSelfReportResponse, Heartbeat, ListAuditRequest, ListAuditResponse,
+        CollectorDescription, CreateCsrRequest, CreateCsrResponse, Cursor, DescribeRequest,
+        DescribeResponse, GetSelfReportRequest, GetSelfReportResponse, Heartbeat,
+        InstallCertificateRequest, InstallCertificateResponse, ListAuditRequest, ListAuditResponse,
         ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest, WatchRequest,
         WatchResponse,
         node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
@@ -57,6 +58,7 @@ const STREAM_LIMIT: usize = 16;
 const IDENTIFY_DEADLINE: Duration = Duration::from_secs(2);
 /// The collector whose payload says who this node is.
 const IDENTITY: &str = "host";
+const NOT_JOINED: &str = "this node has not joined a coordinator";
 
 /// The service of one node.
 #[derive(Debug, Clone)]
@@ -207,6 +209,20 @@ impl NodeAgentService for NodeAgent {
     ) -> Result<Response<ListAuditResponse>, Status> {
         let guests = guest_command::guests(&self.shared.guests)?;
         guest_command::list_audit(guests, request.into_inner()).await
+    }
+
+    async fn create_csr(
+        &self,
+        _: Request<CreateCsrRequest>,
+    ) -> Result<Response<CreateCsrResponse>, Status> {
+        Err(Status::failed_precondition(NOT_JOINED))
+    }
+
+    async fn install_certificate(
+        &self,
+        _: Request<InstallCertificateRequest>,
+    ) -> Result<Response<InstallCertificateResponse>, Status> {
+        Err(Status::failed_precondition(NOT_JOINED))
     }
 
     type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::store::{KeptUpdates, Transport};
+
 pub mod coverage;
 pub mod detail;
 pub mod summary;
@@ -369,4 +371,17 @@ pub struct AgentSummary {
     /// What does not fit in that record: it was shortened or rewritten.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub audit_problem: String,
+    pub transport: Transport,
+    /// End of the certificate of its link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_expires: Option<Timestamp>,
+    /// What was kept of its stream, the present epoch first.
+    pub kept_updates: Vec<KeptUpdates>,
+    /// Updates that came again after they had been kept.
+    pub repeated_updates_total: u64,
+    /// Time that its updates had to wait, since they were more than a node may send.
+    pub throttled_seconds_total: f64,
+    /// What is wrong with who it says it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub identity_problem: String,
 }

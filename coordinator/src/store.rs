@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::{
     history::History,
@@ -81,6 +83,36 @@ pub struct AgentRecord {
     pub audit_sequence: Option<u64>,
     /// What does not fit in that record; empty = nothing.
     pub audit_problem: String,
+    pub transport: Transport,
+    /// End of the certificate of its link.
+    pub certificate_expires_at: Option<Timestamp>,
+    /// What was kept of its stream, the present epoch first.
+    pub kept_updates: Vec<KeptUpdates>,
+    /// Updates that came again after they had been kept.
+    pub repeated_updates_total: u64,
+    /// Time that its updates had to wait, since they were more than a node may send.
+    pub throttled_seconds_total: f64,
+    /// What is wrong with who it says it is; empty = nothing.
+    pub identity_problem: String,
+}
+
+/// How an agent is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// A socket on the coordinator's own host.
+    #[default]
+    Local,
+    /// It dialled in and shows a certificate.
+    Link,
+}
+
+/// Sequence numbers that were kept of one epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct KeptUpdates {
+    pub epoch: String,
+    /// Sorted, without overlap; both ends included.
+    pub ranges: Vec<(u64, u64)>,
 }
 
 /// What became of an update.
@@ -207,6 +239,12 @@ impl Store {
             last_error: reason.clone(),
             audit_sequence: None,
             audit_problem: String::new(),
+            transport: Transport::Local,
+            certificate_expires_at: None,
+            kept_updates: Vec::new(),
+            repeated_updates_total: 0,
+            throttled_seconds_total: 0.0,
+            identity_problem: String::new(),
         });
         let known = self.clusters.iter().flat_map(|(cluster, store)| {
             store
@@ -394,6 +432,12 @@ impl Agent {
             last_error: self.last_error.to_string(),
             audit_sequence: None,
             audit_problem: String::new(),
+            transport: Transport::Local,
+            certificate_expires_at: None,
+            kept_updates: Vec::new(),
+            repeated_updates_total: 0,
+            throttled_seconds_total: 0.0,
+            identity_problem: String::new(),
         }
     }
 }

@@ -6,6 +6,9 @@
 
 pub use prost_types::Timestamp;
 
+pub mod identity;
+pub mod join_line;
+
 /// Between an agent and its coordinator.
 pub mod agent {
     #[allow(missing_debug_implementations, unreachable_pub, clippy::all)]

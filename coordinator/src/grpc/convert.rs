@@ -10,6 +10,7 @@ use pvelens_proto::v1 as message;
 use crate::{
     inventory::{AgentSummary, Coverage, CoverageWord, FailureSummary, NodeCoverage},
     render::Render,
+    store::{KeptUpdates, Transport},
 };
 
 mod coordinator;
@@ -122,6 +123,12 @@ impl From<AgentSummary> for message::Agent {
             address,
             audit_sequence,
             audit_problem,
+            transport,
+            certificate_expires,
+            kept_updates,
+            repeated_updates_total,
+            throttled_seconds_total,
+            identity_problem,
         } = agent;
         Self {
             cluster_id: cluster,
@@ -137,6 +144,33 @@ impl From<AgentSummary> for message::Agent {
             address,
             audit_sequence,
             audit_problem,
+            transport: message::AgentTransport::from(transport).into(),
+            certificate_expires_at: certificate_expires.map(timestamp),
+            kept_updates: kept_updates.into_iter().map(Into::into).collect(),
+            repeated_updates_total,
+            throttled_seconds_total,
+            identity_problem,
+        }
+    }
+}
+
+impl From<Transport> for message::AgentTransport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Local => Self::Local,
+            Transport::Link => Self::Link,
+        }
+    }
+}
+
+impl From<KeptUpdates> for message::KeptUpdates {
+    fn from(kept: KeptUpdates) -> Self {
+        let ranges = kept.ranges.into_iter();
+        Self {
+            epoch: kept.epoch,
+            ranges: ranges
+                .map(|(first, last)| message::SequenceRange { first, last })
+                .collect(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     check::Params,
-    store::AgentRecord,
+    store::{AgentRecord, KeptUpdates},
     untrusted::{line, name},
     view::{Cluster, ClusterIndex, Guest, GuestStatus, Node, NodeStatus, Storage, View},
 };
@@ -305,6 +305,20 @@ pub fn agent(agent: &AgentRecord) -> AgentSummary {
         address: line(&agent.address, ERROR_LIMIT).into_owned(),
         audit_sequence: agent.audit_sequence,
         audit_problem: line(&agent.audit_problem, ERROR_LIMIT).into_owned(),
+        transport: agent.transport,
+        certificate_expires: agent.certificate_expires_at,
+        kept_updates: agent.kept_updates.iter().map(kept_updates).collect(),
+        repeated_updates_total: agent.repeated_updates_total,
+        throttled_seconds_total: agent.throttled_seconds_total,
+        identity_problem: line(&agent.identity_problem, ERROR_LIMIT).into_owned(),
+    }
+}
+
+/// The agent chose the name of the epoch.
+fn kept_updates(kept: &KeptUpdates) -> KeptUpdates {
+    KeptUpdates {
+        epoch: name(&kept.epoch).into_owned(),
+        ranges: kept.ranges.clone(),
     }
 }
 

@@ -12,9 +12,10 @@ use std::{
 use futures::stream::{self, BoxStream, StreamExt};
 use pvelens_agent::guest::catalogue::Catalogue;
 use pvelens_proto::agent::v1::{
-    Cursor, GetSelfReportRequest, GetSelfReportResponse, GuestCommand, GuestCommandBegun,
-    GuestCommandOutcome, GuestCommandOutput, GuestCommandParameter, GuestCommandProgress,
-    GuestCommandRefusal, GuestCommandResult, ListAuditRequest, ListAuditResponse,
+    CreateCsrRequest, CreateCsrResponse, Cursor, GetSelfReportRequest, GetSelfReportResponse,
+    GuestCommand, GuestCommandBegun, GuestCommandOutcome, GuestCommandOutput,
+    GuestCommandParameter, GuestCommandProgress, GuestCommandRefusal, GuestCommandResult,
+    InstallCertificateRequest, InstallCertificateResponse, ListAuditRequest, ListAuditResponse,
     ListGuestCommandsRequest, ListGuestCommandsResponse, NoData, RunGuestCommandRequest,
     RunGuestCommandResponse, Sample,
     node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
@@ -255,5 +256,19 @@ impl NodeAgentService for FakeAgent {
         _: Request<ListAuditRequest>,
     ) -> Result<Response<ListAuditResponse>, Status> {
         Ok(Response::new(self.record.lock().unwrap().clone()))
+    }
+
+    async fn create_csr(
+        &self,
+        _: Request<CreateCsrRequest>,
+    ) -> Result<Response<CreateCsrResponse>, Status> {
+        Err(Status::failed_precondition("has not joined"))
+    }
+
+    async fn install_certificate(
+        &self,
+        _: Request<InstallCertificateRequest>,
+    ) -> Result<Response<InstallCertificateResponse>, Status> {
+        Err(Status::failed_precondition("has not joined"))
     }
 }

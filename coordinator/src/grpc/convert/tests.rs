@@ -17,6 +17,7 @@ use crate::{
     },
     log::{Level, LevelState},
     report::{AnalysisKind, HealthState, Report, Section},
+    store::{KeptUpdates, Transport},
 };
 
 mod filled;
@@ -171,6 +172,15 @@ fn guests_and_agents_are_complete() {
             address: u.text(),
             audit_sequence: Some(u.big()),
             audit_problem: u.text(),
+            transport: Transport::Link,
+            certificate_expires: Some(u.time()),
+            kept_updates: vec![KeptUpdates {
+                epoch: u.text(),
+                ranges: vec![(u.big(), u.big())],
+            }],
+            repeated_updates_total: u.big(),
+            throttled_seconds_total: u.ratio(),
+            identity_problem: u.text(),
         }],
     });
 }

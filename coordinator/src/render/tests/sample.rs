@@ -8,7 +8,7 @@ use crate::{
     answer::tests::{open, with},
     coordinator::Current,
     finding::{Finding, Lane, Severity},
-    store::AgentRecord,
+    store::{AgentRecord, Transport},
     view::{GuestStatus, NodeStatus, StorageStatus, fixture},
 };
 
@@ -97,6 +97,12 @@ fn agent(node: &str, connected: bool, error: &str) -> AgentRecord {
         last_error: error.to_owned(),
         audit_sequence: connected.then_some(42),
         audit_problem: String::new(),
+        transport: Transport::Local,
+        certificate_expires_at: None,
+        kept_updates: Vec::new(),
+        repeated_updates_total: 0,
+        throttled_seconds_total: 0.0,
+        identity_problem: String::new(),
     }
 }
 
