@@ -5,7 +5,10 @@
 //! and a copy of the history that shares its series. Readers take the current
 //! state by `Arc` and wait for neither.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
@@ -22,7 +25,7 @@ use crate::{
     },
     guest_command::{GuestCommands, heads::Place},
     link::Agents,
-    store::{AgentRecord, Appended, Store},
+    store::{AgentRecord, Appended, Store, Transport},
     view::{self, ClusterId, Name, View},
 };
 
@@ -94,6 +97,21 @@ impl Coordinator {
         at: Timestamp,
     ) -> Option<(ClusterId, Name)> {
         lock(&self.store).connected(agent, address, at)
+    }
+
+    /// By what way a connected agent is reached; as [`Store::reached`].
+    pub fn reached(
+        &self,
+        agent: &(ClusterId, Name),
+        transport: Transport,
+        certificate_expires_at: Option<Timestamp>,
+    ) {
+        lock(&self.store).reached(agent, transport, certificate_expires_at);
+    }
+
+    /// Updates of an agent had to wait; as [`Store::throttled`].
+    pub fn throttled(&self, agent: &DescribeResponse, time: Duration, at: Timestamp) {
+        lock(&self.store).throttled(agent, time, at);
     }
 
     /// The agents that are connected now.

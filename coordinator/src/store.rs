@@ -4,7 +4,7 @@
 //! An update comes from a node that may be hostile, so every list and text in
 //! it has a bound, and nothing in it can displace what another agent said.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
@@ -163,6 +163,28 @@ impl Store {
         known.address = limit::cut(address, limit::DETAIL).to_owned();
         known.last_error = "".into();
         Some((cluster, node))
+    }
+
+    /// By what way a connected agent is reached, and until when its certificate is good.
+    pub fn reached(
+        &mut self,
+        (cluster, node): &(ClusterId, Name),
+        transport: Transport,
+        certificate_expires_at: Option<Timestamp>,
+    ) {
+        let cluster = self.clusters.get_mut(cluster);
+        if let Some(agent) = cluster.and_then(|cluster| cluster.agents.get_mut(node)) {
+            agent.transport = transport;
+            agent.certificate_expires_at = certificate_expires_at;
+        }
+    }
+
+    /// Updates of an agent had to wait so long, since they were more than a node may
+    /// send.
+    pub fn throttled(&mut self, agent: &DescribeResponse, time: Duration, at: Timestamp) {
+        if let Some(known) = self.agent_mut(agent, at) {
+            known.throttled = known.throttled.saturating_add(time);
+        }
     }
 
     /// The connection to the agent at `address` ended or could not be made.
@@ -432,11 +454,11 @@ impl Agent {
             last_error: self.last_error.to_string(),
             audit_sequence: None,
             audit_problem: String::new(),
-            transport: Transport::Local,
-            certificate_expires_at: None,
+            transport: self.transport,
+            certificate_expires_at: self.certificate_expires_at,
             kept_updates: Vec::new(),
             repeated_updates_total: 0,
-            throttled_seconds_total: 0.0,
+            throttled_seconds_total: self.throttled.as_secs_f64(),
             identity_problem: String::new(),
         }
     }

@@ -1,11 +1,15 @@
 //! One agent: its connection, its place in its stream, and what it delivered.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{self as wire, Cursor, DescribeResponse};
 
 use super::{
+    Transport,
     clock::Clock,
     facts::{Facts, Kind, Stamp},
     limit,
@@ -27,6 +31,10 @@ pub(crate) struct Agent {
     pub(crate) is_pve_node: bool,
     pub(crate) address: String,
     pub(crate) connected: bool,
+    pub(super) transport: Transport,
+    pub(super) certificate_expires_at: Option<Timestamp>,
+    /// How long its updates had to wait.
+    pub(super) throttled: Duration,
     /// Receive time of the newest update.
     pub(crate) last_update_at: Option<Timestamp>,
     /// When it first said anything.
@@ -110,6 +118,9 @@ impl Agent {
             is_pve_node: false,
             address: String::new(),
             connected: false,
+            transport: Transport::Local,
+            certificate_expires_at: None,
+            throttled: Duration::ZERO,
             last_update_at: None,
             known_since: at,
             updates_total: 0,
