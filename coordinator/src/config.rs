@@ -72,6 +72,10 @@ pub struct Http {
     pub listen: SocketAddr,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enabled { #[default] Auto, On, Off }
+
 /// When the state is built anew and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

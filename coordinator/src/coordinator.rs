@@ -6,6 +6,7 @@
 //! state by `Arc` and wait for neither.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -108,6 +109,18 @@ impl Coordinator {
     ) {
         lock(&self.store).reached(agent, transport, certificate_expires_at);
     }
+
+    /// The agents that belong here; as [`Store::enrolled`].
+    pub fn enrolled(&self, nodes: &BTreeSet<(ClusterId, Name)>, at: Timestamp) {
+        lock(&self.store).enrolled(nodes, at);
+    }
+
+    /// A link ended or was turned away; as [`Store::disconnected_link`].
+    pub fn disconnected_link(&self, address: &str, node: Option<&(ClusterId, Name)>, reason: &str) {
+        lock(&self.store).disconnected_link(address, node, reason);
+    }
+
+    pub fn note_identity_problem(&self, _cluster: &str, _node: &str, _problem: Option<String>, _at: Timestamp) {}
 
     /// Updates of an agent had to wait; as [`Store::throttled`].
     pub fn throttled(&self, agent: &DescribeResponse, time: Duration, at: Timestamp) {

@@ -30,17 +30,24 @@ use tracing::warn;
 
 use crate::{coordinator::Coordinator, untrusted};
 
+mod admission;
 mod audit;
+mod claims;
 mod connection;
+mod counts;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod guarded;
 mod handle;
+mod listen;
 mod quota;
+mod renewal;
 #[cfg(test)]
 mod tests;
 
+pub use counts::{LinkCounts, LinkFigures};
 pub use handle::{Agents, CallError, Handle};
+pub use listen::Listening;
 
 use connection::{ANSWER_DEADLINE, Contact, Context, Open, SILENCE_DEADLINE, answer, describe};
 

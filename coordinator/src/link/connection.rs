@@ -171,6 +171,10 @@ impl<'a> Open<'a> {
         }
     }
 
+    pub(super) fn agent(&self) -> Arc<DescribeResponse> {
+        Arc::clone(&self.agent)
+    }
+
     /// Said by whoever limits what the agent sends.
     pub(super) fn throttled(&self, time: Duration) {
         self.context

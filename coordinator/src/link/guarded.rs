@@ -82,6 +82,11 @@ impl Guard {
         self.gone.cancelled().await;
     }
 
+    /// Whether both guard the same stream.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.waited_millis, &other.waited_millis)
+    }
+
     /// How long reading had to wait since this was last asked.
     pub(super) fn take_waited(&self) -> Duration {
         Duration::from_millis(self.waited_millis.swap(0, Ordering::Relaxed))

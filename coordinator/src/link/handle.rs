@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    net::SocketAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,14 +17,14 @@ use std::{
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{
-    ListAuditRequest, ListAuditResponse, ListGuestCommandsRequest, ListGuestCommandsResponse,
-    RunGuestCommandRequest, RunGuestCommandResponse,
-    node_agent_service_client::NodeAgentServiceClient,
+    DescribeRequest, DescribeResponse, ListAuditRequest, ListAuditResponse,
+    ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest,
+    RunGuestCommandResponse, node_agent_service_client::NodeAgentServiceClient,
 };
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::Clock;
+use super::{Clock, counts::LinkCounts};
 use crate::{
     guest_command::heads::Place,
     untrusted,
@@ -75,6 +76,15 @@ impl Handle {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Who the agent is; whether it lives.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn describe(&self) -> Result<DescribeResponse, CallError> {
+        let mut client = self.client.clone();
+        answer(client.describe(DescribeRequest {})).await
     }
 
     /// The catalogue of the node and, with a VMID, what would run in that guest.
@@ -146,6 +156,9 @@ impl From<Status> for CallError {
 pub struct Agents {
     connected: Mutex<BTreeMap<(ClusterId, Name), (u64, Handle)>>,
     numbers: AtomicU64,
+    counts: LinkCounts,
+    /// Where links are accepted, or why not. Absent while nobody wants any.
+    listening: Mutex<Option<Result<SocketAddr, String>>>,
 }
 
 impl Agents {
@@ -163,6 +176,28 @@ impl Agents {
         let connected = self.lock();
         let of_cluster = connected.keys().filter(|(id, _)| &**id == cluster);
         of_cluster.map(|(_, node)| Name::clone(node)).collect()
+    }
+
+    /// What became of those who dialled in.
+    #[must_use]
+    pub fn counts(&self) -> &LinkCounts {
+        &self.counts
+    }
+
+    /// Where links are accepted, or why not. Absent while nobody wants any.
+    #[must_use]
+    pub fn listening(&self) -> Option<Result<SocketAddr, String>> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn set_listening(&self, listening: Result<SocketAddr, String>) {
+        *self
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(listening);
     }
 
     /// An agent is connected as long as the result lives. Of two under one name the

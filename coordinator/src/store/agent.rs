@@ -31,6 +31,8 @@ pub(crate) struct Agent {
     pub(crate) is_pve_node: bool,
     pub(crate) address: String,
     pub(crate) connected: bool,
+    /// Was given a certificate: it is missed when it is silent.
+    pub(crate) is_enrolled: bool,
     pub(super) transport: Transport,
     pub(super) certificate_expires_at: Option<Timestamp>,
     /// How long its updates had to wait.
@@ -118,6 +120,7 @@ impl Agent {
             is_pve_node: false,
             address: String::new(),
             connected: false,
+            is_enrolled: false,
             transport: Transport::Local,
             certificate_expires_at: None,
             throttled: Duration::ZERO,
@@ -142,7 +145,8 @@ impl Agent {
         // A node stays one while its cluster file system is not mounted.
         self.is_pve_node |= described.is_pve_node;
         let version = limit::cut(&described.agent_version, limit::NAME);
-        if &*self.version != version {
+        // Whoever only knows that it is there knows no version.
+        if !version.is_empty() && &*self.version != version {
             self.version = version.into();
         }
     }
