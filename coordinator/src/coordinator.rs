@@ -46,7 +46,7 @@ pub struct Coordinator {
     store: Mutex<Store>,
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
-    params: Params,
+    params: Mutex<Params>,
     agents: Agents,
     guest_commands: GuestCommands,
     current: watch::Sender<Arc<Current>>,
@@ -64,11 +64,16 @@ impl Coordinator {
         Self {
             store: Mutex::default(),
             lifecycle: Mutex::default(),
-            params,
+            params: Mutex::new(params),
             agents: Agents::default(),
             guest_commands,
             current: watch::Sender::default(),
         }
+    }
+
+    /// Judges by other parameters from the next evaluation on.
+    pub fn set_params(&self, params: Params) {
+        *lock(&self.params) = params;
     }
 
     #[must_use]
@@ -148,10 +153,11 @@ impl Coordinator {
         for agent in &mut agents {
             self.add_audit(agent);
         }
+        let params = lock(&self.params).clone();
         let input = Input {
             view: &view,
             history: &history,
-            params: &self.params,
+            params: &params,
             at,
         };
         let results = check::run_all(&input);
@@ -161,7 +167,7 @@ impl Coordinator {
             not_assessed: check::not_assessed(&view, &results),
             view,
             findings,
-            params: self.params.clone(),
+            params,
             agents,
         });
         self.current.send_replace(Arc::clone(&current));

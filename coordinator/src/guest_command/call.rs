@@ -131,7 +131,7 @@ async fn run_for(
 ) -> Result<(Outcome, Option<Timestamp>), TargetError> {
     let target = target::find(&coordinator.current(), &request.cluster, &request.guest)?;
     let commands = coordinator.guest_commands();
-    let narrow = &commands.narrow;
+    let narrow = commands.narrow();
     if let Err(refusal) = narrow.check(&target, &request.command, None) {
         return Ok((Outcome::refused(target, &request.command, refusal), None));
     }
