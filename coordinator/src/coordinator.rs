@@ -22,6 +22,7 @@ use crate::{
     },
     guest_command::{GuestCommands, heads::Place},
     link::Agents,
+    port::Ports,
     store::{AgentRecord, Appended, Store},
     view::{self, ClusterId, Name, View},
 };
@@ -49,6 +50,7 @@ pub struct Coordinator {
     params: Mutex<Params>,
     agents: Agents,
     guest_commands: GuestCommands,
+    ports: Ports,
     current: watch::Sender<Arc<Current>>,
 }
 
@@ -67,6 +69,7 @@ impl Coordinator {
             params: Mutex::new(params),
             agents: Agents::default(),
             guest_commands,
+            ports: Ports::default(),
             current: watch::Sender::default(),
         }
     }
@@ -79,6 +82,12 @@ impl Coordinator {
     #[must_use]
     pub fn guest_commands(&self) -> &GuestCommands {
         &self.guest_commands
+    }
+
+    /// What other machines reach.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.ports
     }
 
     /// Keeps an update of an agent.
