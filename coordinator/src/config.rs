@@ -20,10 +20,12 @@ use crate::{
 };
 
 mod load;
+mod remote;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use load::near;
+pub use remote::{Api, Link, Opening};
 
 /// Where the settings are unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/pvelens/pvelens.toml";
@@ -35,6 +37,8 @@ pub struct Config {
     pub agents: Agents,
     pub sockets: Sockets,
     pub http: Http,
+    pub link: Link,
+    pub api: Api,
     pub evaluation: Evaluation,
     pub log: Log,
     pub store: Store,
@@ -71,10 +75,6 @@ pub struct Http {
     pub enabled: bool,
     pub listen: SocketAddr,
 }
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Enabled { #[default] Auto, On, Off }
 
 /// When the state is built anew and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,6 +319,7 @@ impl Config {
         if !directory.as_os_str().is_empty() && !directory.is_absolute() {
             return problem("store.directory", "is not an absolute path");
         }
+        remote::validate(&self)?;
         if let Err(Misunderstood { key, problem }) = Narrow::new(&self.guest_commands) {
             return self::problem(key, problem);
         }

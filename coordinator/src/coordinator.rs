@@ -26,6 +26,7 @@ use crate::{
     },
     guest_command::{GuestCommands, heads::Place},
     link::Agents,
+    port::Ports,
     store::{AgentRecord, Appended, Store, Transport},
     view::{self, ClusterId, Name, View},
 };
@@ -50,9 +51,10 @@ pub struct Coordinator {
     store: Mutex<Store>,
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
-    params: Params,
+    params: Mutex<Params>,
     agents: Agents,
     guest_commands: GuestCommands,
+    ports: Ports,
     current: watch::Sender<Arc<Current>>,
 }
 
@@ -68,16 +70,28 @@ impl Coordinator {
         Self {
             store: Mutex::default(),
             lifecycle: Mutex::default(),
-            params,
+            params: Mutex::new(params),
             agents: Agents::default(),
             guest_commands,
+            ports: Ports::default(),
             current: watch::Sender::default(),
         }
+    }
+
+    /// Judges by other parameters from the next evaluation on.
+    pub fn set_params(&self, params: Params) {
+        *lock(&self.params) = params;
     }
 
     #[must_use]
     pub fn guest_commands(&self) -> &GuestCommands {
         &self.guest_commands
+    }
+
+    /// What other machines reach.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.ports
     }
 
     /// Keeps an update of an agent.
@@ -120,7 +134,14 @@ impl Coordinator {
         lock(&self.store).disconnected_link(address, node, reason);
     }
 
-    pub fn note_identity_problem(&self, _cluster: &str, _node: &str, _problem: Option<String>, _at: Timestamp) {}
+    pub fn note_identity_problem(
+        &self,
+        _cluster: &str,
+        _node: &str,
+        _problem: Option<String>,
+        _at: Timestamp,
+    ) {
+    }
 
     /// Updates of an agent had to wait; as [`Store::throttled`].
     pub fn throttled(&self, agent: &DescribeResponse, time: Duration, at: Timestamp) {
@@ -179,10 +200,11 @@ impl Coordinator {
         for agent in &mut agents {
             self.add_audit(agent);
         }
+        let params = lock(&self.params).clone();
         let input = Input {
             view: &view,
             history: &history,
-            params: &self.params,
+            params: &params,
             at,
         };
         let results = check::run_all(&input);
@@ -192,7 +214,7 @@ impl Coordinator {
             not_assessed: check::not_assessed(&view, &results),
             view,
             findings,
-            params: self.params.clone(),
+            params,
             agents,
         });
         self.current.send_replace(Arc::clone(&current));

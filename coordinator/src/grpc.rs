@@ -11,11 +11,20 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
+use futures::Stream;
 use jiff::Timestamp;
 use pvelens_proto::v1 as message;
-use tokio::{net::UnixListener, task};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixListener,
+    task,
+};
 use tokio_util::sync::CancellationToken;
-use tonic::{Response, Status, server::NamedService, transport::Server};
+use tonic::{
+    Response, Status,
+    server::NamedService,
+    transport::{Server, server::Connected},
+};
 use tonic_health::ServingStatus;
 use tower::filter::FilterLayer;
 use tracing::{error, warn};
@@ -30,6 +39,7 @@ use crate::{
 mod accept;
 mod admin;
 mod analysis;
+mod caller;
 mod convert;
 mod finding;
 mod fleet;
@@ -43,6 +53,7 @@ mod tests;
 
 pub use role::Role;
 
+use caller::Caller;
 use convert::Carries;
 use message::{
     admin_service_server::AdminServiceServer, analysis_service_server::AnalysisServiceServer,
@@ -93,22 +104,36 @@ pub async fn serve(
     listener: UnixListener,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let connections = accept::connections(listener, CONNECTIONS);
+    let caller = move |_: &http::Extensions| Some(Caller::of_socket(role));
+    serve_all(backend, caller, connections, shutdown).await
+}
+
+/// Serves everything to whoever connects. `caller` says who a request is from, by what
+/// its connection told.
+async fn serve_all<S, C>(
+    backend: Backend,
+    caller: impl Fn(&http::Extensions) -> Option<Caller> + Clone + Send + Sync + 'static,
+    connections: S,
+    shutdown: CancellationToken,
+) -> io::Result<()>
+where
+    S: Stream<Item = io::Result<C>>,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let api = &backend.coordinator;
     let inventory = InventoryServiceServer::new(inventory::Service(Arc::clone(api)));
     let analysis = AnalysisServiceServer::new(analysis::Service(Arc::clone(api)));
     let findings = FindingServiceServer::new(finding::Service {
         backend: backend.clone(),
-        role,
     });
     let fleet = FleetServiceServer::new(fleet::Service {
         backend: backend.clone(),
-        role,
     });
     let guest_commands = GuestCommandServiceServer::new(guest_command::Service {
         backend: backend.clone(),
-        role,
     });
-    let admin = AdminServiceServer::new(admin::Service { backend, role });
+    let admin = AdminServiceServer::new(admin::Service { backend });
     let names = [
         name(&inventory),
         name(&findings),
@@ -129,7 +154,9 @@ pub async fn serve(
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        .layer(FilterLayer::new(move |request| role::check(role, request)))
+        .layer(FilterLayer::new(move |request: http::Request<_>| {
+            role::check(caller(request.extensions()), request)
+        }))
         .add_service(inventory)
         .add_service(findings)
         .add_service(analysis)
@@ -139,10 +166,7 @@ pub async fn serve(
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(io::Error::other)?)
         .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
-        .serve_with_incoming_shutdown(
-            accept::connections(listener, CONNECTIONS),
-            shutdown.clone().cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(connections, shutdown.clone().cancelled_owned());
     let end = async {
         shutdown.cancelled().await;
         for name in names.into_iter().chain([""]) {

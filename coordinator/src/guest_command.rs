@@ -7,6 +7,8 @@
 //! next (`suggest`, `workflow`, `diagnosis`), and whether
 //! the node's record of it all is still the one that was seen before (`heads`).
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use tokio::sync::Semaphore;
 
 use catalogue::Cache;
@@ -37,7 +39,7 @@ pub mod workflow;
 /// What is kept about guest commands while the coordinator runs.
 #[derive(Debug)]
 pub struct GuestCommands {
-    narrow: Narrow,
+    narrow: RwLock<Arc<Narrow>>,
     heads: Heads,
     recent: Recent,
     catalogue: Cache,
@@ -49,12 +51,24 @@ impl GuestCommands {
     #[must_use]
     pub fn new(narrow: Narrow, heads: Heads) -> Self {
         Self {
-            narrow,
+            narrow: RwLock::new(Arc::new(narrow)),
             heads,
             recent: Recent::default(),
             catalogue: Cache::default(),
             slots: Semaphore::new(call::SIDE_BY_SIDE),
         }
+    }
+
+    /// What is not asked for.
+    #[must_use]
+    pub fn narrow(&self) -> Arc<Narrow> {
+        Arc::clone(&self.narrow.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks for other things from now on. A list that was made before is shown for some
+    /// seconds more; what is run is looked at anew.
+    pub fn narrow_to(&self, narrow: Narrow) {
+        *self.narrow.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(narrow);
     }
 
     /// Where the audit records of the nodes end.

@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod link;
 pub mod log;
 pub mod mcp;
+pub mod port;
 pub mod render;
 pub mod report;
 pub mod serve;

@@ -175,6 +175,17 @@ impl Log {
         running.state.clone()
     }
 
+    /// Changes the level that is meant to last. One that was set for a while goes on
+    /// until its end.
+    pub fn configure(&self, level: Level) {
+        let mut running = self.lock();
+        running.state.configured = level;
+        if running.state.reverts_at.is_none() && running.state.level != level {
+            running.state.level = level;
+            (self.apply)(level);
+        }
+    }
+
     fn revert(&self, end: Timestamp) {
         let mut running = self.lock();
         // A change that came in between has an end of its own.
@@ -305,6 +316,23 @@ mod tests {
         assert_eq!(
             *applied.lock().unwrap(),
             [Level::Debug, Level::Trace, Level::Info]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn settings_that_change_wait_for_the_end_of_a_level_set_for_a_while() {
+        let (log, applied) = recorded();
+        log.configure(Level::Info);
+        log.configure(Level::Warn);
+        assert_eq!(log.state().level, Level::Warn);
+        log.set(Level::Debug, Duration::from_secs(60), at());
+        log.configure(Level::Error);
+        assert_eq!(log.state().level, Level::Debug);
+        sleep(Duration::from_secs(61)).await;
+        assert_eq!(log.state().level, Level::Error);
+        assert_eq!(
+            *applied.lock().unwrap(),
+            [Level::Warn, Level::Debug, Level::Error]
         );
     }
 

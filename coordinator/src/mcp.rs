@@ -27,7 +27,7 @@ use crate::{
     answer::AnswerError,
     coordinator::{Coordinator, Current},
     grpc::Role,
-    guest_command::call::Asked,
+    guest_command::call::{Asked, By},
     untrusted::name,
 };
 
@@ -111,7 +111,10 @@ impl Server {
         }
         Self {
             coordinator,
-            asked: Asked { role, uid: None },
+            asked: Asked {
+                role,
+                by: By::Unknown,
+            },
             tools: Arc::new(tools),
             slots: Arc::new(Semaphore::new(CONCURRENT)),
         }
@@ -120,7 +123,7 @@ impl Server {
     /// For a client of which the kernel says who it is.
     fn of(&self, uid: Option<u32>) -> Self {
         let mut server = self.clone();
-        server.asked.uid = uid;
+        server.asked.by = uid.map_or(By::Unknown, By::Uid);
         server
     }
 

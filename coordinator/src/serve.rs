@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     task,
     time::{sleep, timeout},
 };
@@ -21,16 +21,19 @@ use crate::{
 
 mod handover;
 mod manager;
+mod reload;
 mod socket;
 mod surfaces;
 #[cfg(test)]
 mod tests;
 
 pub use handover::{Handover, HandoverError};
+pub use reload::Reload;
 pub use socket::SocketError;
 pub use surfaces::{ADMIN_SOCKET, MCP_OPERATE_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
 
 use manager::Manager;
+use reload::Affected;
 use surfaces::Surfaces;
 
 /// Why the coordinator cannot start, or had to stop.
@@ -58,6 +61,7 @@ pub struct Server {
     coordinator: Arc<Coordinator>,
     config: Config,
     surfaces: Surfaces,
+    reload: Option<Reload>,
 }
 
 /// Serves until `shutdown`, and returns when everything has ended and the
@@ -68,6 +72,7 @@ pub struct Server {
 pub async fn serve(
     config: Config,
     handover: Option<Handover>,
+    reload: Reload,
     log: Arc<Log>,
     clock: Clock,
     shutdown: CancellationToken,
@@ -85,6 +90,7 @@ pub async fn serve(
     let coordinator = Arc::new(coordinator);
     Server::bind(coordinator, config, handover)
         .await?
+        .reloading(reload)
         .run(log, clock, shutdown)
         .await
 }
@@ -103,7 +109,15 @@ impl Server {
             surfaces: Surfaces::bind(&config, handover).await?,
             coordinator,
             config,
+            reload: None,
         })
+    }
+
+    /// Reads its settings again when asked.
+    #[must_use]
+    pub fn reloading(mut self, reload: Reload) -> Self {
+        self.reload = Some(reload);
+        self
     }
 
     /// Where HTTP is served, when it is: the port may have been left to the
@@ -127,15 +141,17 @@ impl Server {
             coordinator,
             config,
             surfaces,
+            reload,
         } = self;
         let heads_of = Arc::clone(&coordinator);
         let manager = Arc::new(Manager::of_process());
         let backend = Backend {
             coordinator: Arc::clone(&coordinator),
-            log,
+            log: Arc::clone(&log),
             clock: Arc::clone(&clock),
             started_at: clock(),
         };
+        let settings = watch::Sender::new(Arc::new(config.clone()));
         let news = Arc::new(Notify::new());
         // The first client shall not see a state of the year 1970.
         evaluate(&coordinator, &clock).await;
@@ -144,7 +160,7 @@ impl Server {
             coordinator: Arc::clone(&coordinator),
             clock: Arc::clone(&clock),
             news: Arc::clone(&news),
-            intervals: manager.intervals(&config.evaluation),
+            settings: settings.subscribe(),
             manager: Arc::clone(&manager),
         };
         tasks.spawn(
@@ -164,6 +180,19 @@ impl Server {
                 .clone()
                 .run_until_cancelled_owned(follow_agents(links, config.agents.clone())),
         );
+        if let Some(reload) = reload {
+            let affected = Affected {
+                coordinator: Arc::clone(&coordinator),
+                log,
+                manager: Arc::clone(&manager),
+                settings,
+            };
+            tasks.spawn(
+                shutdown
+                    .clone()
+                    .run_until_cancelled_owned(affected.follow(reload)),
+            );
+        }
         let serving = surfaces.serve(&backend, &shutdown);
         manager.ready();
         tasks.spawn(
@@ -245,24 +274,33 @@ struct Evaluations {
     coordinator: Arc<Coordinator>,
     clock: Clock,
     news: Arc<Notify>,
-    /// The shortest and the longest time between two.
-    intervals: (Duration, Duration),
+    settings: watch::Receiver<Arc<Config>>,
     manager: Arc<Manager>,
 }
 
 impl Evaluations {
     /// Evaluates after news, but not too often, and without news now and then:
     /// time alone makes facts old.
-    async fn on_news(self) {
-        let (minimum, maximum) = self.intervals;
-        let rest = maximum.saturating_sub(minimum);
+    async fn on_news(mut self) {
+        // The shortest and the longest time between two.
+        let mut intervals = self.intervals();
         loop {
+            if self.settings.has_changed().unwrap_or(false) {
+                intervals = self.intervals();
+            }
+            let (minimum, maximum) = intervals;
+            let rest = maximum.saturating_sub(minimum);
             sleep(minimum).await;
             // Either way it is time.
             timeout(rest, self.news.notified()).await.unwrap_or(());
             evaluate(&self.coordinator, &self.clock).await;
             self.manager.turned();
         }
+    }
+
+    fn intervals(&mut self) -> (Duration, Duration) {
+        let settings = Arc::clone(&self.settings.borrow_and_update());
+        self.manager.intervals(&settings.evaluation)
     }
 }
 

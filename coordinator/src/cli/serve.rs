@@ -4,7 +4,10 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -12,7 +15,7 @@ use super::{Failure, config};
 use crate::{
     link::Clock,
     log::Log,
-    serve::{self, Handover},
+    serve::{self, Handover, Reload},
 };
 
 #[derive(Debug, Args)]
@@ -37,7 +40,8 @@ impl Serve {
         runtime.block_on(async {
             let shutdown = CancellationToken::new();
             end_at_signals(shutdown.clone()).map_err(|error| failed(error.into()))?;
-            serve::serve(config, handover, log, clock(), shutdown)
+            let reload = reload_at_signals(self.config).map_err(|error| failed(error.into()))?;
+            serve::serve(config, handover, reload, log, clock(), shutdown)
                 .await
                 .map_err(|error| failed(error.into()))
         })?;
@@ -66,4 +70,22 @@ fn end_at_signals(shutdown: CancellationToken) -> io::Result<()> {
         shutdown.cancel();
     });
     Ok(())
+}
+
+fn reload_at_signals(file: Option<PathBuf>) -> io::Result<Reload> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    // One that waits is enough: it reads what is there then.
+    let (send, requests) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            info!(signal = "SIGHUP", "reading the settings again");
+            if send.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(Reload {
+        requests,
+        read: Box::new(move || config::load(file.as_deref()).map_err(|error| error.to_string())),
+    })
 }

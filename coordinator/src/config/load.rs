@@ -14,8 +14,8 @@ use super::{ClusterProfile, Config, ConfigError, problem};
 
 /// `PVELENS_SECTION__KEY`.
 const PREFIX: &str = "PVELENS_";
-/// The section whose lists are separated by commas.
-const GUEST_COMMANDS: &str = "PVELENS_GUEST_COMMANDS__";
+/// Sections whose lists are separated by commas.
+const WITH_COMMAS: [&str; 2] = ["PVELENS_GUEST_COMMANDS__", "PVELENS_LINK__"];
 /// Sections of the agent's file, whose variables may be set beside ours.
 const OF_THE_AGENT: &[&str] = &["agent", "spool"];
 /// The section whose tables are named by the administrator.
@@ -166,9 +166,12 @@ fn typed(known: &Table, name: &str, key: &str, value: String) -> Result<Value, C
 }
 
 /// What stands between two entries of a list. No socket has a colon in its name, as
-/// in `PATH`; groups of commands have one.
+/// in `PATH`; groups of commands and addresses have one.
 fn separator(variable: &str) -> char {
-    if variable.starts_with(GUEST_COMMANDS) {
+    if WITH_COMMAS
+        .iter()
+        .any(|section| variable.starts_with(section))
+    {
         ','
     } else {
         ':'

@@ -9,7 +9,7 @@ use pvelens_proto::v1::{
 use tonic::{Request, Response, Status, async_trait};
 use tracing::info;
 
-use super::{Backend, Role, request, respond, status::invalid};
+use super::{Backend, caller::Caller, request, respond, status::invalid};
 use crate::log::AUDIT;
 
 /// A minute to a day: long enough to see something, not forgotten for ever.
@@ -18,7 +18,6 @@ const REVERT_AFTER_SECONDS: RangeInclusive<u32> = 60..=86_400;
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) backend: Backend,
-    pub(super) role: Role,
 }
 
 #[async_trait]
@@ -36,6 +35,7 @@ impl AdminService for Service {
         &self,
         request: Request<SetLogLevelRequest>,
     ) -> Result<Response<SetLogLevelResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let SetLogLevelRequest {
             level,
             revert_after_seconds,
@@ -50,7 +50,8 @@ impl AdminService for Service {
         let state = self.backend.log.set(level, length, now);
         info!(
             target: AUDIT,
-            role = self.role.name(),
+            role = caller.role.name(),
+            client = caller.name(),
             level = level.name(),
             seconds = revert_after_seconds,
             "set log level"

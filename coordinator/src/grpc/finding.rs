@@ -10,7 +10,9 @@ use tonic::{Request, Response, Status, async_trait};
 use tracing::info;
 
 use super::{
-    Backend, Role, request, respond,
+    Backend,
+    caller::Caller,
+    request, respond,
     status::{self, Named},
     work,
 };
@@ -23,7 +25,6 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) backend: Backend,
-    pub(super) role: Role,
 }
 
 #[async_trait]
@@ -63,6 +64,7 @@ impl FindingService for Service {
         &self,
         request: Request<RecheckRequest>,
     ) -> Result<Response<RecheckResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let RecheckRequest {
             cluster,
             check_id,
@@ -74,13 +76,14 @@ impl FindingService for Service {
         let current = coordinator.current();
         let scope = answer::recheck_scope(&current, &cluster, check, &subject)
             .map_err(|error| status::answer(&error, &current, &cluster, Named::Cluster))?;
-        let (role, at) = (self.role, (self.backend.clock)());
+        let at = (self.backend.clock)();
         let rechecked = work(render, move || {
             let (current, rechecked) = coordinator.recheck(at, &scope);
             let answer = answer::recheck(&current, &scope, &rechecked);
             info!(
                 target: AUDIT,
-                role = role.name(),
+                role = caller.role.name(),
+                client = caller.name(),
                 cluster = &*untrusted::name(&cluster),
                 check = check.map(|check| check.id).unwrap_or_default(),
                 subject = &*untrusted::name(&subject),

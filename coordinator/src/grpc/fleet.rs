@@ -6,13 +6,12 @@ use pvelens_proto::v1::{
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Backend, Role, respond};
+use super::{Backend, caller::Caller, respond};
 use crate::answer;
 
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) backend: Backend,
-    pub(super) role: Role,
 }
 
 #[async_trait]
@@ -30,10 +29,11 @@ impl FleetService for Service {
         &self,
         request: Request<GetAccessRequest>,
     ) -> Result<Response<GetAccessResponse>, Status> {
+        let role = Caller::of(&request)?.role;
         let GetAccessRequest { render } = request.into_inner();
         let access = answer::Access {
-            role: self.role,
-            methods: self.role.methods().map(str::to_owned).collect(),
+            role,
+            methods: role.methods().map(str::to_owned).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.backend.started_at,
         };

@@ -14,11 +14,11 @@ use pvelens_proto::v1::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, async_trait, transport::server::UdsConnectInfo};
+use tonic::{Request, Response, Status, async_trait};
 
-use super::{Backend, Role, request, respond, status, work};
+use super::{Backend, caller, request, respond, status, work};
 use crate::guest_command::{
-    call::{self, Asked},
+    call,
     catalogue::{self, Argument, Filter, Listed},
     diagnosis,
     target::{self, Target},
@@ -30,7 +30,6 @@ const CHANNEL: usize = 8;
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) backend: Backend,
-    pub(super) role: Role,
 }
 
 #[async_trait]
@@ -110,7 +109,7 @@ impl GuestCommandService for Service {
         &self,
         request: Request<RunGuestCommandRequest>,
     ) -> Result<Response<Self::RunGuestCommandStream>, Status> {
-        let uid = uid(&request);
+        let asked = caller::asked(&request)?;
         let RunGuestCommandRequest {
             cluster,
             guest,
@@ -131,10 +130,6 @@ impl GuestCommandService for Service {
             command,
             arguments: arguments.into_iter().map(Argument::from).collect(),
             on_behalf_of,
-        };
-        let asked = Asked {
-            role: self.role,
-            uid,
         };
         let (send, steps) = mpsc::channel(CHANNEL);
         // It goes on when the client goes away, so that what came of it is known here.
@@ -167,10 +162,4 @@ impl Service {
             .map_err(failed)?;
         Ok((target, listed))
     }
-}
-
-/// Who is at the other end, as the kernel says.
-fn uid<T>(request: &Request<T>) -> Option<u32> {
-    let connection = request.extensions().get::<UdsConnectInfo>()?;
-    Some(connection.peer_cred?.uid())
 }

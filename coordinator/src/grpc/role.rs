@@ -1,15 +1,16 @@
-//! Who may call what: the role that a socket gives, and the one a method needs.
+//! Who may call what: the role that a connection gives, and the one a method needs.
 //!
-//! The socket is the role: its group and mode say who may connect, and user
-//! namespaces blur what the kernel says of a peer. The check stands before every
-//! service, so that a method without a row cannot be called at all.
+//! A socket is a role: its group and mode say who may connect, and user namespaces blur
+//! what the kernel says of a peer. Over TCP the certificate says the role; without one
+//! there is none, and one method. The check stands before every service, so that a
+//! method without a row cannot be called at all.
 
 use pvelens_proto::v1 as message;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tonic::Status;
 
-use super::status;
+use super::{caller::Caller, status};
 use crate::serve::{ADMIN_SOCKET, OPERATE_SOCKET, READ_SOCKET};
 
 /// What a client may do. Ordered: each role includes those before it.
@@ -21,6 +22,9 @@ pub enum Role {
     Operator,
     Admin,
 }
+
+/// What may be called by whoever has no certificate yet.
+const OPEN: &str = "pvelens.v1.EnrollmentService/Enroll";
 
 /// The only list of who may call what, sorted by method.
 const METHODS: &[(&str, Role)] = &[
@@ -120,18 +124,29 @@ impl From<Role> for message::Role {
     }
 }
 
-/// Lets a request of a client with this role through, or says why not.
-pub(super) fn check<B>(given: Role, request: http::Request<B>) -> Result<http::Request<B>, Status> {
+/// Lets a request of this caller through, or says why not. The services find the
+/// caller in its extensions.
+pub(super) fn check<B>(
+    caller: Option<Caller>,
+    mut request: http::Request<B>,
+) -> Result<http::Request<B>, Status> {
     let path = request.uri().path();
     let method = path.strip_prefix('/').unwrap_or(path);
     let Some((method, needed)) = METHODS.iter().find(|(known, _)| *known == method) else {
         return Err(Status::unimplemented("no such method"));
     };
-    if *needed <= given {
-        Ok(request)
-    } else {
-        Err(status::role_too_low(method, *needed, given))
+    let Some(caller) = caller else {
+        return if *method == OPEN {
+            Ok(request)
+        } else {
+            Err(status::no_certificate(method))
+        };
+    };
+    if *needed > caller.role {
+        return Err(status::role_too_low(method, *needed, &caller));
     }
+    request.extensions_mut().insert(caller);
+    Ok(request)
 }
 
 #[cfg(test)]

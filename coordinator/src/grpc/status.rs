@@ -6,7 +6,7 @@ use pvelens_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::Role;
+use super::{Role, caller::Caller};
 use crate::{
     answer::{AnswerError, select},
     coordinator::Current,
@@ -130,18 +130,28 @@ pub(super) fn no_such_check(id: &str) -> Status {
     )
 }
 
-/// The socket of the connection does not give the role that a method needs.
-pub(super) fn role_too_low(method: &str, needed: Role, given: Role) -> Status {
+/// The connection does not give the role that a method needs.
+pub(super) fn role_too_low(method: &str, needed: Role, given: &Caller) -> Status {
     rich(
         Code::PermissionDenied,
         ErrorReason::RoleTooLow,
         format!(
             "{method} needs the role {}, and {} gives the role {}",
             needed.name(),
-            given.socket(),
-            given.name()
+            given.place(),
+            given.role.name()
         ),
-        &format!("call it on {}: {}", needed.socket(), needed.how_to_get()),
+        &given.way_to(needed),
+    )
+}
+
+/// The client showed no certificate.
+pub(super) fn no_certificate(method: &str) -> Status {
+    rich(
+        Code::Unauthenticated,
+        ErrorReason::RoleTooLow,
+        format!("{method} needs a client certificate, and none was shown"),
+        "an administrator gives one: `pvelens client issue NAME --role reader`",
     )
 }
 

@@ -67,11 +67,19 @@ pub struct Request {
 }
 
 /// By whom, as far as this coordinator knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     pub role: Role,
+    pub by: By,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    Unknown,
     /// Of the process at the other end of the socket, as the kernel says.
-    pub uid: Option<u32>,
+    Uid(u32),
+    /// The name in a certificate.
+    Client(Arc<str>),
 }
 
 /// What happens before the result.
@@ -98,7 +106,7 @@ pub async fn run(
     asked: &Asked,
     steps: mpsc::Sender<Step>,
 ) -> Result<Outcome, TargetError> {
-    request.on_behalf_of = on_behalf_of(asked.uid, &request.on_behalf_of);
+    request.on_behalf_of = on_behalf_of(&asked.by, &request.on_behalf_of);
     let (command, on_behalf_of) = (request.command.clone(), request.on_behalf_of.clone());
     let arguments = request.arguments.clone();
     let (outcome, answered_at) = run_for(coordinator, request, steps).await?;
@@ -131,7 +139,7 @@ async fn run_for(
 ) -> Result<(Outcome, Option<Timestamp>), TargetError> {
     let target = target::find(&coordinator.current(), &request.cluster, &request.guest)?;
     let commands = coordinator.guest_commands();
-    let narrow = &commands.narrow;
+    let narrow = commands.narrow();
     if let Err(refusal) = narrow.check(&target, &request.command, None) {
         return Ok((Outcome::refused(target, &request.command, refusal), None));
     }
@@ -317,11 +325,16 @@ fn random_id() -> io::Result<String> {
 
 /// As it is written down: one line that the node accepts. What the caller says of
 /// itself comes after what is known.
-fn on_behalf_of(uid: Option<u32>, text: &str) -> String {
-    let text = match (uid, text.trim()) {
-        (Some(uid), "") => format!("uid {uid}"),
-        (Some(uid), text) => format!("uid {uid}: {text}"),
-        (None, text) => text.to_owned(),
+fn on_behalf_of(by: &By, text: &str) -> String {
+    let known = match by {
+        By::Unknown => String::new(),
+        By::Uid(uid) => format!("uid {uid}"),
+        By::Client(name) => format!("client {name}"),
+    };
+    let text = match (&*known, text.trim()) {
+        ("", text) => text.to_owned(),
+        (known, "") => known.to_owned(),
+        (known, text) => format!("{known}: {text}"),
     };
     let text = untrusted::line(&text, ON_BEHALF_OF_LIMIT_BYTES);
     let (text, _) = untrusted::lines(&text, ON_BEHALF_OF_LIMIT_BYTES);
@@ -342,12 +355,12 @@ mod tests {
     #[test]
     fn who_asks_is_one_line_of_bounded_bytes() {
         assert_eq!(
-            on_behalf_of(None, " alice\nticket 7 "),
+            on_behalf_of(&By::Unknown, " alice\nticket 7 "),
             "alice\u{fffd}ticket 7"
         );
-        assert_eq!(on_behalf_of(Some(7), "alice"), "uid 7: alice");
-        assert_eq!(on_behalf_of(Some(7), ""), "uid 7");
-        let long = on_behalf_of(None, &"ä".repeat(900));
+        assert_eq!(on_behalf_of(&By::Uid(7), "alice"), "uid 7: alice");
+        assert_eq!(on_behalf_of(&By::Uid(7), ""), "uid 7");
+        let long = on_behalf_of(&By::Unknown, &"ä".repeat(900));
         assert!(long.len() <= ON_BEHALF_OF_LIMIT_BYTES && long.len() > 190);
     }
 }

@@ -172,7 +172,7 @@ pub async fn listed(
             untrusted::name(&target.node)
         ))
     })?;
-    let listed = Arc::new(understood(list, target, &commands.narrow));
+    let listed = Arc::new(understood(list, target, &commands.narrow()));
     commands.catalogue.put(key, Arc::clone(&listed));
     Ok(listed)
 }

@@ -18,7 +18,7 @@ use crate::link::fixture::{FakeAgent, at, printed};
 
 const ASKED: Asked = Asked {
     role: Role::Operator,
-    uid: Some(1000),
+    by: super::call::By::Uid(1000),
 };
 
 fn request(command: &str) -> Request {

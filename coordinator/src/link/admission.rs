@@ -14,18 +14,19 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     LinkError, channel,
     claims::{Claim, Claims, Taken},
-    connection::{Contact, Context, Open, answer, describe},
+    connection::{ANSWER_DEADLINE, Contact, Context, Open, describe},
     guarded::{Guard, guarded},
     renewal,
 };
 use crate::{
+    port,
     store::Transport,
-    trust::{NodeCertificate, NodeState, Trust},
+    trust::{self, NodeCertificate, NodeState, Trust},
     untrusted,
     view::{ClusterId, Name},
 };
@@ -55,10 +56,6 @@ pub(super) struct Admission {
 /// Why a connection became no link, or none any more.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Turned {
-    #[error("no handshake within {} s", HANDSHAKE_DEADLINE.as_secs())]
-    Slow,
-    #[error("no agent: {0}")]
-    NoTls(#[source] io::Error),
     #[error("its certificate: {0}")]
     Certificate(String),
     #[error(
@@ -87,8 +84,6 @@ impl Turned {
     /// A word for counting.
     fn word(&self) -> &'static str {
         match self {
-            Self::Slow => "handshake_timeout",
-            Self::NoTls(_) => "no_tls",
             Self::Certificate(_) => "certificate",
             Self::Refused(_) => "refused_by_agent",
             Self::Link(_) => "ended",
@@ -124,25 +119,30 @@ impl Admission {
         tls: Arc<ClientConfig>,
         permit: impl Send,
     ) {
-        let (node, turned) = match self.shake_hands(stream, address.clone(), tls).await {
-            Ok(known) => {
-                drop(permit);
-                (Some(known.certified()), known.link().await)
-            }
-            Err(turned) => (None, turned),
-        };
         let coordinator = &self.context.coordinator;
-        coordinator.agents().counts().turned_away(turned.word());
-        let reason = untrusted::line(&turned.to_string(), super::REASON_LIMIT).into_owned();
-        coordinator.disconnected_link(&address, node.as_ref(), &reason);
-        self.context.news.notify_one();
-        match turned {
-            // Scans of ports, and pipes that come up before their agent.
-            Turned::NoTls(_) | Turned::Slow => {
-                tracing::debug!(address, reason, "not a link");
+        let port = &coordinator.ports().link;
+        let known = match self.shake_hands(stream, address.clone(), tls).await {
+            Ok(known) => known,
+            Err(NoHandshake { why, words }) => {
+                port.turn_away(why);
+                // Whoever reaches the port can knock as often as they like.
+                debug!(address, reason = words, "not a link");
+                return;
             }
-            Turned::Renewed | Turned::Same(_) => info!(address, reason, "no link"),
-            _ => warn!(address, reason, "no link"),
+        };
+        drop(permit);
+        let connected = port.connect();
+        let node = known.certified();
+        let turned = known.link().await;
+        drop(connected);
+        coordinator.agents().counts().ended(turned.word());
+        let reason = untrusted::line(&turned.to_string(), super::REASON_LIMIT).into_owned();
+        coordinator.disconnected_link(&address, Some(&node), &reason);
+        self.context.news.notify_one();
+        let node = &*node.1;
+        match turned {
+            Turned::Renewed | Turned::Same(_) => info!(address, node, reason, "no link"),
+            _ => warn!(address, node, reason, "no link"),
         }
     }
 
@@ -151,33 +151,37 @@ impl Admission {
         stream: TcpStream,
         address: String,
         tls: Arc<ClientConfig>,
-    ) -> Result<Known<'_>, Turned> {
-        stream.set_nodelay(true).map_err(Turned::NoTls)?;
+    ) -> Result<Known<'_>, NoHandshake> {
+        stream.set_nodelay(true)?;
         // It means nothing: the certificate says who it is.
-        let name = ServerName::try_from("node.invalid")
-            .map_err(|error| Turned::NoTls(io::Error::other(error)))?;
+        let name = ServerName::try_from("node.invalid").map_err(io::Error::other)?;
         let connecting = TlsConnector::from(tls).connect(name, stream);
-        let stream = match timeout(HANDSHAKE_DEADLINE, connecting).await {
-            Err(_) => return Err(Turned::Slow),
-            Ok(Err(error)) => return Err(no_handshake(error)),
-            Ok(Ok(stream)) => stream,
+        let slow = |_| NoHandshake {
+            why: port::Turned::Slow,
+            words: format!("no handshake within {} s", HANDSHAKE_DEADLINE.as_secs()),
         };
+        let stream = timeout(HANDSHAKE_DEADLINE, connecting)
+            .await
+            .map_err(slow)??;
         let leaf = stream
             .get_ref()
             .1
             .peer_certificates()
             .and_then(<[_]>::first);
-        let leaf = leaf.ok_or_else(|| Turned::Certificate("there is none".to_owned()))?;
-        let leaf = leaf.to_vec();
+        let leaf = leaf.map(|leaf| leaf.to_vec()).unwrap_or_default();
+        let refused = |refusal: trust::Refusal| NoHandshake {
+            why: port::Turned::Certificate,
+            words: refusal.to_string(),
+        };
         let certificate = self
             .trust
             .node_of(&leaf, self.context.now())
-            .map_err(|refusal| Turned::Certificate(refusal.to_string()))?;
+            .map_err(refused)?;
         let (stream, guard) = guarded(stream);
-        let channel = answer("connecting", channel(endpoint(), stream))
+        let channel = timeout(ANSWER_DEADLINE, channel(endpoint(), stream))
             .await
-            .map_err(Turned::Link)?
-            .map_err(|error| refused(&error, || LinkError::Connect(io::Error::other("HTTP/2"))))?;
+            .map_err(slow)?
+            .map_err(io::Error::other)?;
         Ok(Known {
             admission: self,
             certificate,
@@ -186,6 +190,21 @@ impl Admission {
             channel,
             guard,
         })
+    }
+}
+
+/// Why a connection never showed a good certificate.
+struct NoHandshake {
+    why: port::Turned,
+    words: String,
+}
+
+impl From<io::Error> for NoHandshake {
+    fn from(error: io::Error) -> Self {
+        Self {
+            why: port::Turned::of_handshake(&error),
+            words: error.to_string(),
+        }
     }
 }
 
@@ -426,14 +445,6 @@ fn endpoint() -> Endpoint {
 
 fn words(cluster: &str, node: &str) -> String {
     format!("{node} of cluster {}", cluster.get(..12).unwrap_or(cluster))
-}
-
-fn no_handshake(error: io::Error) -> Turned {
-    match rustls_error(&error) {
-        Some(rustls::Error::InvalidCertificate(why)) => Turned::Certificate(format!("{why:?}")),
-        Some(rustls::Error::AlertReceived(alert)) => Turned::Refused(format!("{alert:?}")),
-        _ => Turned::NoTls(error),
-    }
 }
 
 /// In TLS 1.3 the agent judges our certificate when ours of the handshake is over, so

@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    net::SocketAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -157,8 +156,6 @@ pub struct Agents {
     connected: Mutex<BTreeMap<(ClusterId, Name), (u64, Handle)>>,
     numbers: AtomicU64,
     counts: LinkCounts,
-    /// Where links are accepted, or why not. Absent while nobody wants any.
-    listening: Mutex<Option<Result<SocketAddr, String>>>,
 }
 
 impl Agents {
@@ -182,22 +179,6 @@ impl Agents {
     #[must_use]
     pub fn counts(&self) -> &LinkCounts {
         &self.counts
-    }
-
-    /// Where links are accepted, or why not. Absent while nobody wants any.
-    #[must_use]
-    pub fn listening(&self) -> Option<Result<SocketAddr, String>> {
-        self.listening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(super) fn set_listening(&self, listening: Result<SocketAddr, String>) {
-        *self
-            .listening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(listening);
     }
 
     /// An agent is connected as long as the result lives. Of two under one name the

@@ -4,18 +4,12 @@
 //! Handshakes one after the other were tried and rejected: with a thousand nodes coming
 //! back at once a single slow one held up all of them.
 
-use std::{
-    collections::HashMap,
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 use tokio::{
     net::TcpListener,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, Semaphore, watch},
     task,
     time::{Instant, sleep},
 };
@@ -23,13 +17,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use super::{Clock, admission::Admission, claims::Claims, connection::Context};
-use crate::{config::Enabled, coordinator::Coordinator, trust::Trust};
+use crate::{
+    config::Opening,
+    coordinator::Coordinator,
+    port::{self, PortState, Sources, Turned},
+    trust::Trust,
+};
 
 /// Connections at the same time that have not shown a certificate yet.
 const UNKNOWN: usize = 512;
-/// Of one address of IPv4, or one network of IPv6, since one holder has as many
-/// addresses as he likes there.
-const UNKNOWN_OF_ONE: usize = 64;
+/// Of one place.
+const UNKNOWN_OF_ONE: u32 = 64;
 /// After an error of accept, which comes back at once.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Between two attempts to open the port.
@@ -43,13 +41,13 @@ pub struct Listening {
     pub coordinator: Arc<Coordinator>,
     pub trust: Arc<Trust>,
     pub clock: Clock,
-    pub news: Arc<tokio::sync::Notify>,
+    pub news: Arc<Notify>,
     pub listen: SocketAddr,
-    pub enabled: Enabled,
+    pub enabled: Opening,
 }
 
-impl std::fmt::Debug for Listening {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listening")
             .field("listen", &self.listen)
             .finish_non_exhaustive()
@@ -63,7 +61,8 @@ impl Listening {
         let accepting = async {
             self.until_wanted().await;
             let listener = self.open().await;
-            self.accept(listener, &links, &shutdown).await;
+            let port = &self.coordinator.ports().link;
+            tokio::join!(self.accept(listener, &links, &shutdown), port.tell());
         };
         shutdown.run_until_cancelled(accepting).await;
         // Each ends with the token, and says so in the log.
@@ -74,36 +73,31 @@ impl Listening {
     /// Waits until the port shall be open.
     async fn until_wanted(&self) {
         let mut changes = self.trust.changes();
-        loop {
-            match self.enabled {
-                Enabled::On => return,
-                Enabled::Auto if self.trust.is_in_use() => return,
-                // The sender lives as long as the trust.
-                Enabled::Auto => drop(changes.changed().await),
-                Enabled::Off => std::future::pending().await,
+        while !self.enabled.is_wanted(self.trust.is_in_use()) {
+            // Its sender lives as long as the trust.
+            if changes.changed().await.is_err() {
+                return;
             }
         }
     }
 
-    /// Opens the port, if not now then later: what is there without it goes on.
+    /// Opens the port, if not now then later: what there is without it goes on.
     async fn open(&self) -> TcpListener {
-        let mut last = None;
+        let port = &self.coordinator.ports().link;
         loop {
-            match bind(self.listen).await {
+            match port::bind(self.listen) {
                 Ok(listener) => {
                     let address = listener.local_addr().unwrap_or(self.listen);
                     info!(%address, "open for links");
-                    self.coordinator.agents().set_listening(Ok(address));
+                    port.set_state(PortState::Open(address));
                     return listener;
                 }
                 Err(error) => {
-                    if last != Some(error.kind()) {
-                        warn!(address = %self.listen, %error, "the port for links cannot be opened; see link.listen");
+                    let why = format!("{}: {error}", self.listen);
+                    if port.set_state(PortState::Failed(why)) {
+                        let address = self.listen;
+                        warn!(%address, %error, "the port for links cannot be opened; see link.listen");
                     }
-                    last = Some(error.kind());
-                    self.coordinator
-                        .agents()
-                        .set_listening(Err(format!("{}: {error}", self.listen)));
                 }
             }
             sleep(RETRY).await;
@@ -125,9 +119,9 @@ impl Listening {
             trust: Arc::clone(&self.trust),
             claims: Arc::new(Claims::default()),
         };
-        let counts = self.coordinator.agents().counts();
+        let port = &self.coordinator.ports().link;
         let unknown = Arc::new(Semaphore::new(UNKNOWN));
-        let sources = Arc::new(Sources::default());
+        let sources = Sources::new(UNKNOWN_OF_ONE);
         let mut tls = Tls::new(Arc::clone(&self.trust), Arc::clone(&self.clock));
         loop {
             // Nobody closes it. Those beyond wait in the queue of the kernel.
@@ -142,34 +136,21 @@ impl Listening {
                     continue;
                 }
             };
-            counts.accepted();
-            let Some(place) = Sources::place(&sources, address.ip(), permit) else {
-                counts.turned_away("too_many_of_one_address");
+            let Some(ticket) = sources.enter(address.ip()) else {
+                port.turn_away(Turned::Source);
                 continue;
             };
             let Some(config) = tls.current().await else {
-                counts.turned_away("no_certificate");
+                port.turn_away(Turned::Certificate);
                 continue;
             };
-            let following = admission
-                .clone()
-                .follow(stream, shown(address), config, place);
+            let following =
+                admission
+                    .clone()
+                    .follow(stream, shown(address), config, (permit, ticket));
             let end = shutdown.clone();
             links.spawn(async move { end.run_until_cancelled(following).await });
         }
-    }
-}
-
-/// Listens on an address. Where there is no IPv6, on all addresses of IPv4 instead.
-async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    match TcpListener::bind(address).await {
-        Err(error)
-            if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-                && error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()) =>
-        {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
-        }
-        bound => bound,
     }
 }
 
@@ -182,7 +163,7 @@ fn shown(address: SocketAddr) -> String {
 struct Tls {
     trust: Arc<Trust>,
     clock: Clock,
-    changes: tokio::sync::watch::Receiver<u64>,
+    changes: watch::Receiver<u64>,
     made: Option<(Instant, Arc<ClientConfig>)>,
 }
 
@@ -222,86 +203,5 @@ impl Tls {
                 None
             }
         }
-    }
-}
-
-/// How many of those that have shown nothing come from where.
-#[derive(Debug, Default)]
-struct Sources(Mutex<HashMap<IpAddr, usize>>);
-
-/// One of them.
-#[derive(Debug)]
-struct Place {
-    sources: Arc<Sources>,
-    network: IpAddr,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Sources {
-    fn place(sources: &Arc<Self>, address: IpAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
-        let network = network(address);
-        let mut counts = sources.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(network).or_default();
-        if *count >= UNKNOWN_OF_ONE {
-            return None;
-        }
-        *count += 1;
-        drop(counts);
-        Some(Place {
-            sources: Arc::clone(sources),
-            network,
-            _permit: permit,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self
-            .sources
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.network);
-            }
-        }
-    }
-}
-
-/// The address, or of IPv6 its first 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_of_one_network_are_too_many_and_leave_room_for_others() {
-        let sources = Arc::new(Sources::default());
-        let unknown = Arc::new(Semaphore::new(UNKNOWN));
-        let place = |address: &str| {
-            let permit = Arc::clone(&unknown).try_acquire_owned().unwrap();
-            Sources::place(&sources, address.parse().unwrap(), permit)
-        };
-        let held: Vec<_> = (0..UNKNOWN_OF_ONE)
-            .map(|number| place(&format!("2001:db8::{number:x}")).unwrap())
-            .collect();
-        assert!(place("2001:db8::ffff").is_none());
-        let other = place("2001:db8:0:1::1").unwrap();
-        let mapped = place("::ffff:192.0.2.1").unwrap();
-        assert_eq!(mapped.network, "192.0.2.1".parse::<IpAddr>().unwrap());
-        drop(held);
-        assert!(place("2001:db8::ffff").is_some());
-        drop((other, mapped));
-        assert!(sources.0.lock().unwrap().is_empty());
-        assert_eq!(unknown.available_permits(), UNKNOWN);
     }
 }

@@ -329,7 +329,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<Outcome, CallToolResult> {
         let (send, mut steps) = mpsc::channel(CHANNEL);
-        let (coordinator, asked) = (Arc::clone(&self.coordinator), self.asked);
+        let (coordinator, asked) = (Arc::clone(&self.coordinator), self.asked.clone());
         let running =
             tokio::spawn(async move { call::run(&coordinator, request, &asked, send).await });
         let waiting = async {

@@ -44,6 +44,11 @@ impl Manager {
         self.tell(&[NotifyState::Ready]);
     }
 
+    /// Settings are read again; `ready` says when that is done.
+    pub(super) fn reloading(&self) {
+        self.tell(&[NotifyState::Reloading]);
+    }
+
     pub(super) fn stopping(&self) {
         self.tell(&[NotifyState::Stopping]);
     }
