@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     config::{Config, ConfigError, DEFAULT_PATH},
-    link::Address,
+    link::Coordinator,
     probe::Kind,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -165,9 +165,10 @@ struct RunArguments {
 
 #[derive(Debug, Args)]
 struct LinkArguments {
-    /// Coordinator to link to, may be given several times [default: as in the settings]
+    /// Coordinator to link to, may be given several times; several addresses of one are
+    /// separated by spaces [default: as in the settings and as joined]
     #[arg(long = "coordinator", value_name = "HOST[:PORT]")]
-    coordinators: Vec<Address>,
+    coordinators: Vec<Coordinator>,
     /// Socket of the agent [default: /run/pvelens-agent/link.sock or as in the settings]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -257,6 +258,15 @@ impl SettingsArguments {
     fn context(&self, error: ConfigError) -> anyhow::Error {
         let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
         anyhow::Error::new(error).context(format!("settings in {}", file.display()))
+    }
+
+    /// Where they are, and what `join` wrote beside them.
+    fn directory(&self) -> &Path {
+        let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        match file.parent() {
+            Some(directory) if !directory.as_os_str().is_empty() => directory,
+            _ => Path::new("."),
+        }
     }
 
     /// Where the settings come from.

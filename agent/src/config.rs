@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::link::Address;
+use crate::{joined::JoinedError, link::Coordinator};
 
 #[cfg(test)]
 mod tests;
@@ -76,7 +76,7 @@ pub struct Audit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Link {
-    pub coordinators: Vec<Address>,
+    pub coordinators: Vec<Coordinator>,
     pub socket: PathBuf,
 }
 
@@ -157,6 +157,8 @@ pub enum ConfigError {
     },
     #[error("`{key}` {problem}")]
     Value { key: String, problem: String },
+    #[error(transparent)]
+    Joined(Box<JoinedError>),
 }
 
 impl Config {
@@ -243,7 +245,11 @@ impl Config {
             return problem("link.coordinators", format!("has more than {COORDINATORS}"));
         }
         let mut seen = HashSet::new();
-        if let Some(twice) = coordinators.iter().find(|address| !seen.insert(*address)) {
+        let twice = coordinators
+            .iter()
+            .flat_map(Coordinator::addresses)
+            .find(|address| !seen.insert(*address));
+        if let Some(twice) = twice {
             return problem("link.coordinators", format!("has {twice} twice"));
         }
         if !LEVELS.contains(&self.log.level.as_str()) {
