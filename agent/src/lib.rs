@@ -23,6 +23,7 @@ pub mod fuzzing;
 pub mod guest;
 mod guest_socket;
 pub mod host;
+pub mod identity;
 pub mod joined;
 pub mod ledger;
 pub mod link;
