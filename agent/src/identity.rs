@@ -16,12 +16,14 @@ mod accept;
 mod certificate;
 mod file;
 mod key;
+mod slot;
 pub(crate) mod tls;
 
 pub use accept::{AcceptError, Accepted, accept};
 pub use certificate::CertificateError;
 pub use file::IdentityError;
 pub use key::{KeyError, new_key_and_csr};
+pub use slot::{Held, Slot, SlotError};
 
 /// The name of the file in its directory.
 pub const FILE: &str = "identity.json";

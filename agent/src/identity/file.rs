@@ -79,6 +79,32 @@ pub(super) fn load(path: &Path) -> Result<Option<Identity>, IdentityError> {
         .map_err(|reason| IdentityError::Damaged { path, reason })
 }
 
+/// What changes with the file, or with who may read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    directory: (u32, u32),
+    file: (u64, u64),
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// `None`: there is no file.
+pub(super) fn stamp(path: &Path) -> io::Result<Option<Stamp>> {
+    let Some(directory) = Directory::look(path)? else {
+        return Ok(None);
+    };
+    let file = match directory.file_to_read(FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result?.metadata()?,
+    };
+    Ok(Some(Stamp {
+        directory: directory.owner_and_mode()?,
+        file: (file.ino(), file.size()),
+        modified: (file.mtime(), file.mtime_nsec()),
+        changed: (file.ctime(), file.ctime_nsec()),
+    }))
+}
+
 pub(super) fn save(identity: &Identity, path: &Path) -> Result<(), IdentityError> {
     let text = text(identity).map_err(failed("writing", path))?;
     let mut make = DirBuilder::new();
