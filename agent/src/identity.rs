@@ -4,9 +4,10 @@
 //! All of it is one file, so that no moment has a key without its certificate. The
 //! key is made here and never leaves the node.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
+use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 
 use crate::hex;
@@ -15,11 +16,14 @@ mod accept;
 pub(crate) mod certificate;
 mod file;
 mod key;
+mod slot;
+pub(crate) mod tls;
 
 pub use accept::{AcceptError, Accepted, accept};
 pub use certificate::CertificateError;
 pub use file::IdentityError;
 pub use key::{KeyError, new_key_and_csr};
+pub use slot::{Held, Slot, SlotError};
 
 /// The name of the file in its directory.
 pub const FILE: &str = "identity.json";
@@ -92,6 +96,14 @@ impl Identity {
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
+    }
+
+    /// Settings of the server for new links.
+    ///
+    /// # Errors
+    /// When the key or an authority cannot be used.
+    pub fn server_config(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
+        tls::server_config(self)
     }
 
     /// SHA-256 of the authority that signs, in hexadecimal.

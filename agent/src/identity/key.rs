@@ -1,6 +1,8 @@
 //! The key of the node, and asking for a certificate for it.
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+};
 
 /// Characters of a common name (RFC 5280).
 const COMMON_NAME_LIMIT: usize = 64;
@@ -24,6 +26,13 @@ pub fn new_key_and_csr(node: &str) -> Result<(String, Vec<u8>), KeyError> {
     request.distinguished_name = name;
     let request = request.serialize_request(&key)?;
     Ok((key.serialize_pem(), request.der().to_vec()))
+}
+
+/// The public half of a key, as a certificate for it has it: `SubjectPublicKeyInfo` of
+/// X.509 in DER.
+pub(super) fn public_key_info(key_pem: &str) -> Result<Vec<u8>, KeyError> {
+    let key = KeyPair::from_pkcs8_pem_and_sign_algo(key_pem, &PKCS_ECDSA_P256_SHA256)?;
+    Ok(key.subject_public_key_info())
 }
 
 #[cfg(test)]
