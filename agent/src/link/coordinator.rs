@@ -23,6 +23,8 @@ pub struct Coordinator {
 pub enum CoordinatorError {
     #[error(transparent)]
     Address(#[from] AddressError),
+    #[error("a coordinator has no address")]
+    None,
     #[error("one coordinator has {0} twice")]
     Twice(Address),
     #[error("one coordinator has more than {ADDRESSES} addresses")]
@@ -30,6 +32,28 @@ pub enum CoordinatorError {
 }
 
 impl Coordinator {
+    /// The coordinator with these addresses.
+    ///
+    /// # Errors
+    /// When there is none, one is there twice, or there are too many.
+    pub fn of(addresses: Vec<Address>) -> Result<Self, CoordinatorError> {
+        let mut addresses = addresses.into_iter();
+        let mut coordinator = Self {
+            first: addresses.next().ok_or(CoordinatorError::None)?,
+            others: Vec::new(),
+        };
+        for address in addresses {
+            if coordinator.has(&address) {
+                return Err(CoordinatorError::Twice(address));
+            }
+            if coordinator.count() == ADDRESSES {
+                return Err(CoordinatorError::Many);
+            }
+            coordinator.others.push(address);
+        }
+        Ok(coordinator)
+    }
+
     /// By its first address it is called in the log.
     #[must_use]
     pub fn name(&self) -> &Address {
@@ -88,24 +112,13 @@ impl FromStr for Coordinator {
     type Err = CoordinatorError;
 
     fn from_str(text: &str) -> Result<Self, CoordinatorError> {
-        // A single address keeps its own errors, also for one that is empty.
-        let mut words = text.split(' ').filter(|word| !word.is_empty());
-        let first: Address = words.next().unwrap_or(text).parse()?;
-        let mut coordinator = Self {
-            first,
-            others: Vec::new(),
-        };
-        for word in words {
-            let address: Address = word.parse()?;
-            if coordinator.has(&address) {
-                return Err(CoordinatorError::Twice(address));
-            }
-            if coordinator.count() == ADDRESSES {
-                return Err(CoordinatorError::Many);
-            }
-            coordinator.others.push(address);
+        let words = text.split(' ').filter(|word| !word.is_empty());
+        let mut addresses: Vec<Address> = words.map(str::parse).collect::<Result<_, _>>()?;
+        if addresses.is_empty() {
+            // It says what is wrong with a text that is empty.
+            addresses.push(text.parse()?);
         }
-        Ok(coordinator)
+        Self::of(addresses)
     }
 }
 
