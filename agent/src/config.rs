@@ -38,6 +38,7 @@ pub struct Config {
     pub spool: Spool,
     pub recorder: Recorder,
     pub audit: Audit,
+    pub identity: Identity,
     pub link: Link,
     pub log: Log,
 }
@@ -71,6 +72,12 @@ pub struct Audit {
     /// Empty: no command runs in a guest.
     pub directory: PathBuf,
     pub limit_mebibytes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    pub directory: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +125,14 @@ impl Default for Audit {
         Self {
             directory: PathBuf::from("/var/lib/pvelens-agent/audit"),
             limit_mebibytes: 64,
+        }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("/var/lib/pvelens-agent/identity"),
         }
     }
 }
@@ -234,6 +249,9 @@ impl Config {
         }
         if !AUDIT_MEBIBYTES.contains(&self.audit.limit_mebibytes) {
             return problem("audit.limit_mebibytes", "is not from 1 to 1024".to_owned());
+        }
+        if !self.identity.directory.is_absolute() {
+            return problem("identity.directory", "is not an absolute path".to_owned());
         }
         if !self.link.socket.is_absolute() {
             return problem("link.socket", "is not an absolute path".to_owned());

@@ -98,8 +98,7 @@ pub fn accept(
     if !is_only_for(&leaf, Use::Server) {
         return Err(AcceptError::Usage);
     }
-    let (begins_at, expires_at) =
-        certificate::validity(&leaf).map_err(AcceptError::Certificate)?;
+    let (begins_at, expires_at) = certificate::validity(&leaf).map_err(AcceptError::Certificate)?;
     let vouched = vouched(trusted, authorities)?;
     let roots = trusted.iter().chain(&vouched);
     // An authority that goes may stand behind the certificate for the last time.
@@ -156,7 +155,10 @@ fn vouched(
         if authority.cross_certificates_der.len() > CHAIN {
             return Err(AcceptError::AuthoritiesLength);
         }
-        authority.cross_certificates_der.iter().try_for_each(parsed)?;
+        authority
+            .cross_certificates_der
+            .iter()
+            .try_for_each(parsed)?;
     }
     let mut good: Vec<X509Certificate<'_>> = Vec::new();
     for one in trusted {

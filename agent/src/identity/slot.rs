@@ -10,9 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use pvelens_proto::{
-    agent::v1::{
-        CreateCsrResponse, InstallCertificateRequest, InstallCertificateResponse,
-    },
+    agent::v1::{CreateCsrResponse, InstallCertificateRequest, InstallCertificateResponse},
     timestamp_from_millis,
 };
 use rustls::ServerConfig;

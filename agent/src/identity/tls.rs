@@ -97,9 +97,7 @@ impl ClientCertVerifier for Coordinators {
     ) -> Result<ClientCertVerified, Error> {
         let now = Duration::from_secs(now.as_secs().max(self.earliest));
         let now = UnixTime::since_unix_epoch(now);
-        let verified = self
-            .verifier
-            .verify_client_cert(leaf, intermediates, now)?;
+        let verified = self.verifier.verify_client_cert(leaf, intermediates, now)?;
         match coordinator(leaf) {
             Some(_) => Ok(verified),
             None => Err(Flaw::ApplicationVerificationFailure.into()),
