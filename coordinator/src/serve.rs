@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
     task,
@@ -15,8 +16,9 @@ use crate::{
     coordinator::Coordinator,
     grpc::Backend,
     guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
-    link::{self, Clock},
+    link::{self, Clock, Listening},
     log::Log,
+    trust::{Names, Trust, TrustError},
 };
 
 mod handover;
@@ -47,6 +49,8 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    #[error("opening the trust")]
+    Trust(#[from] TrustError),
     #[error("serving {surface}")]
     Surface {
         surface: &'static str,
@@ -61,6 +65,8 @@ pub struct Server {
     coordinator: Arc<Coordinator>,
     config: Config,
     surfaces: Surfaces,
+    /// Absent when nothing is kept.
+    trust: Option<Arc<Trust>>,
     reload: Option<Reload>,
 }
 
@@ -88,8 +94,10 @@ pub async fn serve(
     let guest_commands = GuestCommands::new(narrow, heads);
     let coordinator = Coordinator::with_guest_commands(config.params(), guest_commands);
     let coordinator = Arc::new(coordinator);
-    Server::bind(coordinator, config, handover)
-        .await?
+    let trust = open_trust(&config, clock()).await?;
+    let server = Server::bind(coordinator, config, handover).await?;
+    server
+        .trusting(trust)
         .reloading(reload)
         .run(log, clock, shutdown)
         .await
@@ -109,8 +117,16 @@ impl Server {
             surfaces: Surfaces::bind(&config, handover).await?,
             coordinator,
             config,
+            trust: None,
             reload: None,
         })
+    }
+
+    /// Knows nodes and clients elsewhere.
+    #[must_use]
+    pub fn trusting(mut self, trust: Option<Arc<Trust>>) -> Self {
+        self.trust = trust;
+        self
     }
 
     /// Reads its settings again when asked.
@@ -141,6 +157,7 @@ impl Server {
             coordinator,
             config,
             surfaces,
+            trust,
             reload,
         } = self;
         let heads_of = Arc::clone(&coordinator);
@@ -168,6 +185,17 @@ impl Server {
                 .clone()
                 .run_until_cancelled_owned(evaluations.on_news()),
         );
+        if let Some(trust) = trust {
+            let listening = Listening {
+                coordinator: Arc::clone(&coordinator),
+                trust,
+                clock: Arc::clone(&clock),
+                news: Arc::clone(&news),
+                listen: config.link.listen,
+                enabled: config.link.enabled,
+            };
+            tasks.spawn(listening.run(shutdown.clone()));
+        }
         let links = Links {
             coordinator: Arc::clone(&coordinator),
             clock,
@@ -216,6 +244,32 @@ impl Server {
         info!("stopped");
         result
     }
+}
+
+/// Opens the trust, where something is kept. A coordinator that cannot use what is there
+/// does not start: without it, it would not know whom it talks to.
+///
+/// # Errors
+/// When what is there cannot be used.
+pub async fn open_trust(config: &Config, now: Timestamp) -> Result<Option<Arc<Trust>>, ServeError> {
+    let store = config.store.directory.clone();
+    if store.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let names = names(config);
+    let opened = task::spawn_blocking(move || Trust::open(&store, names, now)).await;
+    match opened {
+        Ok(trust) => Ok(Some(Arc::new(trust?))),
+        Err(defect) => Err(ServeError::Surface {
+            surface: "the trust",
+            source: io::Error::other(defect),
+        }),
+    }
+}
+
+fn names(config: &Config) -> Names {
+    let (link, api) = (config.link.listen.port(), config.api.listen.port());
+    Names::new(&config.link.names, link, api)
 }
 
 /// What a connection to an agent needs.

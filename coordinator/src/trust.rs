@@ -25,6 +25,8 @@ mod certificate;
 mod clients;
 mod enroll;
 mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod issue;
 mod names;
 mod nodes;
