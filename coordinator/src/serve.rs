@@ -18,6 +18,7 @@ use crate::{
     guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
     link::{self, Clock, Listening},
     log::Log,
+    port::PortState,
     trust::{Names, Trust, TrustError},
 };
 
@@ -49,8 +50,6 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    #[error("opening the trust")]
-    Trust(#[from] TrustError),
     #[error("serving {surface}")]
     Surface {
         surface: &'static str,
@@ -94,7 +93,7 @@ pub async fn serve(
     let guest_commands = GuestCommands::new(narrow, heads);
     let coordinator = Coordinator::with_guest_commands(config.params(), guest_commands);
     let coordinator = Arc::new(coordinator);
-    let trust = open_trust(&config, clock()).await?;
+    let trust = open_trust(&coordinator, &config, clock()).await;
     let server = Server::bind(coordinator, config, handover).await?;
     server
         .trusting(trust)
@@ -246,25 +245,34 @@ impl Server {
     }
 }
 
-/// Opens the trust, where something is kept. A coordinator that cannot use what is there
-/// does not start: without it, it would not know whom it talks to.
-///
-/// # Errors
-/// When what is there cannot be used.
-pub async fn open_trust(config: &Config, now: Timestamp) -> Result<Option<Arc<Trust>>, ServeError> {
+/// Opens the trust, where something is kept. What is there and cannot be used is never
+/// replaced; until somebody mends it there are no links, and all else goes on.
+pub async fn open_trust(
+    coordinator: &Coordinator,
+    config: &Config,
+    now: Timestamp,
+) -> Option<Arc<Trust>> {
     let store = config.store.directory.clone();
     if store.as_os_str().is_empty() {
-        return Ok(None);
+        return None;
     }
     let names = names(config);
-    let opened = task::spawn_blocking(move || Trust::open(&store, names, now)).await;
-    match opened {
-        Ok(trust) => Ok(Some(Arc::new(trust?))),
-        Err(defect) => Err(ServeError::Surface {
-            surface: "the trust",
-            source: io::Error::other(defect),
-        }),
+    let opening = task::spawn_blocking(move || Trust::open(&store, names, now).map_err(chain));
+    let problem = match opening.await {
+        Ok(Ok(trust)) => return Some(Arc::new(trust)),
+        Ok(Err(problem)) => problem,
+        Err(defect) => defect.to_string(),
+    };
+    error!(error = problem, "no links and no access from elsewhere");
+    let ports = coordinator.ports();
+    for port in [&ports.link, &ports.api] {
+        port.set_state(PortState::Failed(problem.clone()));
     }
+    None
+}
+
+fn chain(error: TrustError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 fn names(config: &Config) -> Names {
