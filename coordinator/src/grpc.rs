@@ -105,7 +105,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let connections = accept::connections(listener, CONNECTIONS);
-    let caller = move |_: &http::Extensions| Some(Caller::of_socket(role));
+    let caller = move |_: &mut http::Extensions| Some(Caller::of_socket(role));
     serve_all(backend, caller, connections, shutdown).await
 }
 
@@ -113,7 +113,7 @@ pub async fn serve(
 /// its connection told.
 async fn serve_all<S, C>(
     backend: Backend,
-    caller: impl Fn(&http::Extensions) -> Option<Caller> + Clone + Send + Sync + 'static,
+    caller: impl Fn(&mut http::Extensions) -> Option<Caller> + Clone + Send + Sync + 'static,
     connections: S,
     shutdown: CancellationToken,
 ) -> io::Result<()>
@@ -154,8 +154,8 @@ where
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        .layer(FilterLayer::new(move |request: http::Request<_>| {
-            role::check(caller(request.extensions()), request)
+        .layer(FilterLayer::new(move |mut request: http::Request<_>| {
+            role::check(caller(request.extensions_mut()), request)
         }))
         .add_service(inventory)
         .add_service(findings)

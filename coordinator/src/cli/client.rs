@@ -123,15 +123,15 @@ pub(super) async fn open(socket: &Path, role: Role) -> Result<Channel, Failure> 
 }
 
 /// Runs a command that asks the coordinator to its end.
-pub(super) fn run(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+pub(super) fn run<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     run_within(DEADLINE, command)
 }
 
 /// As [`run`], for what may take longer.
-pub(super) fn run_within(
+pub(super) fn run_within<T>(
     deadline: Duration,
-    command: impl Future<Output = Result<u8, Failure>>,
-) -> Result<u8, Failure> {
+    command: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     runtime()?.block_on(async {
         timeout(deadline, command).await.unwrap_or_else(|_| {
             Err(Failure::NotAssessed(format!(

@@ -39,9 +39,11 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub(super) use fleet::AGENT_SOCKET;
 pub(crate) use item::{Diagnosis, State};
 use item::{Item, Section};
-use system::{System, Unit};
+pub(super) use system::System;
+use system::Unit;
 
 const UNIT: &str = "pvelens.service";
 /// For both questions together.
@@ -212,7 +214,7 @@ fn gist(error: &str) -> String {
 }
 
 /// Whether a question would make systemd start the coordinator.
-fn would_start(system: &System, sockets: &Sockets) -> bool {
+pub(super) fn would_start(system: &System, sockets: &Sockets) -> bool {
     let unit = system.unit(UNIT);
     is_packaged(sockets) && system.has_systemd() && unit.is_installed && unit.process.is_none()
 }

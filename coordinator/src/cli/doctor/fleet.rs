@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{config::Agents, figure};
 
-pub(super) const AGENT_SOCKET: &str = "/run/pvelens-agent/local.sock";
+pub(in crate::cli) const AGENT_SOCKET: &str = "/run/pvelens-agent/local.sock";
 /// Agents send every ten seconds; six missed in a row are silence.
 const SILENT_MILLIS: i64 = 60_000;
 /// Beyond this, times of different nodes cannot be put in order.
