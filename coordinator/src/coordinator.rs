@@ -5,7 +5,11 @@
 //! and a copy of the history that shares its series. Readers take the current
 //! state by `Arc` and wait for neither.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
@@ -23,7 +27,7 @@ use crate::{
     guest_command::{GuestCommands, heads::Place},
     link::Agents,
     port::Ports,
-    store::{AgentRecord, Appended, Store},
+    store::{AgentRecord, Appended, Store, Transport},
     view::{self, ClusterId, Name, View},
 };
 
@@ -108,6 +112,40 @@ impl Coordinator {
         at: Timestamp,
     ) -> Option<(ClusterId, Name)> {
         lock(&self.store).connected(agent, address, at)
+    }
+
+    /// By what way a connected agent is reached; as [`Store::reached`].
+    pub fn reached(
+        &self,
+        agent: &(ClusterId, Name),
+        transport: Transport,
+        certificate_expires_at: Option<Timestamp>,
+    ) {
+        lock(&self.store).reached(agent, transport, certificate_expires_at);
+    }
+
+    /// The agents that belong here; as [`Store::enrolled`].
+    pub fn enrolled(&self, nodes: &BTreeSet<(ClusterId, Name)>, at: Timestamp) {
+        lock(&self.store).enrolled(nodes, at);
+    }
+
+    /// A link ended or was turned away; as [`Store::disconnected_link`].
+    pub fn disconnected_link(&self, address: &str, node: Option<&(ClusterId, Name)>, reason: &str) {
+        lock(&self.store).disconnected_link(address, node, reason);
+    }
+
+    pub fn note_identity_problem(
+        &self,
+        _cluster: &str,
+        _node: &str,
+        _problem: Option<String>,
+        _at: Timestamp,
+    ) {
+    }
+
+    /// Updates of an agent had to wait; as [`Store::throttled`].
+    pub fn throttled(&self, agent: &DescribeResponse, time: Duration, at: Timestamp) {
+        lock(&self.store).throttled(agent, time, at);
     }
 
     /// The agents that are connected now.

@@ -23,5 +23,6 @@ pub mod report;
 pub mod serve;
 pub mod store;
 pub mod triage;
+pub mod trust;
 pub mod untrusted;
 pub mod view;

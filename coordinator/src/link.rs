@@ -8,57 +8,52 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use pvelens_proto::agent::v1::{
-    AuditHead, DescribeRequest, DescribeResponse, Heartbeat, NodeUpdate, WatchRequest,
-    WatchResponse, node_agent_service_client::NodeAgentServiceClient, watch_response::Event,
-};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::UnixStream,
-    sync::{Notify, Semaphore},
-    task,
-    time::{Instant, sleep, timeout},
+    sync::Notify,
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Status, Streaming,
+    Status,
     transport::{Channel, Endpoint},
 };
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::{
-    coordinator::Coordinator,
-    guest_command::heads::{self, Noted},
-    untrusted,
-};
+use crate::{coordinator::Coordinator, untrusted};
 
+mod admission;
+mod audit;
+mod claims;
+mod connection;
+mod counts;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod guarded;
 mod handle;
+mod listen;
+mod quota;
+mod renewal;
 #[cfg(test)]
 mod tests;
 
+pub use counts::{LinkCounts, LinkFigures};
 pub use handle::{Agents, CallError, Handle};
+pub use listen::Listening;
 
-use handle::Held;
+use connection::{ANSWER_DEADLINE, Contact, Context, Open, SILENCE_DEADLINE, answer, describe};
 
 /// The clock of the coordinator: the real one, or that of a simulation.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// For connecting, for the description and for the first sign of the stream.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
-/// Agents send a heartbeat when there is nothing else.
-const SILENCE_DEADLINE: Duration = Duration::from_secs(60);
-/// Between two questions about the record of guest commands.
-const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
-/// The configuration of thousands of guests comes in one message.
-const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 const SHORTEST_DELAY: Duration = Duration::from_millis(500);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 const REASON_LIMIT: usize = 300;
@@ -89,71 +84,42 @@ pub async fn watch_agent(
     news: Arc<Notify>,
     shutdown: CancellationToken,
 ) {
-    let link = Link {
-        address: socket.display().to_string(),
+    let local = Local {
+        contact: Contact::local(socket.display().to_string()),
         socket,
-        coordinator,
-        clock,
-        news,
+        context: Context {
+            coordinator,
+            clock,
+            news,
+        },
     };
-    shutdown.run_until_cancelled(link.follow()).await;
+    shutdown.run_until_cancelled(local.follow()).await;
 }
 
-/// A connection that delivers.
-struct Open<'a> {
-    agent: Arc<DescribeResponse>,
-    /// Its place among the agents that can be called. Absent when there are too many.
-    held: Option<Held<'a>>,
-    /// When the agent was last asked about its record of guest commands.
-    asked: Mutex<Option<Instant>>,
-    /// Held while it is asked.
-    asking: Arc<Semaphore>,
-}
-
-impl Open<'_> {
-    fn was_asked(&self) -> bool {
-        self.last_asked().is_some()
-    }
-
-    /// Whether it is time to ask again.
-    fn is_due(&self) -> bool {
-        self.last_asked()
-            .is_none_or(|at| at.elapsed() >= AUDIT_INTERVAL)
-    }
-
-    fn asked_now(&self) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn last_asked(&self) -> Option<Instant> {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct Link {
-    coordinator: Arc<Coordinator>,
+/// Follows the agent behind a socket.
+struct Local {
+    context: Context,
     socket: PathBuf,
-    /// The socket as the administrator knows it.
-    address: String,
-    clock: Clock,
-    news: Arc<Notify>,
+    contact: Contact,
 }
 
-impl Link {
+impl Local {
     async fn follow(&self) {
         let mut last_reason = String::new();
         let mut delays = delays();
+        let address = &self.contact.address;
         loop {
             let mut delivered = false;
             let error = self.connection(&mut delivered).await;
             let reason = untrusted::line(&error.to_string(), REASON_LIMIT).into_owned();
             // An agent that is down fails the same way every time.
             if reason != last_reason || delivered {
-                warn!(address = self.address, reason, "no connection to the agent");
+                warn!(address, reason, "no connection to the agent");
             }
-            self.coordinator
-                .disconnected(&self.address, &reason, (self.clock)());
-            self.news.notify_one();
+            self.context
+                .coordinator
+                .disconnected(address, &reason, self.context.now());
+            self.context.news.notify_one();
             last_reason = reason;
             if delivered {
                 delays = self::delays();
@@ -166,12 +132,12 @@ impl Link {
     /// One connection, from its beginning to what ended it.
     async fn connection(&self, delivered: &mut bool) -> LinkError {
         match self.open().await {
-            Ok((open, stream)) => self.receive(&open, stream, delivered).await,
+            Ok(mut open) => open.receive(delivered).await,
             Err(error) => error,
         }
     }
 
-    async fn open(&self) -> Result<(Open<'_>, Streaming<WatchResponse>), LinkError> {
+    async fn open(&self) -> Result<Open<'_>, LinkError> {
         let doing = "connecting";
         let stream = answer(doing, UnixStream::connect(&self.socket))
             .await?
@@ -179,154 +145,8 @@ impl Link {
         let channel = answer(doing, channel(endpoint(), stream))
             .await?
             .map_err(|error| LinkError::Connect(io::Error::other(error)))?;
-        let mut client = NodeAgentServiceClient::new(channel.clone())
-            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
-
-        let doing = "asking the agent who it is";
-        let agent = answer(doing, client.describe(DescribeRequest {}))
-            .await?
-            .map_err(|status| LinkError::Refused { doing, status })?
-            .into_inner();
-        if !is_host_name(&agent.node_name) {
-            let shown = untrusted::name(&agent.node_name).into_owned();
-            return Err(LinkError::NodeName(shown));
-        }
-        let doing = "asking the agent for its samples";
-        let request = WatchRequest {
-            cursor: self.coordinator.cursor(&agent),
-        };
-        let stream = answer(doing, client.watch(request))
-            .await?
-            .map_err(|status| LinkError::Refused { doing, status })?
-            .into_inner();
-
-        let key = self
-            .coordinator
-            .connected(&agent, &self.address, (self.clock)());
-        self.news.notify_one();
-        let (node, version) = (&agent.node_name, untrusted::name(&agent.agent_version));
-        info!(address = self.address, %node, %version, "connected to the agent");
-        let handle = Handle::new(channel, Arc::clone(&self.clock));
-        let open = Open {
-            held: key.map(|key| self.coordinator.agents().hold(key, handle)),
-            agent: Arc::new(agent),
-            asked: Mutex::default(),
-            asking: Arc::new(Semaphore::new(1)),
-        };
-        Ok((open, stream))
-    }
-
-    async fn receive(
-        &self,
-        open: &Open<'_>,
-        mut stream: Streaming<WatchResponse>,
-        delivered: &mut bool,
-    ) -> LinkError {
-        loop {
-            let response = match timeout(SILENCE_DEADLINE, stream.message()).await {
-                Err(_) => return LinkError::Silent,
-                Ok(Ok(None)) => return LinkError::Closed,
-                Ok(Err(status)) => {
-                    let doing = "receiving samples";
-                    return LinkError::Refused { doing, status };
-                }
-                Ok(Ok(Some(response))) => response,
-            };
-            match response.event {
-                Some(Event::Update(update)) => {
-                    self.append(&open.agent, update).await;
-                    *delivered = true;
-                    if open.is_due() {
-                        self.ask_audit(open, None);
-                    }
-                }
-                Some(Event::Heartbeat(heartbeat)) => {
-                    self.heartbeat(&open.agent, &heartbeat);
-                    if let Some(head) = &heartbeat.audit_head {
-                        self.note_audit(open, head);
-                    }
-                }
-                // An event of a newer agent.
-                None => {}
-            }
-        }
-    }
-
-    /// The store may be busy with an evaluation: wait for it where waiting
-    /// holds up no other connection.
-    async fn append(&self, agent: &Arc<DescribeResponse>, update: NodeUpdate) {
-        let coordinator = Arc::clone(&self.coordinator);
-        let agent = Arc::clone(agent);
-        let received_at = (self.clock)();
-        let appended =
-            task::spawn_blocking(move || coordinator.append(&agent, update, received_at));
-        if let Err(error) = appended.await {
-            warn!(address = self.address, %error, "an update could not be kept");
-        }
-        self.news.notify_one();
-    }
-
-    fn heartbeat(&self, agent: &DescribeResponse, heartbeat: &Heartbeat) {
-        let sent_at = heartbeat
-            .sent_at
-            .as_ref()
-            .map(pvelens_proto::timestamp_to_millis)
-            .and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        // Without a believable time it still shows that the agent lives.
-        let received_at = (self.clock)();
-        self.coordinator
-            .heartbeat(agent, sent_at.unwrap_or(received_at), received_at);
-    }
-
-    /// Keeps where the record of guest commands ends, as a heartbeat says. What is not
-    /// seen from the end alone is asked for.
-    fn note_audit(&self, open: &Open<'_>, head: &AuditHead) {
-        let Some(held) = &open.held else { return };
-        let heads = self.coordinator.guest_commands().heads();
-        match heads.note(&held.place(), head, (self.clock)()) {
-            Noted::Unchanged => {}
-            Noted::Doubtful(known) => self.ask_audit(open, Some(known)),
-            // What was known is compared once for each connection.
-            Noted::Ahead(known) => {
-                heads::save_soon(&self.coordinator);
-                if !open.was_asked() {
-                    self.ask_audit(open, known);
-                }
-            }
-            Noted::Problem => {
-                heads::save_soon(&self.coordinator);
-                self.news.notify_one();
-            }
-        }
-    }
-
-    /// Asks where the record of guest commands ends, beside the stream: there are no
-    /// heartbeats while there are samples.
-    fn ask_audit(&self, open: &Open<'_>, known: Option<heads::Head>) {
-        let Some(held) = &open.held else { return };
-        // One question at a time, however much comes.
-        let Ok(turn) = Arc::clone(&open.asking).try_acquire_owned() else {
-            return;
-        };
-        open.asked_now();
-        let (coordinator, news) = (Arc::clone(&self.coordinator), Arc::clone(&self.news));
-        let (place, agent, now) = (held.place(), held.handle(), (self.clock)());
-        // Ends by itself within the deadline of the call.
-        tokio::spawn(async move {
-            let heads = coordinator.guest_commands().heads();
-            let known = known.or(heads.of(&place));
-            let after = known
-                .as_ref()
-                .map_or(0, |known| known.sequence.saturating_sub(1));
-            // Without an answer it is asked again later.
-            if let Ok(answer) = agent.list_audit(after, 1).await
-                && heads.compare(&place, known.as_ref(), &answer, now)
-            {
-                heads::save_soon(&coordinator);
-                news.notify_one();
-            }
-            drop(turn);
-        });
+        let agent = describe(&channel).await?;
+        Open::begin(&self.context, channel, agent, &self.contact).await
     }
 }
 
@@ -344,12 +164,6 @@ fn connect_words(error: &io::Error) -> String {
     }
 }
 
-async fn answer<T>(doing: &'static str, call: impl Future<Output = T>) -> Result<T, LinkError> {
-    timeout(ANSWER_DEADLINE, call)
-        .await
-        .map_err(|_| LinkError::Deadline(doing))
-}
-
 /// A channel over this one connection: when it ends, so does the channel, and
 /// reconnecting stays in one place.
 ///
@@ -357,7 +171,7 @@ async fn answer<T>(doing: &'static str, call: impl Future<Output = T>) -> Result
 /// When the other side does not speak HTTP/2.
 pub(crate) async fn channel(
     endpoint: Endpoint,
-    stream: UnixStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<Channel, tonic::transport::Error> {
     let mut stream = Some(TokioIo::new(stream));
     let connector = tower::service_fn(move |_| {
@@ -381,15 +195,6 @@ fn delays() -> impl Iterator<Item = Duration> {
         .with_jitter()
         .without_max_times()
         .build()
-}
-
-/// PVE names nodes by one label of a host name; other machines may use several.
-fn is_host_name(name: &str) -> bool {
-    (1..=253).contains(&name.len())
-        && !name.starts_with(['-', '.'])
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }
 
 /// The sockets in a directory, sorted; none when it is not there.

@@ -4,7 +4,10 @@
 //! An update comes from a node that may be hostile, so every list and text in
 //! it has a bound, and nothing in it can displace what another agent said.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
@@ -165,6 +168,50 @@ impl Store {
         Some((cluster, node))
     }
 
+    /// By what way a connected agent is reached, and until when its certificate is good.
+    pub fn reached(
+        &mut self,
+        (cluster, node): &(ClusterId, Name),
+        transport: Transport,
+        certificate_expires_at: Option<Timestamp>,
+    ) {
+        let cluster = self.clusters.get_mut(cluster);
+        if let Some(agent) = cluster.and_then(|cluster| cluster.agents.get_mut(node)) {
+            agent.transport = transport;
+            agent.certificate_expires_at = certificate_expires_at;
+        }
+    }
+
+    /// The agents that belong here, all of them: one that was never heard is missed, and
+    /// one that does not belong here any more is forgotten.
+    pub fn enrolled(&mut self, nodes: &BTreeSet<(ClusterId, Name)>, at: Timestamp) {
+        for (id, cluster) in &mut self.clusters {
+            cluster.agents.retain(|name, agent| {
+                !agent.is_enrolled || nodes.contains(&(ClusterId::clone(id), Name::clone(name)))
+            });
+        }
+        self.clusters
+            .retain(|_, cluster| !cluster.agents.is_empty());
+        for (cluster, node) in nodes {
+            let described = DescribeResponse {
+                node_name: node.to_string(),
+                cluster_id: cluster.to_string(),
+                ..DescribeResponse::default()
+            };
+            if let Some(agent) = self.agent_mut(&described, at) {
+                agent.is_enrolled = true;
+            }
+        }
+    }
+
+    /// Updates of an agent had to wait so long, since they were more than a node may
+    /// send.
+    pub fn throttled(&mut self, agent: &DescribeResponse, time: Duration, at: Timestamp) {
+        if let Some(known) = self.agent_mut(agent, at) {
+            known.throttled = known.throttled.saturating_add(time);
+        }
+    }
+
     /// The connection to the agent at `address` ended or could not be made.
     pub fn disconnected(&mut self, address: &str, reason: &str, _at: Timestamp) {
         let reason = limit::cut(reason, limit::DETAIL);
@@ -172,6 +219,28 @@ impl Store {
             && (self.unreached.len() < limit::ADDRESSES || self.unreached.contains_key(address))
         {
             self.unreached.insert(address.to_owned(), reason.to_owned());
+        }
+    }
+
+    /// The link of an agent at `address` ended, or one that `node` tried to begin was
+    /// turned away. Others call, too, from addresses that never come back: what became
+    /// of those is only counted.
+    pub fn disconnected_link(
+        &mut self,
+        address: &str,
+        node: Option<&(ClusterId, Name)>,
+        reason: &str,
+    ) {
+        let reason = limit::cut(reason, limit::DETAIL);
+        if self.lose(address, reason) {
+            return;
+        }
+        let turned_away = node.and_then(|(cluster, node)| {
+            let cluster = self.clusters.get_mut(cluster)?;
+            cluster.agents.get_mut(node)
+        });
+        if let Some(agent) = turned_away.filter(|agent| !agent.connected) {
+            agent.last_error = reason.into();
         }
     }
 
@@ -432,11 +501,11 @@ impl Agent {
             last_error: self.last_error.to_string(),
             audit_sequence: None,
             audit_problem: String::new(),
-            transport: Transport::Local,
-            certificate_expires_at: None,
+            transport: self.transport,
+            certificate_expires_at: self.certificate_expires_at,
             kept_updates: Vec::new(),
             repeated_updates_total: 0,
-            throttled_seconds_total: 0.0,
+            throttled_seconds_total: self.throttled.as_secs_f64(),
             identity_problem: String::new(),
         }
     }

@@ -12,15 +12,17 @@ use std::{
 use futures::stream::{self, BoxStream, StreamExt};
 use pvelens_agent::guest::catalogue::Catalogue;
 use pvelens_proto::agent::v1::{
-    CreateCsrRequest, CreateCsrResponse, Cursor, GetSelfReportRequest, GetSelfReportResponse,
-    GuestCommand, GuestCommandBegun, GuestCommandOutcome, GuestCommandOutput,
-    GuestCommandParameter, GuestCommandProgress, GuestCommandRefusal, GuestCommandResult,
-    InstallCertificateRequest, InstallCertificateResponse, ListAuditRequest, ListAuditResponse,
-    ListGuestCommandsRequest, ListGuestCommandsResponse, NoData, RunGuestCommandRequest,
-    RunGuestCommandResponse, Sample,
+    AuditHead, CreateCsrRequest, CreateCsrResponse, Cursor, DescribeRequest, DescribeResponse,
+    GetSelfReportRequest, GetSelfReportResponse, GuestCommand, GuestCommandBegun,
+    GuestCommandOutcome, GuestCommandOutput, GuestCommandParameter, GuestCommandProgress,
+    GuestCommandRefusal, GuestCommandResult, Heartbeat, InstallCertificateRequest,
+    InstallCertificateResponse, ListAuditRequest, ListAuditResponse, ListGuestCommandsRequest,
+    ListGuestCommandsResponse, NoData, NodeUpdate, RunGuestCommandRequest, RunGuestCommandResponse,
+    Sample, WatchRequest, WatchResponse,
     node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
     run_guest_command_response::Event as Step,
     sample::Payload,
+    watch_response::Event,
 };
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;

@@ -16,14 +16,14 @@ use std::{
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{
-    ListAuditRequest, ListAuditResponse, ListGuestCommandsRequest, ListGuestCommandsResponse,
-    RunGuestCommandRequest, RunGuestCommandResponse,
-    node_agent_service_client::NodeAgentServiceClient,
+    DescribeRequest, DescribeResponse, ListAuditRequest, ListAuditResponse,
+    ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest,
+    RunGuestCommandResponse, node_agent_service_client::NodeAgentServiceClient,
 };
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::Clock;
+use super::{Clock, counts::LinkCounts};
 use crate::{
     guest_command::heads::Place,
     untrusted,
@@ -75,6 +75,15 @@ impl Handle {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Who the agent is; whether it lives.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn describe(&self) -> Result<DescribeResponse, CallError> {
+        let mut client = self.client.clone();
+        answer(client.describe(DescribeRequest {})).await
     }
 
     /// The catalogue of the node and, with a VMID, what would run in that guest.
@@ -146,6 +155,7 @@ impl From<Status> for CallError {
 pub struct Agents {
     connected: Mutex<BTreeMap<(ClusterId, Name), (u64, Handle)>>,
     numbers: AtomicU64,
+    counts: LinkCounts,
 }
 
 impl Agents {
@@ -163,6 +173,12 @@ impl Agents {
         let connected = self.lock();
         let of_cluster = connected.keys().filter(|(id, _)| &**id == cluster);
         of_cluster.map(|(_, node)| Name::clone(node)).collect()
+    }
+
+    /// What became of those who dialled in.
+    #[must_use]
+    pub fn counts(&self) -> &LinkCounts {
+        &self.counts
     }
 
     /// An agent is connected as long as the result lives. Of two under one name the

@@ -1,5 +1,6 @@
 //! Links to agents that behave, and to those that do not.
 
+use pvelens_proto::agent::v1::AuditHead;
 use tempfile::TempDir;
 
 use super::{
@@ -8,6 +9,7 @@ use super::{
 };
 use crate::{
     check::Params,
+    guest_command::heads,
     store::AgentRecord,
     view::{ClusterId, Name},
 };

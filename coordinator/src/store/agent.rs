@@ -1,11 +1,15 @@
 //! One agent: its connection, its place in its stream, and what it delivered.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{self as wire, Cursor, DescribeResponse};
 
 use super::{
+    Transport,
     clock::Clock,
     facts::{Facts, Kind, Stamp},
     limit,
@@ -27,6 +31,12 @@ pub(crate) struct Agent {
     pub(crate) is_pve_node: bool,
     pub(crate) address: String,
     pub(crate) connected: bool,
+    /// Was given a certificate: it is missed when it is silent.
+    pub(crate) is_enrolled: bool,
+    pub(super) transport: Transport,
+    pub(super) certificate_expires_at: Option<Timestamp>,
+    /// How long its updates had to wait.
+    pub(super) throttled: Duration,
     /// Receive time of the newest update.
     pub(crate) last_update_at: Option<Timestamp>,
     /// When it first said anything.
@@ -110,6 +120,10 @@ impl Agent {
             is_pve_node: false,
             address: String::new(),
             connected: false,
+            is_enrolled: false,
+            transport: Transport::Local,
+            certificate_expires_at: None,
+            throttled: Duration::ZERO,
             last_update_at: None,
             known_since: at,
             updates_total: 0,
@@ -131,7 +145,8 @@ impl Agent {
         // A node stays one while its cluster file system is not mounted.
         self.is_pve_node |= described.is_pve_node;
         let version = limit::cut(&described.agent_version, limit::NAME);
-        if &*self.version != version {
+        // Whoever only knows that it is there knows no version.
+        if !version.is_empty() && &*self.version != version {
             self.version = version.into();
         }
     }

@@ -34,7 +34,7 @@ impl Scene<'_> {
         let (node_id, ip_address) = self.place_of(name);
         let agent = member
             .agent
-            .filter(|agent| agent.last_update_at.is_some() || agent.connected);
+            .filter(|agent| agent.last_update_at.is_some() || agent.connected || agent.is_enrolled);
         let reported = agent.is_some_and(|agent| agent.last_update_at.is_some());
         Node {
             key: self.store.keys.node(name),

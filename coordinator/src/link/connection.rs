@@ -1,0 +1,242 @@
+//! One connection to an agent, whatever brought it: who is there, its stream from
+//! where the store stands, and what ends it.
+//!
+//! The agent serves and the coordinator calls, so everything that can take long has
+//! its deadline here.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use pvelens_proto::agent::v1::{
+    DescribeRequest, DescribeResponse, Heartbeat, NodeUpdate, WatchRequest, WatchResponse,
+    node_agent_service_client::NodeAgentServiceClient, watch_response::Event,
+};
+use tokio::{
+    sync::Notify,
+    task,
+    time::{sleep, timeout},
+};
+use tonic::{Streaming, transport::Channel};
+use tracing::{info, warn};
+
+use super::{
+    Clock, LinkError,
+    audit::Audit,
+    handle::{Handle, Held},
+    quota::Quota,
+};
+use crate::{coordinator::Coordinator, store::Transport, untrusted};
+
+/// For connecting, for the description and for the first sign of the stream.
+pub(super) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// Agents send a heartbeat when there is nothing else.
+pub(super) const SILENCE_DEADLINE: Duration = Duration::from_secs(60);
+/// The configuration of thousands of guests comes in one message.
+const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
+/// An agent samples every ten seconds, in a few updates.
+const UPDATES_PER_SECOND: f64 = 50.0;
+/// A whole spool may come at once.
+const UPDATES_AT_ONCE: f64 = 20_000.0;
+
+/// What every connection needs.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) coordinator: Arc<Coordinator>,
+    pub(super) clock: Clock,
+    /// Told whenever there is something to evaluate.
+    pub(super) news: Arc<Notify>,
+}
+
+impl Context {
+    pub(super) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+/// By what way an agent is reached.
+#[derive(Debug, Clone)]
+pub(super) struct Contact {
+    /// A socket, or the address from which it dialled.
+    pub(super) address: String,
+    pub(super) transport: Transport,
+    /// End of the certificate that it showed.
+    pub(super) certificate_expires_at: Option<Timestamp>,
+}
+
+impl Contact {
+    pub(super) fn local(address: String) -> Self {
+        Self {
+            address,
+            transport: Transport::Local,
+            certificate_expires_at: None,
+        }
+    }
+}
+
+/// A connection whose stream has begun.
+pub(super) struct Open<'a> {
+    pub(super) context: &'a Context,
+    agent: Arc<DescribeResponse>,
+    address: &'a str,
+    /// Its place among the agents that can be called. Absent when there are too many.
+    held: Option<Held<'a>>,
+    stream: Streaming<WatchResponse>,
+    audit: Audit,
+}
+
+/// Asks the agent who it is. A connection counts from this answer on: in TLS 1.3 ours is
+/// complete before the agent has judged us.
+pub(super) async fn describe(channel: &Channel) -> Result<DescribeResponse, LinkError> {
+    let doing = "asking the agent who it is";
+    let mut client = client(channel);
+    let agent = answer(doing, client.describe(DescribeRequest {}))
+        .await?
+        .map_err(|status| LinkError::Refused { doing, status })?
+        .into_inner();
+    if !is_host_name(&agent.node_name) {
+        let shown = untrusted::name(&agent.node_name).into_owned();
+        return Err(LinkError::NodeName(shown));
+    }
+    Ok(agent)
+}
+
+impl<'a> Open<'a> {
+    /// Begins the stream of an agent that said who it is.
+    pub(super) async fn begin(
+        context: &'a Context,
+        channel: Channel,
+        agent: DescribeResponse,
+        contact: &'a Contact,
+    ) -> Result<Self, LinkError> {
+        let doing = "asking the agent for its samples";
+        let request = WatchRequest {
+            cursor: context.coordinator.cursor(&agent),
+        };
+        let stream = answer(doing, client(&channel).watch(request))
+            .await?
+            .map_err(|status| LinkError::Refused { doing, status })?
+            .into_inner();
+        let key = context
+            .coordinator
+            .connected(&agent, &contact.address, context.now());
+        if let Some(key) = &key {
+            let expires_at = contact.certificate_expires_at;
+            let coordinator = &context.coordinator;
+            coordinator.reached(key, contact.transport, expires_at);
+        }
+        context.news.notify_one();
+        let (node, version) = (&agent.node_name, untrusted::name(&agent.agent_version));
+        info!(address = contact.address, %node, %version, "connected to the agent");
+        let handle = Handle::new(channel, Arc::clone(&context.clock));
+        Ok(Self {
+            held: key.map(|key| context.coordinator.agents().hold(key, handle)),
+            agent: Arc::new(agent),
+            address: &contact.address,
+            audit: Audit::new(),
+            context,
+            stream,
+        })
+    }
+
+    /// Keeps what comes, until something ends it.
+    pub(super) async fn receive(&mut self, delivered: &mut bool) -> LinkError {
+        let mut quota = Quota::new(UPDATES_PER_SECOND, UPDATES_AT_ONCE);
+        loop {
+            let response = match timeout(SILENCE_DEADLINE, self.stream.message()).await {
+                Err(_) => return LinkError::Silent,
+                Ok(Ok(None)) => return LinkError::Closed,
+                Ok(Err(status)) => {
+                    let doing = "receiving samples";
+                    return LinkError::Refused { doing, status };
+                }
+                Ok(Ok(Some(response))) => response,
+            };
+            match response.event {
+                Some(Event::Update(update)) => {
+                    self.append(update).await;
+                    *delivered = true;
+                    if let Some(held) = &self.held {
+                        self.audit.keep_up(self.context, held);
+                    }
+                }
+                Some(Event::Heartbeat(heartbeat)) => self.heartbeat(&heartbeat),
+                // An event of a newer agent.
+                None => {}
+            }
+            let wait = quota.spend(1.0);
+            if !wait.is_zero() {
+                self.throttled(wait);
+                sleep(wait).await;
+            }
+        }
+    }
+
+    pub(super) fn agent(&self) -> Arc<DescribeResponse> {
+        Arc::clone(&self.agent)
+    }
+
+    /// Said by whoever limits what the agent sends.
+    pub(super) fn throttled(&self, time: Duration) {
+        self.context
+            .coordinator
+            .throttled(&self.agent, time, self.context.now());
+    }
+
+    /// The store may be busy with an evaluation: wait for it where waiting
+    /// holds up no other connection.
+    async fn append(&self, update: NodeUpdate) {
+        let coordinator = Arc::clone(&self.context.coordinator);
+        let agent = Arc::clone(&self.agent);
+        let received_at = self.context.now();
+        let appended =
+            task::spawn_blocking(move || coordinator.append(&agent, update, received_at));
+        if let Err(error) = appended.await {
+            warn!(address = self.address, %error, "an update could not be kept");
+        }
+        self.context.news.notify_one();
+    }
+
+    fn heartbeat(&self, heartbeat: &Heartbeat) {
+        let sent_at = heartbeat
+            .sent_at
+            .as_ref()
+            .map(pvelens_proto::timestamp_to_millis)
+            .and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        // Without a believable time it still shows that the agent lives.
+        let received_at = self.context.now();
+        self.context.coordinator.heartbeat(
+            &self.agent,
+            sent_at.unwrap_or(received_at),
+            received_at,
+        );
+        if let (Some(held), Some(head)) = (&self.held, &heartbeat.audit_head) {
+            self.audit.note(self.context, held, head);
+        }
+    }
+}
+
+pub(super) fn client(channel: &Channel) -> NodeAgentServiceClient<Channel> {
+    NodeAgentServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_LIMIT_BYTES)
+}
+
+/// What a call gives within the deadline.
+///
+/// # Errors
+/// When it takes longer.
+pub(super) async fn answer<T>(
+    doing: &'static str,
+    call: impl Future<Output = T>,
+) -> Result<T, LinkError> {
+    timeout(ANSWER_DEADLINE, call)
+        .await
+        .map_err(|_| LinkError::Deadline(doing))
+}
+
+/// PVE names nodes by one label of a host name; other machines may use several.
+pub(super) fn is_host_name(name: &str) -> bool {
+    (1..=253).contains(&name.len())
+        && !name.starts_with(['-', '.'])
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+}
