@@ -29,7 +29,25 @@ pub struct IssuedNode {
     pub serial: String,
     pub expires_at: Timestamp,
 }
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    pub role: pvelens_proto::identity::ClientRole,
+    pub name: String,
+    pub serial: String,
+    pub expires_at: Timestamp,
+}
+impl std::fmt::Debug for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trust").finish()
+    }
+}
 impl Trust {
+    pub fn api_tls(&self, now: Timestamp) -> Result<Arc<rustls::ServerConfig>, TrustError> {
+        Err(TrustError)
+    }
+    pub fn client_of(&self, leaf: &[u8], now: Timestamp) -> Result<ClientCertificate, Refusal> {
+        Err(Refusal)
+    }
     pub fn is_in_use(&self) -> bool {
         false
     }
