@@ -34,6 +34,7 @@ pub struct Ports {
     pub link: Arc<Port>,
     /// gRPC for people and programs, and enrolment.
     pub api: Arc<Port>,
+    enrolled: AtomicU64,
 }
 
 impl Default for Ports {
@@ -41,7 +42,36 @@ impl Default for Ports {
         Self {
             link: Arc::new(Port::new("link")),
             api: Arc::new(Port::new("api")),
+            enrolled: AtomicU64::new(0),
         }
+    }
+}
+
+impl Ports {
+    /// Counts a node that enrolled.
+    pub fn enroll(&self) {
+        self.enrolled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Nodes that enrolled since the start.
+    #[must_use]
+    pub fn enrolled(&self) -> u64 {
+        self.enrolled.load(Ordering::Relaxed)
+    }
+
+    /// Why a port that should be open is not, if that is so.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let failures: Vec<String> = [&self.link, &self.api]
+            .into_iter()
+            .filter_map(|port| match port.state() {
+                PortState::Failed(why) => {
+                    Some(format!("the port {} is not open: {why}", port.name()))
+                }
+                PortState::Closed | PortState::Open(_) => None,
+            })
+            .collect();
+        (!failures.is_empty()).then(|| failures.join("; "))
     }
 }
 
