@@ -43,7 +43,7 @@ use keys::{Keys, Recorder};
 const SWEEP_SECONDS: i64 = 60;
 
 /// Begins the id of what stands for the cluster of a machine that is in none.
-const NO_CLUSTER: &str = "host:";
+pub(crate) const NO_CLUSTER: &str = "host:";
 
 /// Keeps what agents delivered.
 #[derive(Debug, Default)]
