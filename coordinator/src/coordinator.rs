@@ -107,6 +107,18 @@ impl Coordinator {
         lock(&self.store).disconnected(address, reason, at);
     }
 
+    /// What the link of an agent found wrong with who it says it is; as
+    /// [`Store::identity_problem`].
+    pub fn note_identity_problem(
+        &self,
+        cluster: &str,
+        node: &str,
+        problem: Option<String>,
+        at: Timestamp,
+    ) {
+        lock(&self.store).identity_problem(cluster, node, problem, at);
+    }
+
     /// A heartbeat; `sent_at` by the node's clock.
     pub fn heartbeat(&self, agent: &DescribeResponse, sent_at: Timestamp, received_at: Timestamp) {
         lock(&self.store).heartbeat(agent, sent_at, received_at);

@@ -26,15 +26,16 @@ mod ingest;
 pub(crate) mod keys;
 mod limit;
 pub(crate) mod series;
+mod stream;
 #[cfg(test)]
 mod tests;
 
-use agent::{Agent, Place};
+use agent::Agent;
 use broadcast::Broadcasts;
-use clock::plausible;
 use facts::Stamp;
 use ingest::{Configs, Shared};
 use keys::{Keys, Recorder};
+use stream::Place;
 
 /// Seconds between two rounds of forgetting.
 const SWEEP_SECONDS: i64 = 60;
@@ -49,6 +50,9 @@ pub struct Store {
     recorder: Recorder,
     /// Addresses at which no agent ever answered, and why.
     unreached: BTreeMap<String, String>,
+    /// What is wrong with who an agent says it is that has delivered nothing yet,
+    /// by cluster and node.
+    strangers: BTreeMap<(ClusterId, Name), (Name, Timestamp)>,
     swept_at: Timestamp,
 }
 
@@ -62,7 +66,7 @@ pub(crate) struct ClusterStore {
 }
 
 /// An agent as the store knows it. Sorted by cluster, then node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AgentRecord {
     /// As `View` names it; empty for an address where none ever answered.
     pub cluster: String,
@@ -113,6 +117,9 @@ pub struct KeptUpdates {
     pub epoch: String,
     /// Sorted, without overlap; both ends included.
     pub ranges: Vec<(u64, u64)>,
+    /// Oldest ranges that are not remembered, since there were too many. Numbers
+    /// up to the end of the last of them count as kept.
+    pub given_up_ranges_total: u64,
 }
 
 /// What became of an update.
@@ -162,7 +169,43 @@ impl Store {
         known.connected = true;
         known.address = limit::cut(address, limit::DETAIL).to_owned();
         known.last_error = "".into();
+        let address = known.address.clone();
+        known.stream.reached(&agent.epoch, &address);
         Some((cluster, node))
+    }
+
+    /// What the link of an agent found wrong with who it says it is; `None` =
+    /// nothing any more. The agent may not be known yet.
+    pub fn identity_problem(
+        &mut self,
+        cluster: &str,
+        node: &str,
+        problem: Option<String>,
+        at: Timestamp,
+    ) {
+        let cluster = limit::cut(cluster, limit::NAME);
+        let node = limit::cut(node, limit::NAME);
+        let problem = problem.filter(|problem| !problem.is_empty());
+        let problem = problem.map(|problem| (limit::cut(&problem, limit::DETAIL).into(), at));
+        let known = self
+            .clusters
+            .get_mut(cluster)
+            .and_then(|cluster| cluster.agents.get_mut(node));
+        if let Some(agent) = known {
+            agent.identity_problem = problem;
+            return;
+        }
+        let key = (cluster.into(), node.into());
+        match problem {
+            None => {
+                self.strangers.remove(&key);
+            }
+            Some(problem) => {
+                if self.strangers.len() < limit::ADDRESSES || self.strangers.contains_key(&key) {
+                    self.strangers.insert(key, problem);
+                }
+            }
+        }
     }
 
     /// The connection to the agent at `address` ended or could not be made.
@@ -226,33 +269,29 @@ impl Store {
     #[must_use]
     pub fn agents(&self) -> Vec<AgentRecord> {
         let unreached = self.unreached.iter().map(|(address, reason)| AgentRecord {
-            cluster: String::new(),
-            node: String::new(),
-            version: String::new(),
-            is_pve_node: false,
             address: address.clone(),
-            connected: false,
-            last_update_at: None,
-            clock_offset_seconds: None,
-            updates_total: 0,
-            skipped_updates_total: 0,
             last_error: reason.clone(),
-            audit_sequence: None,
-            audit_problem: String::new(),
-            transport: Transport::Local,
-            certificate_expires_at: None,
-            kept_updates: Vec::new(),
-            repeated_updates_total: 0,
-            throttled_seconds_total: 0.0,
-            identity_problem: String::new(),
+            ..AgentRecord::default()
         });
+        let strangers = self
+            .strangers
+            .iter()
+            .map(|((cluster, node), (problem, _))| AgentRecord {
+                cluster: cluster.to_string(),
+                node: node.to_string(),
+                identity_problem: problem.to_string(),
+                ..AgentRecord::default()
+            });
         let known = self.clusters.iter().flat_map(|(cluster, store)| {
             store
                 .agents
                 .iter()
                 .map(|(node, agent)| agent.record(cluster, node))
         });
-        unreached.chain(known).collect()
+        let mut records: Vec<AgentRecord> = unreached.chain(strangers).chain(known).collect();
+        // Stable: addresses stay in order.
+        records.sort_by(|a, b| (&a.cluster, &a.node).cmp(&(&b.cluster, &b.node)));
+        records
     }
 
     #[must_use]
@@ -309,10 +348,11 @@ impl Store {
             tracing::warn!(node = &*name, "too many agents, update refused");
             return None;
         }
+        let mut agent = Agent::new(described, at);
+        let key = (ClusterId::clone(&id), Name::clone(&name));
+        agent.identity_problem = self.strangers.remove(&key);
         let cluster = self.clusters.entry(ClusterId::clone(&id)).or_default();
-        cluster
-            .agents
-            .insert(Name::clone(&name), Agent::new(described, at));
+        cluster.agents.insert(Name::clone(&name), agent);
         Some((id, name))
     }
 
@@ -351,30 +391,25 @@ impl ClusterStore {
         let Some(agent) = self.agents.get_mut(node) else {
             return Appended::Duplicate;
         };
-        let cursor = update.cursor.unwrap_or_default();
-        let place = agent.place(&cursor, update.baseline);
+        let placed = agent.stream.place(&update, received);
+        let place = placed.place;
+        agent.skipped_updates_total = agent.skipped_updates_total.saturating_add(placed.skipped);
         if place == Place::Kept {
             return Appended::Duplicate;
         }
-        if place == Place::Aside && !update.baseline {
-            agent.doubled_at = agent.doubled_at.max(Some(received));
-        }
-        if place == Place::Next {
-            let newest = update
-                .samples
-                .iter()
-                .map(|sample| sample.observed_at.as_ref());
-            if let Some(newest) = newest.filter_map(plausible).max() {
-                agent.clock.measure(newest, received);
-            }
+        if place == Place::Next
+            && let Some(newest) = stream::newest(&update)
+        {
+            agent.clock.measure(newest, received);
         }
         let stamp = Stamp {
             observed: received,
             received,
+            epoch: placed.epoch,
             // Of repeated content: not later than this.
-            sequence: Some(cursor.sequence),
+            sequence: update.cursor.map_or(0, |cursor| cursor.sequence),
         };
-        let mut counted = place == Place::Next;
+        let mut counted = place != Place::Baseline;
         let mut delivered = Vec::new();
         for sample in update.samples.into_iter().take(limit::SAMPLES) {
             let mut shared = Shared {
@@ -390,10 +425,8 @@ impl ClusterStore {
         }
         if counted {
             agent.updates_total = agent.updates_total.saturating_add(1);
-            agent.skipped_updates_total = agent
-                .skipped_updates_total
-                .saturating_add(update.skipped_updates);
-            agent.last_update_at = agent.last_update_at.max(Some(received));
+            // Not the later of two: the clock here may have been set back.
+            agent.last_update_at = Some(received);
         }
         for broadcast in delivered {
             let covered = |node: &str| {
@@ -434,10 +467,10 @@ impl Agent {
             audit_problem: String::new(),
             transport: Transport::Local,
             certificate_expires_at: None,
-            kept_updates: Vec::new(),
-            repeated_updates_total: 0,
+            kept_updates: self.stream.kept(),
+            repeated_updates_total: self.stream.repeated(),
             throttled_seconds_total: 0.0,
-            identity_problem: String::new(),
+            identity_problem: self.identity_problem(),
         }
     }
 }

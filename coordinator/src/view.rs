@@ -9,7 +9,7 @@
 //! which it was observed: the view keeps old facts, and it is the reader who
 //! decides by their age.
 
-use std::{ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1 as wire;
@@ -138,6 +138,32 @@ pub struct AgentState {
     pub is_pve_node: bool,
     /// Why the connection ended; empty while connected.
     pub last_error: Name,
+    /// A second agent that uses its name.
+    pub doubled: Option<Doubled>,
+    /// What its link found wrong with who it says it is, and when.
+    pub identity_problem: Option<(Name, Timestamp)>,
+}
+
+/// Two agents that deliver under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubled {
+    pub since: Timestamp,
+    /// When that was seen last.
+    pub at: Timestamp,
+    /// Of their streams; the same twice when one is a live copy of the other.
+    pub epochs: [Name; 2],
+    /// Where they were reached, as far as that is known. Sorted.
+    pub addresses: Vec<Name>,
+}
+
+impl fmt::Display for Doubled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("two agents deliver under the name of this node")?;
+        if let [first, second, ..] = self.addresses.as_slice() {
+            write!(f, ", at {first} and {second}")?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -104,6 +104,8 @@ fn node(index: u32, name: &str) -> Node {
             clock_offset_seconds: Some(0.0),
             is_pve_node: true,
             last_error: "".into(),
+            doubled: None,
+            identity_problem: None,
         }),
         status: NodeStatus::Online,
         node_id: Some(index + 1),
