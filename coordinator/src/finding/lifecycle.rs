@@ -121,7 +121,13 @@ impl Lifecycle {
         if entry.seen {
             return;
         }
-        build::renew(&mut entry.finding, failure, severity, check);
+        build::renew(
+            &mut entry.finding,
+            failure,
+            severity,
+            check,
+            (view, subject),
+        );
         entry.step(Step::Fail(failure.hold), input.at);
     }
 

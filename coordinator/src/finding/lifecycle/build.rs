@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Key;
 use crate::{
-    check::{Check, Failure},
+    check::{Check, Failure, Remedy},
     finding::{Finding, FindingState, Remediation, Severity},
     untrusted,
     view::{Subject, View},
@@ -37,7 +37,7 @@ pub(super) fn finding(
         first_seen: at,
         last_seen: at,
         evidence: Vec::new(),
-        remediation: remediation(view, check, subject, &key.discriminator),
+        remediation: remediation(view, &check.remediation, subject, &key.discriminator),
         caused_by: Vec::new(),
         cause_of: Vec::new(),
         confidence: 1.0,
@@ -51,7 +51,17 @@ pub(super) fn finding(
 }
 
 /// Takes over what the newest failure says.
-pub(super) fn renew(finding: &mut Finding, failure: &Failure, severity: Severity, check: &Check) {
+pub(super) fn renew(
+    finding: &mut Finding,
+    failure: &Failure,
+    severity: Severity,
+    check: &Check,
+    (view, subject): (&View, Subject),
+) {
+    if let Some((title, remedy)) = failure.instead {
+        title.clone_into(&mut finding.title);
+        finding.remediation = remediation(view, remedy, subject, &finding.discriminator);
+    }
     finding.severity = severity;
     finding.lane = failure.lane.unwrap_or(check.lane);
     finding.summary.clone_from(&failure.summary);
@@ -82,8 +92,7 @@ fn fingerprint(key: &Key) -> String {
 
 /// The remedy with the names of the case. Names go into commands that people
 /// paste: what is not plainly a name leaves the placeholder.
-fn remediation(view: &View, check: &Check, subject: Subject, part: &str) -> Remediation {
-    let remedy = &check.remediation;
+fn remediation(view: &View, remedy: &Remedy, subject: Subject, part: &str) -> Remediation {
     let names = names(view, subject, part);
     let fill = |text: &str| {
         let mut text = text.to_owned();

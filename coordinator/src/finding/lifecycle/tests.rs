@@ -88,6 +88,7 @@ fn failure() -> Failure {
         evidence: Vec::new(),
         confidence: 1.0,
         hold: None,
+        instead: None,
     }
 }
 

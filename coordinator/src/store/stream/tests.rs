@@ -50,13 +50,7 @@ fn send(store: &mut Store, epoch: &str, sequence: u64, second: i64) -> Appended 
     deliver(store, epoch, sequence, second, second)
 }
 
-fn deliver(
-    store: &mut Store,
-    epoch: &str,
-    sequence: u64,
-    second: i64,
-    received: i64,
-) -> Appended {
+fn deliver(store: &mut Store, epoch: &str, sequence: u64, second: i64, received: i64) -> Appended {
     let reads = u64::try_from(second).unwrap() * 100;
     let update = update(epoch, sequence, second, vec![disks(reads)]);
     store.append(&described(epoch), update, at(received))
