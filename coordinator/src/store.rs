@@ -358,7 +358,8 @@ impl Store {
 
     /// Forgets, now and then, what has had no news for long.
     fn sweep(&mut self, now: Timestamp) {
-        if now.as_second() - self.swept_at.as_second() < SWEEP_SECONDS {
+        // The clock may have been set back.
+        if (0..SWEEP_SECONDS).contains(&(now.as_second() - self.swept_at.as_second())) {
             return;
         }
         self.swept_at = now;

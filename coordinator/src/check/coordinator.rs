@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Failure, Input, Remedy, Scope, Timing, Verdicts, words};
 use crate::{
+    figure,
     finding::{Category, Evidence, Risk, Severity},
     untrusted,
     view::{NodeIndex, Subject},
@@ -18,6 +19,19 @@ use crate::{
 const AGENTS: usize = 3;
 /// They vanish together when their last words lie within this time.
 const TOGETHER: SignedDuration = SignedDuration::from_secs(60);
+/// Seconds by which all clocks must differ from the one here, and how far they
+/// may differ from each other.
+const CLOCK_OFF: f64 = 30.0;
+const CLOCKS_AGREE: f64 = 5.0;
+const CLOCK: &str = "clock";
+const CLOCK_TITLE: &str = "The clock of the coordinator is wrong";
+const CLOCK_REMEDY: Remedy = Remedy {
+    diagnose: &["timedatectl", "chronyc tracking"],
+    fix: "Give the host of the coordinator the time sources of the nodes, then step its clock: chronyc makestep.",
+    impact: "Times of the nodes are corrected by the offset until then; certificates and times in reports are judged by the wrong clock.",
+    risk: Risk::Low,
+    way_back: "",
+};
 
 pub(super) const HEARTBEAT: Check = Check {
     id: "observability.coordinator_heartbeat",
@@ -92,8 +106,14 @@ fn heartbeat(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
         let node = lost.nodes.first()?;
         Some(input.view.node(*node).cluster)
     });
+    let clock = clock(input);
     for (index, _) in input.view.clusters() {
         let subject = Subject::Cluster(index);
+        if index.get() == 0
+            && let Some(failure) = &clock
+        {
+            verdicts.fail(subject, failure.clone());
+        }
         match &lost {
             Some(lost) if first == Some(index) => {
                 verdicts.fail(subject, failure(input, lost));
@@ -101,6 +121,39 @@ fn heartbeat(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
             _ => verdicts.pass(subject),
         }
     }
+}
+
+/// All clocks differ from the one here, and not from each other.
+fn clock(input: &Input<'_>) -> Option<Failure> {
+    let limit = input.params.limits.agent_silent;
+    let offsets: Vec<f64> = input
+        .view
+        .nodes()
+        .filter_map(|(_, node)| node.agent.as_ref())
+        .filter(|agent| input.is_recent(agent.last_update_at, limit))
+        .filter_map(|agent| agent.clock_offset_seconds)
+        .collect();
+    let least = offsets.iter().copied().reduce(f64::min)?;
+    let most = offsets.iter().copied().reduce(f64::max)?;
+    let is_off = least > CLOCK_OFF || most < -CLOCK_OFF;
+    if offsets.len() < AGENTS || !is_off || most - least > CLOCKS_AGREE {
+        return None;
+    }
+    let direction = if least > 0.0 { "behind" } else { "ahead of" };
+    let summary = format!(
+        "The clock of this coordinator is {} {direction} those of all {} agents, which agree.",
+        figure::duration(
+            Duration::try_from_secs_f64(least.abs().min(most.abs())).unwrap_or(Duration::MAX)
+        ),
+        offsets.len(),
+    );
+    let evidence = [("least offset", least), ("greatest offset", most)];
+    let mut failure = Failure::new(Severity::Warning, summary).about(CLOCK).proof(
+        evidence
+            .map(|(name, offset)| Evidence::new(name, offset, "agent heartbeat").unit("seconds")),
+    );
+    failure.instead = Some((CLOCK_TITLE, &CLOCK_REMEDY));
+    Some(failure)
 }
 
 fn failure(input: &Input<'_>, lost: &Lost) -> Failure {

@@ -111,7 +111,11 @@ impl Keys {
 
     /// Forgets objects that have had no new value for long.
     pub(super) fn sweep(&mut self, now: Timestamp) {
-        let kept = |known: &Known| now.as_second() - known.used.as_second() < KEPT_SECONDS;
+        let kept = |known: &mut Known| {
+            // From before the clock was set back.
+            known.used = known.used.min(now);
+            now.as_second() - known.used.as_second() < KEPT_SECONDS
+        };
         self.nodes.retain(|_, known| kept(known));
         self.guests.retain(|_, known| kept(known));
         self.storages.retain(|_, storages| {

@@ -12,6 +12,8 @@ use crate::{
     view::{self, View},
 };
 
+mod jump;
+
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 fn view(store: &Store, second: i64) -> View {

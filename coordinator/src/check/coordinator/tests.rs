@@ -40,3 +40,24 @@ fn one_that_was_silent_before_does_not_hide_it_and_one_that_speaks_does() {
     scene.node(2).agent = None;
     assert_eq!(scene.judge(HEARTBEAT, "cluster"), "not applicable");
 }
+
+#[test]
+fn clocks_that_all_differ_from_the_coordinators_show_that_its_own_is_wrong() {
+    for (offsets, expected) in [
+        ([86_400.0, 86_400.5, 86_399.0], "warning clock, pass"),
+        ([-90.0, -91.0, -90.0], "warning clock, pass"),
+        ([90.0, 90.0, 0.0], "pass"),
+        ([3.0, 3.0, 3.0], "pass"),
+    ] {
+        let mut scene = Scene::healthy();
+        for (node, offset) in offsets.into_iter().enumerate() {
+            scene
+                .node(node)
+                .agent
+                .as_mut()
+                .unwrap()
+                .clock_offset_seconds = Some(offset);
+        }
+        assert_eq!(scene.judge(HEARTBEAT, "cluster"), expected, "{offsets:?}");
+    }
+}
