@@ -152,8 +152,9 @@ impl Coordinator {
         judge: impl FnOnce(&mut Lifecycle, &Input<'_>, &[CheckVerdicts]) -> (Vec<Finding>, T),
     ) -> (Arc<Current>, T) {
         let mut lifecycle = lock(&self.lifecycle);
-        let store = lock(&self.store);
-        let view = view::build(&store, at);
+        let mut store = lock(&self.store);
+        let mut view = view::build(&store, at);
+        store.tell_guests_apart(&mut view);
         let history = store.history().clone();
         let mut agents = store.agents();
         drop(store);

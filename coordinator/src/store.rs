@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     history::History,
-    view::{ClusterId, Name},
+    view::{ClusterId, GuestIndex, Name, View},
 };
 
 pub(crate) mod agent;
@@ -22,6 +22,7 @@ pub(crate) mod clock;
 pub(crate) mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod generations;
 mod ingest;
 pub(crate) mod keys;
 mod limit;
@@ -33,6 +34,7 @@ mod tests;
 use agent::Agent;
 use broadcast::Broadcasts;
 use facts::Stamp;
+use generations::Generations;
 use ingest::{Configs, Shared};
 use keys::{Keys, Recorder};
 use stream::Place;
@@ -63,6 +65,7 @@ pub(crate) struct ClusterStore {
     pub(crate) broadcasts: Broadcasts,
     pub(crate) keys: Keys,
     configs: Configs,
+    generations: Generations,
 }
 
 /// An agent as the store knows it. Sorted by cluster, then node.
@@ -257,6 +260,31 @@ impl Store {
         }
     }
 
+    /// Says of the guests of a new view whether they are those that had their VMIDs
+    /// before.
+    pub fn tell_guests_apart(&mut self, view: &mut View) {
+        let View {
+            at,
+            clusters,
+            guests,
+            ..
+        } = view;
+        for cluster in clusters {
+            let Some(store) = self.clusters.get_mut(&cluster.id) else {
+                continue;
+            };
+            let first = GuestIndex(cluster.guests.start).get();
+            let end = GuestIndex(cluster.guests.end).get();
+            let Some(guests) = guests.get_mut(first..end) else {
+                continue;
+            };
+            let list_at = cluster.guest_list_at.filter(|_| cluster.guest_list_counts);
+            store
+                .generations
+                .observe(guests, list_at, *at, &mut store.keys);
+        }
+    }
+
     /// Where to resume the stream of an agent.
     #[must_use]
     pub fn cursor(&self, agent: &DescribeResponse) -> Option<Cursor> {
@@ -359,7 +387,7 @@ impl Store {
     /// Forgets, now and then, what has had no news for long.
     fn sweep(&mut self, now: Timestamp) {
         // The clock may have been set back.
-        if (0..SWEEP_SECONDS).contains(&(now.as_second() - self.swept_at.as_second())) {
+        if (-SWEEP_SECONDS..SWEEP_SECONDS).contains(&(now.as_second() - self.swept_at.as_second())) {
             return;
         }
         self.swept_at = now;

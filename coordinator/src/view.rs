@@ -66,6 +66,8 @@ pub struct Cluster {
     pub corosync: Fact<wire::CorosyncConfig>,
     /// The guest list was read: a guest that is missing in it does not exist.
     pub guest_list_at: Option<Timestamp>,
+    /// That list is the word of a member that may speak for the cluster now.
+    pub guest_list_counts: bool,
     pub storage_config_at: Option<Timestamp>,
     pub guest_configs_at: Option<Timestamp>,
     pub nodes: Range<u32>,
@@ -275,6 +277,10 @@ pub struct Guest {
     pub key: ObjectKey,
     pub cluster: ClusterIndex,
     pub vmid: u32,
+    /// Which of the guests that had the VMID one after the other, from one.
+    pub generation: u32,
+    /// When that was seen first; absent before it was looked at.
+    pub generation_since: Option<Timestamp>,
     pub kind: wire::GuestKind,
     /// Chosen by whoever owns the guest; sanitise before showing. May be empty.
     pub name: Name,

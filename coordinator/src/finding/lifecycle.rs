@@ -34,6 +34,8 @@ struct Key {
     check: &'static str,
     cluster: ClusterId,
     subject: String,
+    /// Of the guest that it is about; zero of everything else.
+    generation: u32,
     discriminator: String,
 }
 
@@ -108,6 +110,7 @@ impl Lifecycle {
             check: check.id,
             cluster: view.cluster(cluster).id.clone(),
             subject: subject.key(view),
+            generation: generation(view, subject),
             discriminator: failure.discriminator.clone(),
         };
         let entry = match self.entries.entry(key) {
@@ -152,8 +155,13 @@ fn not_failing(input: &Input<'_>, key: &Key, result: Option<&CheckVerdicts>) -> 
     let Some(cluster) = input.view.find_cluster(&key.cluster) else {
         return Step::Unknown;
     };
+    let subject = input.view.find_subject(cluster, &key.subject);
+    // Another guest has its VMID now.
+    if subject.is_some_and(|subject| generation(input.view, subject) != key.generation) {
+        return Step::Gone;
+    }
     let said = result
-        .zip(input.view.find_subject(cluster, &key.subject))
+        .zip(subject)
         .map(|(result, subject)| result.of(subject))
         .unwrap_or_default();
     if said.is_empty() {
@@ -172,6 +180,13 @@ fn not_failing(input: &Input<'_>, key: &Key, result: Option<&CheckVerdicts>) -> 
         Step::Recovering
     } else {
         Step::Pass
+    }
+}
+
+fn generation(view: &View, subject: Subject) -> u32 {
+    match subject {
+        Subject::Guest(guest) => view.guest(guest).generation,
+        _ => 0,
     }
 }
 

@@ -211,6 +211,6 @@ fn usable(computed: Option<WireTime>, received: Timestamp) -> Option<Timestamp> 
 }
 
 fn kept<T>(known: &Broadcast<T>, now: Timestamp) -> bool {
-    // What was received later is of before the clock was set back.
-    (SignedDuration::ZERO..KEPT).contains(&now.duration_since(known.received))
+    // What was received much later is of before the clock was set back.
+    (-AHEAD..KEPT).contains(&now.duration_since(known.received))
 }

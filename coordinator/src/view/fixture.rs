@@ -58,6 +58,7 @@ pub(crate) fn healthy() -> View {
                 ..wire::CorosyncConfig::default()
             }),
             guest_list_at: Some(at()),
+            guest_list_counts: true,
             storage_config_at: Some(at()),
             guest_configs_at: Some(at()),
             nodes: 0..3,
@@ -173,6 +174,8 @@ fn guest(key: u32, vmid: u32, kind: wire::GuestKind, name: &str, node: NodeIndex
         key: ObjectKey(key),
         cluster: ClusterIndex(0),
         vmid,
+        generation: 1,
+        generation_since: Some(at()),
         kind,
         name: name.into(),
         node,

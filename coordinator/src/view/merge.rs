@@ -69,6 +69,7 @@ struct Scene<'a> {
     nodes: Vec<Member<'a>>,
     corosync: Option<Dated<Arc<wire::CorosyncConfig>>>,
     guest_list: Option<Dated<Arc<wire::GuestList>>>,
+    guest_list_counts: bool,
     guest_configs: Option<Dated<Arc<KnownConfigs>>>,
     storages: Option<Dated<Arc<StorageEntries>>>,
 }
@@ -87,7 +88,9 @@ impl<'a> Scene<'a> {
     fn new(store: &'a ClusterStore, cluster: ClusterIndex, first_node: u32, at: Timestamp) -> Self {
         let words = Words::new(&store.agents, at);
         let corosync = words.best(|agent| agent.facts.corosync.as_ref());
-        let guest_list = words.best(|agent| agent.facts.guest_list.as_ref());
+        let (guest_list_counts, guest_list) = words
+            .ranked_best(|agent| agent.facts.guest_list.as_ref())
+            .map_or((false, None), |(counts, list)| (counts, Some(list)));
         let mut names: BTreeMap<&str, Member<'a>> = store
             .agents
             .iter()
@@ -151,6 +154,7 @@ impl<'a> Scene<'a> {
             nodes,
             corosync,
             guest_list,
+            guest_list_counts,
         }
     }
 
@@ -165,6 +169,7 @@ impl<'a> Scene<'a> {
             standalone: self.corosync.is_none() && !self.words.name_a_cluster(),
             memberships: self.memberships(),
             guest_list_at: self.guest_list.as_ref().map(|list| list.at),
+            guest_list_counts: self.guest_list_counts,
             storage_config_at: self.storages.as_ref().map(|storages| storages.at),
             guest_configs_at: self.guest_configs.as_ref().map(|configs| configs.at),
             nodes: self.first_node..length(view.nodes.len()),

@@ -82,6 +82,10 @@ fn fingerprint(key: &Key) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
+    // A later guest with the same VMID has findings of its own.
+    if key.generation > 1 {
+        hash.update(key.generation.to_be_bytes());
+    }
     let mut hex = String::with_capacity(32);
     for byte in hash.finalize().iter().take(16) {
         // Writing to a string cannot fail.
@@ -186,6 +190,7 @@ mod tests {
             check: "a.b",
             cluster: "c0ffee".into(),
             subject: subject.to_owned(),
+            generation: 0,
             discriminator: discriminator.to_owned(),
         };
         let first = fingerprint(&key("node/a", "b"));

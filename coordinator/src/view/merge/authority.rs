@@ -69,6 +69,14 @@ impl<'a> Words<'a> {
 
     /// The newest value from a member whose word counts, else from any.
     pub(super) fn best<T>(&self, held_by: fn(&Agent) -> Option<&Held<T>>) -> Option<Dated<Arc<T>>> {
+        self.ranked_best(held_by).map(|(_, value)| value)
+    }
+
+    /// As [`best`](Self::best), with whether the word of that member counts.
+    pub(super) fn ranked_best<T>(
+        &self,
+        held_by: fn(&Agent) -> Option<&Held<T>>,
+    ) -> Option<(bool, Dated<Arc<T>>)> {
         let mut words = self.words.iter().peekable();
         let mut best: Option<(bool, Dated<Arc<T>>)> = None;
         for (name, agent) in self.agents {
@@ -85,7 +93,7 @@ impl<'a> Words<'a> {
                 best = Some((counts, Dated { value, at: held.at }));
             }
         }
-        best.map(|(_, value)| value)
+        best
     }
 
     /// Nodes that those whose word counts name; if there are none, that anyone
