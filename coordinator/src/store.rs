@@ -4,7 +4,7 @@
 //! An update comes from a node that may be hostile, so every list and text in
 //! it has a bound, and nothing in it can displace what another agent said.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
@@ -166,7 +166,7 @@ impl Store {
         self.unreached.remove(address);
         // A node that was renamed or joined a cluster is another agent there.
         self.lose(address, "another agent answers at its address");
-        self.forget_host(address, &self.identity(agent));
+        self.forget_moved(agent, address);
         let (cluster, node) = self.admit(agent, at)?;
         let known = self.clusters.get_mut(&cluster)?.agents.get_mut(&node)?;
         known.connected = true;
@@ -235,16 +235,32 @@ impl Store {
         known
     }
 
-    /// A machine without a cluster that turns out to be a node of one, or has
-    /// another name, is no machine of its own any more.
-    fn forget_host(&mut self, address: &str, now: &(ClusterId, Name)) {
-        self.clusters.retain(|id, cluster| {
-            if id.starts_with(NO_CLUSTER) {
-                cluster.agents.retain(|name, agent| {
-                    agent.address != address || (id, name) == (&now.0, &now.1)
-                });
-            }
-            !cluster.agents.is_empty()
+    /// Whoever is at the address, or has the same stream, under another name or in
+    /// another cluster is that machine before it was renamed or joined: no machine
+    /// of its own any more. One that is connected is one all the same.
+    fn forget_moved(&mut self, described: &DescribeResponse, address: &str) {
+        let (cluster, node) = self.identity(described);
+        let is_new = self
+            .clusters
+            .get(&cluster)
+            .is_none_or(|known| !known.agents.contains_key(&node));
+        self.clusters.retain(|id, known| {
+            let stands_alone = known.stands_alone();
+            known.agents.retain(|name, agent| {
+                if (id, name) == (&cluster, &node) || agent.connected {
+                    return true;
+                }
+                let has_moved = if id.starts_with(NO_CLUSTER) {
+                    agent.address == address
+                } else {
+                    stands_alone
+                        && is_new
+                        && (*name == node || *id == cluster)
+                        && is_same_host(&agent.address, address)
+                };
+                !has_moved && !agent.stream.is_present(&described.epoch)
+            });
+            !known.agents.is_empty()
         });
     }
 
@@ -387,7 +403,8 @@ impl Store {
     /// Forgets, now and then, what has had no news for long.
     fn sweep(&mut self, now: Timestamp) {
         // The clock may have been set back.
-        if (-SWEEP_SECONDS..SWEEP_SECONDS).contains(&(now.as_second() - self.swept_at.as_second())) {
+        if (-SWEEP_SECONDS..SWEEP_SECONDS).contains(&(now.as_second() - self.swept_at.as_second()))
+        {
             return;
         }
         self.swept_at = now;
@@ -400,7 +417,28 @@ impl Store {
     }
 }
 
+/// Whether both are of one host; the port of who dialled means nothing.
+fn is_same_host(a: &str, b: &str) -> bool {
+    let host = |address: &str| {
+        address
+            .parse::<SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+    };
+    a == b || host(a).is_some_and(|known| host(b) == Some(known))
+}
+
 impl ClusterStore {
+    /// Its only member says that there is no cluster.
+    fn stands_alone(&self) -> bool {
+        let members = self
+            .agents
+            .values()
+            .filter_map(|agent| agent.facts.members.as_ref());
+        let mut members = members.peekable();
+        members.peek().is_some() && members.all(|members| members.value.cluster.is_none())
+    }
+
     /// About how many guests there are, for making room.
     pub(crate) fn guests(&self) -> usize {
         let lists = self

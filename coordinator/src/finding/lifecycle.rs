@@ -152,8 +152,9 @@ impl Lifecycle {
 
 /// What an evaluation says of a defect that it did not find.
 fn not_failing(input: &Input<'_>, key: &Key, result: Option<&CheckVerdicts>) -> Step {
+    // A cluster is never forgotten for its silence: its nodes joined another one.
     let Some(cluster) = input.view.find_cluster(&key.cluster) else {
-        return Step::Unknown;
+        return Step::Gone;
     };
     let subject = input.view.find_subject(cluster, &key.subject);
     // Another guest has its VMID now.
@@ -196,6 +197,10 @@ fn is_gone(input: &Input<'_>, cluster: ClusterIndex, key: &Key) -> bool {
     let read_at: Option<Timestamp> = match key.subject.split_once('/') {
         Some(("guest", _)) => cluster.guest_list_at,
         Some(("storage", _)) => cluster.storage_config_at,
+        // A node that stands alone is named by nobody but itself.
+        Some(("node", _)) if cluster.standalone => {
+            cluster.memberships.iter().map(|word| word.at).max()
+        }
         // Members are named by corosync.
         Some(("node", _)) => cluster.corosync.as_ref().map(|config| config.at),
         _ => None,

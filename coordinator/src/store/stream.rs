@@ -276,6 +276,12 @@ impl Stream {
         }
     }
 
+    /// Whether something was kept of this epoch, and it is the present one.
+    pub(super) fn is_present(&self, epoch: &str) -> bool {
+        let epoch = limit::cut(epoch, limit::NAME);
+        !epoch.is_empty() && *self.present.name == *epoch
+    }
+
     /// Where to resume an epoch; the current one when it has no name.
     pub(super) fn cursor(&self, epoch: &str) -> Option<Cursor> {
         let epoch = limit::cut(epoch, limit::NAME);

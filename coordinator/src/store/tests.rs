@@ -12,6 +12,7 @@ use crate::{
     view::{self, View},
 };
 
+mod identity;
 mod jump;
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);

@@ -120,8 +120,21 @@ impl<'a> Scene<'a> {
             named.extend(list.value.guests.iter().map(|guest| guest.node.as_str()));
         }
         named.retain(|name| !name.is_empty() && !names.contains_key(name));
+        // Nobody lists it, its agent is gone: it was removed or renamed.
+        let is_left = |name: &str, member: &Member<'_>| {
+            words.anyone_counts()
+                && !member.announced
+                && member.agent.is_some_and(|agent| {
+                    let heard = agent.last_update_at.unwrap_or(agent.known_since);
+                    !agent.connected && at.duration_since(heard) > FRESH
+                })
+                && corosync.as_ref().is_none_or(|corosync| {
+                    corosync.value.nodes.iter().all(|node| node.name != name)
+                })
+        };
         let mut nodes: Vec<(Name, Member<'a>)> = names
             .into_iter()
+            .filter(|(name, member)| !is_left(name, member))
             .map(|(name, member)| {
                 let known = store.agents.get_key_value(name);
                 let name = known.map_or_else(|| name.into(), |(name, _)| Name::clone(name));

@@ -99,13 +99,18 @@ impl<'a> Words<'a> {
     /// Nodes that those whose word counts name; if there are none, that anyone
     /// ever named.
     pub(super) fn announced(&self) -> impl Iterator<Item = &'a str> {
-        let anyone = !self.words.iter().any(|word| word.counts);
+        let anyone = !self.anyone_counts();
         self.words
             .iter()
             .filter(move |word| anyone || word.counts)
             .flat_map(|word| &word.members.members)
             .map(|member| member.name.as_str())
             .filter(|name| !name.is_empty())
+    }
+
+    /// Whether anyone may speak for the cluster now.
+    pub(super) fn anyone_counts(&self) -> bool {
+        self.words.iter().any(|word| word.counts)
     }
 
     /// Whether no member list was ever read.
