@@ -42,6 +42,7 @@ mod node_network;
 mod node_service;
 pub mod params;
 mod pmxcfs;
+mod pmxcfs_copies;
 mod quorum;
 pub mod registry;
 mod storage;

@@ -19,6 +19,7 @@ use crate::{
 pub(crate) mod agent;
 pub(crate) mod broadcast;
 pub(crate) mod clock;
+pub(crate) mod digest;
 pub(crate) mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -75,6 +75,29 @@ pub struct Cluster {
     pub storages: Range<u32>,
     /// Levels as nodes broadcast them; absent when no broadcast was read.
     pub subscribed: Option<bool>,
+    /// Files that all members share, as those hold them that may speak for the
+    /// cluster.
+    pub shared_files: Vec<SharedFile>,
+}
+
+/// The copies of one file that can be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedFile {
+    pub path: &'static str,
+    /// By node.
+    pub copies: Vec<Copy>,
+}
+
+/// One member's copy of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    pub node: NodeIndex,
+    /// Begin of a SHA-256; empty when there is no such file.
+    pub digest: Name,
+    /// When that content was seen first.
+    pub since: Timestamp,
+    /// When it was read last.
+    pub at: Timestamp,
 }
 
 /// The cluster as one of its members sees it.

@@ -7,6 +7,7 @@ use pvelens_proto::agent::v1::{self as wire, DescribeResponse};
 
 use super::{
     clock::Clock,
+    digest::Digest,
     facts::{Facts, Kind, Stamp},
     limit,
     stream::{EpochId, Stream},
@@ -37,6 +38,8 @@ pub(crate) struct Agent {
     pub(crate) rates: Rates,
     pub(super) collectors: BTreeMap<Name, Collector>,
     pub(super) stream: Stream,
+    /// Of files that all members share, by path.
+    pub(crate) digests: BTreeMap<&'static str, Digest>,
     /// What its link found wrong with who it says it is, and when.
     pub(crate) identity_problem: Option<(Name, Timestamp)>,
     /// By the node's clock.
@@ -99,6 +102,7 @@ impl Agent {
             rates: Rates::default(),
             collectors: BTreeMap::new(),
             stream: Stream::default(),
+            digests: BTreeMap::new(),
             identity_problem: None,
             booted: None,
         };

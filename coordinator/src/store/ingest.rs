@@ -179,6 +179,7 @@ impl Agent {
         broadcast: &mut Option<wire::ClusterBroadcast>,
     ) -> Option<Kind> {
         let kind = kind_of(&payload);
+        self.note_digest(&payload, stamp);
         let facts = &mut self.facts;
         match payload {
             Payload::Cpu(value) => self.keep_cpu(value.into(), stamp, shared),

@@ -65,6 +65,18 @@ pub(crate) fn healthy() -> View {
             guests: 0..2,
             storages: 0..2,
             subscribed: Some(true),
+            shared_files: vec![SharedFile {
+                path: "/etc/pve/storage.cfg",
+                copies: all
+                    .iter()
+                    .map(|node| Copy {
+                        node: *node,
+                        digest: "5707a6e".into(),
+                        since: Timestamp::UNIX_EPOCH,
+                        at: at(),
+                    })
+                    .collect(),
+            }],
         }],
         nodes,
         guests: vec![

@@ -21,6 +21,7 @@ use crate::store::{
 };
 
 mod authority;
+mod copies;
 mod figures;
 mod guest;
 mod measured;
@@ -189,6 +190,7 @@ impl<'a> Scene<'a> {
             guests: length(guests)..length(view.guests.len()),
             storages: length(storages)..length(view.storages.len()),
             subscribed: self.subscribed(),
+            shared_files: self.shared_files(),
             corosync: self.corosync.clone(),
         });
     }

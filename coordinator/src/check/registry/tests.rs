@@ -15,7 +15,7 @@ fn ids_are_unique_and_found() {
             1
         );
     }
-    assert_eq!(CHECKS.len(), 49);
+    assert_eq!(CHECKS.len(), 50);
     assert!(find("no.such.check").is_none());
 }
 

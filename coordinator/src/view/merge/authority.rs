@@ -108,6 +108,14 @@ impl<'a> Words<'a> {
             .filter(|name| !name.is_empty())
     }
 
+    /// Whether this member may speak for the cluster now.
+    pub(super) fn counts(&self, reporter: &str) -> bool {
+        let found = self
+            .words
+            .binary_search_by(|word| (**word.reporter).cmp(reporter));
+        found.is_ok_and(|position| self.words[position].counts)
+    }
+
     /// Whether anyone may speak for the cluster now.
     pub(super) fn anyone_counts(&self) -> bool {
         self.words.iter().any(|word| word.counts)
