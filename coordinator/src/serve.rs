@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Agents, Config},
     coordinator::Coordinator,
-    grpc::Backend,
+    grpc::{Backend, Remote},
     guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
     link::{self, Clock, Listening},
     log::Log,
@@ -185,6 +185,12 @@ impl Server {
                 .run_until_cancelled_owned(evaluations.on_news()),
         );
         if let Some(trust) = trust {
+            let remote = Remote {
+                backend: backend.clone(),
+                trust: Arc::clone(&trust),
+                settings: settings.subscribe(),
+            };
+            tasks.spawn(remote.serve(None, shutdown.clone()));
             let listening = Listening {
                 coordinator: Arc::clone(&coordinator),
                 trust,
