@@ -30,6 +30,7 @@ mod mcp;
 mod output;
 mod recheck;
 mod serve;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod triage;
@@ -162,6 +163,13 @@ enum Command {
     /// Which agents report, how fresh their samples are, which sources they could
     /// not read, and how far their clocks are off.
     Agents(agents::Agents),
+    /// Say what a first install still needs, with the commands to copy (for root)
+    ///
+    /// Looks at the coordinator, the agent of this node and the nodes that have none yet,
+    /// and prints what to do for each. It changes nothing, except that it makes a line
+    /// with which nodes join, when told to at a terminal or with --yes. Run it again to
+    /// see what is left.
+    Setup(setup::Setup),
     /// Say what keeps pvelens from working, why, and what would mend it
     Doctor(doctor::Doctor),
     /// Who is served here, and what you may do
@@ -236,6 +244,7 @@ fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(arguments) => arguments.run(),
         Command::Mcp(arguments) => arguments.run(),
+        Command::Setup(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
         Command::Triage(arguments) => arguments.run(),

@@ -41,22 +41,26 @@ mod admin;
 mod analysis;
 mod caller;
 mod convert;
+mod enrollment;
 mod finding;
 mod fleet;
 mod guest_command;
 mod inventory;
+mod remote;
 mod request;
 mod role;
 mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use remote::Remote;
 pub use role::Role;
 
 use caller::Caller;
 use convert::Carries;
 use message::{
     admin_service_server::AdminServiceServer, analysis_service_server::AnalysisServiceServer,
+    enrollment_service_server::EnrollmentServiceServer,
     finding_service_server::FindingServiceServer, fleet_service_server::FleetServiceServer,
     guest_command_service_server::GuestCommandServiceServer,
     inventory_service_server::InventoryServiceServer,
@@ -71,6 +75,8 @@ const CALLS_PER_CONNECTION: usize = 16;
 const STREAMS_PER_CONNECTION: u32 = 128;
 /// The largest listings take well below a second.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// Requests to enrol are small, and come from anybody.
+const ENROLL_LIMIT_BYTES: usize = 64 << 10;
 /// Open streams, such as those that watch our health, are cut then.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(3);
 
@@ -105,7 +111,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let connections = accept::connections(listener, CONNECTIONS);
-    let caller = move |_: &http::Extensions| Some(Caller::of_socket(role));
+    let caller = move |_: &mut http::Extensions| Some(Caller::of_socket(role));
     serve_all(backend, caller, connections, shutdown).await
 }
 
@@ -113,7 +119,7 @@ pub async fn serve(
 /// its connection told.
 async fn serve_all<S, C>(
     backend: Backend,
-    caller: impl Fn(&http::Extensions) -> Option<Caller> + Clone + Send + Sync + 'static,
+    caller: impl Fn(&mut http::Extensions) -> Option<Caller> + Clone + Send + Sync + 'static,
     connections: S,
     shutdown: CancellationToken,
 ) -> io::Result<()>
@@ -154,8 +160,8 @@ where
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        .layer(FilterLayer::new(move |request: http::Request<_>| {
-            role::check(caller(request.extensions()), request)
+        .layer(FilterLayer::new(move |mut request: http::Request<_>| {
+            role::check(caller(request.extensions_mut()), request)
         }))
         .add_service(inventory)
         .add_service(findings)

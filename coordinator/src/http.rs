@@ -109,15 +109,19 @@ fn router(coordinator: Arc<Coordinator>, stop: &CancellationToken) -> Router {
 }
 
 async fn ready(State(coordinator): State<Arc<Coordinator>>) -> Response {
-    if is_evaluated(&coordinator.current()) {
-        "ready\n".into_response()
+    let reason = if is_evaluated(&coordinator.current()) {
+        coordinator.ports().failure()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "nothing evaluated yet\n").into_response()
+        Some("nothing evaluated yet".to_owned())
+    };
+    match reason {
+        None => "ready\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
 }
 
 async fn scrape(State(coordinator): State<Arc<Coordinator>>) -> Response {
-    let text = metrics::exposition(&coordinator.current());
+    let text = metrics::exposition(&coordinator.current(), &metrics::Counted::of(&coordinator));
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 

@@ -49,6 +49,8 @@ pub use counts::{LinkCounts, LinkFigures};
 pub use handle::{Agents, CallError, Handle};
 pub use listen::Listening;
 
+pub(crate) use connection::is_host_name;
+
 use connection::{ANSWER_DEADLINE, Contact, Context, Open, SILENCE_DEADLINE, answer, describe};
 
 /// The clock of the coordinator: the real one, or that of a simulation.

@@ -7,7 +7,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -31,17 +31,47 @@ const TOLD: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Ports {
     /// Where nodes dial in.
-    pub link: Port,
+    pub link: Arc<Port>,
     /// gRPC for people and programs, and enrolment.
-    pub api: Port,
+    pub api: Arc<Port>,
+    enrolled: AtomicU64,
 }
 
 impl Default for Ports {
     fn default() -> Self {
         Self {
-            link: Port::new("link"),
-            api: Port::new("api"),
+            link: Arc::new(Port::new("link")),
+            api: Arc::new(Port::new("api")),
+            enrolled: AtomicU64::new(0),
         }
+    }
+}
+
+impl Ports {
+    /// Counts a node that enrolled.
+    pub fn enroll(&self) {
+        self.enrolled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Nodes that enrolled since the start.
+    #[must_use]
+    pub fn enrolled(&self) -> u64 {
+        self.enrolled.load(Ordering::Relaxed)
+    }
+
+    /// Why a port that should be open is not, if that is so.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let failures: Vec<String> = [&self.link, &self.api]
+            .into_iter()
+            .filter_map(|port| match port.state() {
+                PortState::Failed(why) => {
+                    Some(format!("the port {} is not open: {why}", port.name()))
+                }
+                PortState::Closed | PortState::Open(_) => None,
+            })
+            .collect();
+        (!failures.is_empty()).then(|| failures.join("; "))
     }
 }
 
@@ -168,10 +198,10 @@ impl Port {
 
     /// Counts a connection whose certificate is good, until the guard is dropped.
     #[must_use]
-    pub fn connect(&self) -> Connected<'_> {
+    pub fn connect(self: &Arc<Self>) -> Connected {
         self.connected.fetch_add(1, Ordering::Relaxed);
         self.live.fetch_add(1, Ordering::Relaxed);
-        Connected(self)
+        Connected(Arc::clone(self))
     }
 
     /// Ever, and now.
@@ -233,9 +263,9 @@ fn difference(told: &[u64], now: &[u64]) -> String {
 
 /// A connection among those that are counted.
 #[derive(Debug)]
-pub struct Connected<'p>(&'p Port);
+pub struct Connected(Arc<Port>);
 
-impl Drop for Connected<'_> {
+impl Drop for Connected {
     fn drop(&mut self) {
         self.0.live.fetch_sub(1, Ordering::Relaxed);
     }
@@ -297,7 +327,7 @@ mod tests {
 
     #[test]
     fn connections_are_counted_while_they_live() {
-        let port = Port::new("api");
+        let port = Arc::new(Port::new("api"));
         let one = port.connect();
         let _other = port.connect();
         drop(one);

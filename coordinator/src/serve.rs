@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
     task,
@@ -13,10 +14,12 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Agents, Config},
     coordinator::Coordinator,
-    grpc::Backend,
+    grpc::{Backend, Remote},
     guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
-    link::{self, Clock},
+    link::{self, Clock, Listening},
     log::Log,
+    port::PortState,
+    trust::{Names, Trust, TrustError},
 };
 
 mod handover;
@@ -61,6 +64,8 @@ pub struct Server {
     coordinator: Arc<Coordinator>,
     config: Config,
     surfaces: Surfaces,
+    /// Absent when nothing is kept.
+    trust: Option<Arc<Trust>>,
     reload: Option<Reload>,
 }
 
@@ -88,8 +93,10 @@ pub async fn serve(
     let guest_commands = GuestCommands::new(narrow, heads);
     let coordinator = Coordinator::with_guest_commands(config.params(), guest_commands);
     let coordinator = Arc::new(coordinator);
-    Server::bind(coordinator, config, handover)
-        .await?
+    let trust = open_trust(&coordinator, &config, clock()).await;
+    let server = Server::bind(coordinator, config, handover).await?;
+    server
+        .trusting(trust)
         .reloading(reload)
         .run(log, clock, shutdown)
         .await
@@ -109,8 +116,16 @@ impl Server {
             surfaces: Surfaces::bind(&config, handover).await?,
             coordinator,
             config,
+            trust: None,
             reload: None,
         })
+    }
+
+    /// Knows nodes and clients elsewhere.
+    #[must_use]
+    pub fn trusting(mut self, trust: Option<Arc<Trust>>) -> Self {
+        self.trust = trust;
+        self
     }
 
     /// Reads its settings again when asked.
@@ -141,6 +156,7 @@ impl Server {
             coordinator,
             config,
             surfaces,
+            trust,
             reload,
         } = self;
         let heads_of = Arc::clone(&coordinator);
@@ -168,6 +184,23 @@ impl Server {
                 .clone()
                 .run_until_cancelled_owned(evaluations.on_news()),
         );
+        if let Some(trust) = trust {
+            let remote = Remote {
+                backend: backend.clone(),
+                trust: Arc::clone(&trust),
+                settings: settings.subscribe(),
+            };
+            tasks.spawn(remote.serve(None, shutdown.clone()));
+            let listening = Listening {
+                coordinator: Arc::clone(&coordinator),
+                trust,
+                clock: Arc::clone(&clock),
+                news: Arc::clone(&news),
+                listen: config.link.listen,
+                enabled: config.link.enabled,
+            };
+            tasks.spawn(listening.run(shutdown.clone()));
+        }
         let links = Links {
             coordinator: Arc::clone(&coordinator),
             clock,
@@ -216,6 +249,41 @@ impl Server {
         info!("stopped");
         result
     }
+}
+
+/// Opens the trust, where something is kept. What is there and cannot be used is never
+/// replaced; until somebody mends it there are no links, and all else goes on.
+pub async fn open_trust(
+    coordinator: &Coordinator,
+    config: &Config,
+    now: Timestamp,
+) -> Option<Arc<Trust>> {
+    let store = config.store.directory.clone();
+    if store.as_os_str().is_empty() {
+        return None;
+    }
+    let names = names(config);
+    let opening = task::spawn_blocking(move || Trust::open(&store, names, now).map_err(chain));
+    let problem = match opening.await {
+        Ok(Ok(trust)) => return Some(Arc::new(trust)),
+        Ok(Err(problem)) => problem,
+        Err(defect) => defect.to_string(),
+    };
+    error!(error = problem, "no links and no access from elsewhere");
+    let ports = coordinator.ports();
+    for port in [&ports.link, &ports.api] {
+        port.set_state(PortState::Failed(problem.clone()));
+    }
+    None
+}
+
+fn chain(error: TrustError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}
+
+fn names(config: &Config) -> Names {
+    let (link, api) = (config.link.listen.port(), config.api.listen.port());
+    Names::new(&config.link.names, link, api)
 }
 
 /// What a connection to an agent needs.

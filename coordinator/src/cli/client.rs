@@ -14,6 +14,12 @@ use tonic_types::StatusExt;
 use super::{Failure, output::OutputArguments};
 use crate::{grpc::Role, link};
 
+pub(super) mod credentials;
+mod remote;
+mod way;
+
+pub(super) use way::{Elsewhere, Way};
+
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The coordinator's own deadline comes first, when it lives.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -25,14 +31,11 @@ pub(super) const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 /// How readers reach the coordinator.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
-    /// Socket of the coordinator
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PVELENS_SOCKET",
-        default_value = "/run/pvelens/read.sock"
-    )]
-    socket: PathBuf,
+    /// Socket of the coordinator [default: /run/pvelens/read.sock]
+    #[arg(long, value_name = "PATH", env = "PVELENS_SOCKET")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     #[command(flatten)]
     pub(super) output: OutputArguments,
 }
@@ -40,14 +43,11 @@ pub(super) struct Connection {
 /// How operators reach it.
 #[derive(Debug, Args)]
 pub(super) struct Operating {
-    /// Socket of the coordinator
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PVELENS_OPERATE_SOCKET",
-        default_value = "/run/pvelens/operate.sock"
-    )]
-    socket: PathBuf,
+    /// Socket of the coordinator [default: /run/pvelens/operate.sock]
+    #[arg(long, value_name = "PATH", env = "PVELENS_OPERATE_SOCKET")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     #[command(flatten)]
     pub(super) output: OutputArguments,
 }
@@ -55,14 +55,11 @@ pub(super) struct Operating {
 /// How administrators reach it.
 #[derive(Debug, Args)]
 pub(super) struct Administering {
-    /// Socket of the coordinator
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "PVELENS_ADMIN_SOCKET",
-        default_value = "/run/pvelens/admin.sock"
-    )]
-    socket: PathBuf,
+    /// Socket of the coordinator [default: /run/pvelens/admin.sock]
+    #[arg(long, value_name = "PATH", env = "PVELENS_ADMIN_SOCKET")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     #[command(flatten)]
     pub(super) output: OutputArguments,
 }
@@ -84,23 +81,54 @@ pub(super) struct Reading {
 
 impl Connection {
     pub(super) fn to(socket: PathBuf, output: OutputArguments) -> Self {
-        Self { socket, output }
+        Self {
+            socket: Some(socket),
+            elsewhere: Elsewhere::default(),
+            output,
+        }
     }
 
     pub(super) async fn open(&self) -> Result<Channel, Failure> {
-        open(&self.socket, Role::Reader).await
+        let way = self
+            .elsewhere
+            .way(self.socket.as_deref(), "PVELENS_SOCKET", Role::Reader)?;
+        open_way(&way, Role::Reader).await
     }
 }
 
 impl Operating {
     pub(super) async fn open(&self) -> Result<Channel, Failure> {
-        open(&self.socket, Role::Operator).await
+        let way = self.elsewhere.way(
+            self.socket.as_deref(),
+            "PVELENS_OPERATE_SOCKET",
+            Role::Operator,
+        )?;
+        open_way(&way, Role::Operator).await
     }
 }
 
 impl Administering {
     pub(super) async fn open(&self) -> Result<Channel, Failure> {
-        open(&self.socket, Role::Admin).await
+        let way =
+            self.elsewhere
+                .way(self.socket.as_deref(), "PVELENS_ADMIN_SOCKET", Role::Admin)?;
+        open_way(&way, Role::Admin).await
+    }
+}
+
+/// Where the socket of a role is.
+fn default_socket(role: Role) -> PathBuf {
+    Path::new("/run/pvelens").join(role.socket())
+}
+
+/// Connects on a way that gives a role.
+pub(super) async fn open_way(way: &Way, role: Role) -> Result<Channel, Failure> {
+    match way {
+        Way::Socket(socket) => open(socket, role).await,
+        Way::Server {
+            server,
+            credentials,
+        } => remote::open(server, credentials).await,
     }
 }
 
@@ -123,15 +151,15 @@ pub(super) async fn open(socket: &Path, role: Role) -> Result<Channel, Failure> 
 }
 
 /// Runs a command that asks the coordinator to its end.
-pub(super) fn run(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+pub(super) fn run<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     run_within(DEADLINE, command)
 }
 
 /// As [`run`], for what may take longer.
-pub(super) fn run_within(
+pub(super) fn run_within<T>(
     deadline: Duration,
-    command: impl Future<Output = Result<u8, Failure>>,
-) -> Result<u8, Failure> {
+    command: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     runtime()?.block_on(async {
         timeout(deadline, command).await.unwrap_or_else(|_| {
             Err(Failure::NotAssessed(format!(

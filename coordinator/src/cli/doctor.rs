@@ -29,7 +29,7 @@ use super::{
 use crate::{
     config::{Config, DEFAULT_PATH, Sockets},
     figure, render,
-    serve::READ_SOCKET,
+    serve::{ADMIN_SOCKET, READ_SOCKET},
 };
 
 mod access;
@@ -38,13 +38,17 @@ mod item;
 mod system;
 #[cfg(test)]
 mod tests;
+mod trust;
 
+pub(super) use fleet::AGENT_SOCKET;
 pub(crate) use item::{Diagnosis, State};
 use item::{Item, Section};
-use system::{System, Unit};
+pub(super) use system::System;
+use system::Unit;
+use trust::Invited;
 
 const UNIT: &str = "pvelens.service";
-/// For both questions together.
+/// For all questions together.
 const DEADLINE: Duration = Duration::from_secs(10);
 const HTTP_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -65,6 +69,8 @@ pub(super) struct Doctor {
 struct Answers {
     agents: Vec<Agent>,
     report: Report,
+    /// For root alone.
+    invited: Option<Invited>,
 }
 
 /// The attempt to ask the coordinator.
@@ -104,7 +110,11 @@ impl Doctor {
         } else if access::is_closed(&system, &socket) {
             Asked::Closed
         } else {
-            match ask(Connection::to(socket, self.output)) {
+            let administering = system
+                .user
+                .is_root()
+                .then(|| sockets.directory.join(ADMIN_SOCKET));
+            match ask(Connection::to(socket, self.output), administering) {
                 Ok(answers) => Asked::Answered(Box::new(answers)),
                 Err(failure) => Asked::Failed(failure.to_string()),
             }
@@ -142,11 +152,22 @@ impl Look {
         let unit = system.unit(UNIT);
         let mut about = coordinator(&system, unit, &self.asked);
         let (mut agents, mut coverage, mut followed) = (Vec::new(), Vec::new(), None);
+        let mut elsewhere = Vec::new();
+        if is_packaged {
+            elsewhere = trust::directory(&system, &config.store.directory);
+        }
         if let Asked::Answered(answers) = &self.asked {
             if config.http.enabled && is_packaged {
                 about.extend(http(config.http.listen));
+                about.extend(trust::readiness(config.http.listen));
             }
             agents = fleet::agents(&answers.agents, now);
+            let invited = answers.invited.as_ref();
+            if is_packaged && !config.store.directory.as_os_str().is_empty() {
+                elsewhere.extend(trust::ports(&config, &answers.agents, invited));
+            }
+            elsewhere.extend(trust::certificates(&answers.agents, now));
+            elsewhere.extend(invited.iter().flat_map(|it| trust::invited(it, now)));
             coverage = fleet::coverage(&answers.report);
             followed = Some(answers.agents.as_slice());
         }
@@ -160,6 +181,7 @@ impl Look {
             ("Coordinator", about),
             ("Access", access::look(&system, &sockets, is_packaged)),
             ("Agents", agents),
+            ("Other machines", elsewhere),
             ("Coverage", coverage),
             ("This machine", machine),
         ];
@@ -212,21 +234,27 @@ fn gist(error: &str) -> String {
 }
 
 /// Whether a question would make systemd start the coordinator.
-fn would_start(system: &System, sockets: &Sockets) -> bool {
+pub(super) fn would_start(system: &System, sockets: &Sockets) -> bool {
     let unit = system.unit(UNIT);
     is_packaged(sockets) && system.has_systemd() && unit.is_installed && unit.process.is_none()
 }
 
-fn ask(connection: Connection) -> Result<Answers, Failure> {
+fn ask(connection: Connection, administering: Option<PathBuf>) -> Result<Answers, Failure> {
     client::runtime()?.block_on(async {
-        timeout(DEADLINE, asked(connection))
-            .await
-            .unwrap_or_else(|_| {
-                let seconds = DEADLINE.as_secs();
-                Err(Failure::NotAssessed(format!(
-                    "no answer within {seconds} s"
-                )))
-            })
+        let both = async {
+            let mut answers = asked(connection).await?;
+            if let Some(socket) = administering {
+                // A coordinator that keeps nothing invites nobody.
+                answers.invited = trust::ask(&socket).await.ok();
+            }
+            Ok(answers)
+        };
+        timeout(DEADLINE, both).await.unwrap_or_else(|_| {
+            let seconds = DEADLINE.as_secs();
+            Err(Failure::NotAssessed(format!(
+                "no answer within {seconds} s"
+            )))
+        })
     })
 }
 
@@ -250,6 +278,7 @@ async fn asked(connection: Connection) -> Result<Answers, Failure> {
             return Ok(Answers {
                 agents: agents.agents,
                 report,
+                invited: None,
             });
         }
     }

@@ -9,15 +9,12 @@ use pvelens_proto::v1::{
 
 use super::{
     Failure,
-    client::{self, Reading, refused},
+    client::{self, Elsewhere, Reading, refused},
     guest_commands,
     output::{Output, OutputArguments},
     print,
 };
 use crate::grpc::Role;
-
-const READ_SOCKET: &str = "/run/pvelens/read.sock";
-const OPERATE_SOCKET: &str = "/run/pvelens/operate.sock";
 
 #[derive(Debug, Args)]
 pub(super) struct Suggest {
@@ -77,6 +74,8 @@ pub(super) struct Workflow {
     /// Socket of the coordinator; read.sock in /run/pvelens, and with --run operate.sock
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// The same as --output json
     #[arg(long, conflicts_with = "output")]
     json: bool,
@@ -109,12 +108,14 @@ impl Workflow {
         if self.json {
             self.output.output = Output::Json;
         }
-        let (role, default) = match self.run {
-            true => (Role::Operator, OPERATE_SOCKET),
-            false => (Role::Reader, READ_SOCKET),
+        let (role, variable) = match self.run {
+            true => (Role::Operator, "PVELENS_OPERATE_SOCKET"),
+            false => (Role::Reader, "PVELENS_SOCKET"),
         };
-        let socket = self.socket.unwrap_or_else(|| PathBuf::from(default));
-        let mut client = guest_commands::client(client::open(&socket, role).await?);
+        let exported = std::env::var_os(variable).map(PathBuf::from);
+        let socket = self.socket.or(exported);
+        let way = self.elsewhere.way(socket.as_deref(), variable, role)?;
+        let mut client = guest_commands::client(client::open_way(&way, role).await?);
         let question = GetWorkflowStepRequest {
             cluster: self.cluster.clone(),
             guest: self.guest.clone(),

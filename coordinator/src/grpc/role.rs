@@ -5,7 +5,7 @@
 //! there is none, and one method. The check stands before every service, so that a
 //! method without a row cannot be called at all.
 
-use pvelens_proto::v1 as message;
+use pvelens_proto::{identity::ClientRole, v1 as message};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tonic::Status;
@@ -111,6 +111,16 @@ impl Role {
             .iter()
             .filter(move |(_, needed)| *needed <= self)
             .map(|(method, _)| *method)
+    }
+}
+
+impl From<ClientRole> for Role {
+    fn from(role: ClientRole) -> Self {
+        match role {
+            ClientRole::Reader => Self::Reader,
+            ClientRole::Operator => Self::Operator,
+            ClientRole::Admin => Self::Admin,
+        }
     }
 }
 

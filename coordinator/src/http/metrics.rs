@@ -1,6 +1,6 @@
 //! Our own state as Prometheus text.
 //!
-//! Written by hand: a dozen gauges that are read off the published state need
+//! Written by hand: some gauges that are read off the published state need
 //! neither a registry nor a recorder. Labels have few values; nothing that a
 //! guest chose is one. Ages are exported as the time they count from, as
 //! Prometheus advises, so that nothing here needs a clock.
@@ -11,14 +11,32 @@ use pvelens_proto::agent::v1::GuestKind;
 
 use crate::{
     answer::finding::is_open,
-    coordinator::Current,
+    coordinator::{Coordinator, Current},
     finding::{Lane, Severity},
+    link::LinkFigures,
+    port::{PortState, Ports, Turned},
+    store::Transport,
     view::{CoverageLevel, GuestStatus},
 };
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) fn exposition(current: &Current) -> String {
+/// What is counted beside the published state.
+pub(super) struct Counted<'c> {
+    ports: &'c Ports,
+    links: LinkFigures,
+}
+
+impl<'c> Counted<'c> {
+    pub(super) fn of(coordinator: &'c Coordinator) -> Self {
+        Self {
+            ports: coordinator.ports(),
+            links: coordinator.agents().counts().figures(),
+        }
+    }
+}
+
+pub(super) fn exposition(current: &Current, counted: &Counted<'_>) -> String {
     let mut text = Vec::new();
     gauge(
         &mut text,
@@ -39,6 +57,8 @@ pub(super) fn exposition(current: &Current) -> String {
     findings(&mut text, current);
     verdicts(&mut text, current);
     agents(&mut text, current);
+    links(&mut text, current, &counted.links);
+    ports(&mut text, counted.ports);
     inventory(&mut text, current);
     text.push(String::new());
     text.join("\n")
@@ -109,6 +129,91 @@ fn agents(text: &mut Vec<String>, current: &Current) {
         .iter()
         .map(|agent| agent.skipped_updates_total);
     value(text, name, &[], skipped.sum::<u64>());
+}
+
+/// Agents that dialled in.
+fn links(text: &mut Vec<String>, current: &Current, counts: &LinkFigures) {
+    let of_link = || {
+        let agents = current.agents.iter();
+        agents.filter(|agent| agent.transport == Transport::Link)
+    };
+    let name = "pvelens_links";
+    gauge(text, name, "Nodes whose agent is connected by a link.");
+    value(text, name, &[], of_link().filter(|it| it.connected).count());
+
+    let name = "pvelens_links_begun_total";
+    counter(text, name, "Links whose stream began.");
+    value(text, name, &[], counts.begun_total);
+
+    let name = "pvelens_links_ended_total";
+    counter(text, name, "Links that ended or never began, by reason.");
+    for (reason, count) in &counts.ended_total {
+        value(text, name, &[("reason", *reason)], count);
+    }
+
+    let name = "pvelens_certificates_renewed_total";
+    counter(text, name, "Certificates of nodes that were renewed.");
+    value(text, name, &[], counts.renewed_total);
+
+    let name = "pvelens_agent_throttled_seconds_total";
+    counter(
+        text,
+        name,
+        "Time that updates of all agents had to wait, since they were more than a node may send.",
+    );
+    let throttled = current.agents.iter().map(|it| it.throttled_seconds_total);
+    value(text, name, &[], throttled.sum::<f64>());
+
+    let ends = of_link().filter_map(|it| it.certificate_expires_at);
+    if let Some(end) = ends.min() {
+        let name = "pvelens_certificate_expires_timestamp_seconds";
+        gauge(text, name, "When the first certificate of a node ends.");
+        value(text, name, &[("of", "node")], end.as_second());
+    }
+}
+
+/// What other machines reach.
+fn ports(text: &mut Vec<String>, ports: &Ports) {
+    let both = [&ports.link, &ports.api];
+    let name = "pvelens_port_open";
+    gauge(
+        text,
+        name,
+        "Whether a port is open; -1 when it should be and cannot.",
+    );
+    for port in both {
+        let open = match port.state() {
+            PortState::Open(_) => 1,
+            PortState::Closed => 0,
+            PortState::Failed(_) => -1,
+        };
+        value(text, name, &[("port", port.name())], open);
+    }
+
+    let name = "pvelens_port_connections";
+    gauge(text, name, "Connections whose certificate is good.");
+    for port in both {
+        value(text, name, &[("port", port.name())], port.connected().1);
+    }
+
+    let name = "pvelens_port_connections_total";
+    counter(text, name, "Connections whose certificate was good.");
+    for port in both {
+        value(text, name, &[("port", port.name())], port.connected().0);
+    }
+
+    let name = "pvelens_port_turned_away_total";
+    counter(text, name, "Connections that came to nothing, by reason.");
+    for port in both {
+        for why in Turned::ALL {
+            let labels = [("port", port.name()), ("reason", why.name())];
+            value(text, name, &labels, port.turned_away(why));
+        }
+    }
+
+    let name = "pvelens_enrolments_total";
+    counter(text, name, "Nodes that joined since the start.");
+    value(text, name, &[], ports.enrolled());
 }
 
 fn inventory(text: &mut Vec<String>, current: &Current) {

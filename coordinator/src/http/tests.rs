@@ -197,6 +197,10 @@ async fn metrics_count_findings_agents_nodes_and_guests() {
         "pvelens_findings{lane=\"health\",severity=\"critical\"} 1",
         "pvelens_findings{lane=\"posture\",severity=\"info\"} 0",
         "pvelens_evaluated_timestamp_seconds 1795600000",
+        "pvelens_links 0",
+        "pvelens_port_open{port=\"api\"} 0",
+        "pvelens_port_turned_away_total{port=\"link\",reason=\"garbage\"} 0",
+        "pvelens_enrolments_total 0",
         "pvelens_nodes{coverage=\"full\"} 3",
         "pvelens_guests{kind=\"lxc\",status=\"running\"} 1",
         "pvelens_agents{state=\"disconnected\"} 0",
@@ -222,4 +226,20 @@ async fn shutdown_does_not_wait_for_idle_connections() {
     let mut rest = Vec::new();
     let closed = tokio::time::timeout(GRACE, idle.read_to_end(&mut rest)).await;
     assert!(closed.is_ok());
+}
+
+#[tokio::test]
+async fn a_port_that_cannot_be_opened_is_not_ready() {
+    let coordinator = Arc::new(Coordinator::new(Params::default()));
+    coordinator.publish(current());
+    let answer = || ready(State(Arc::clone(&coordinator)));
+    assert_eq!(answer().await.status(), StatusCode::OK);
+    let failed = crate::port::PortState::Failed("address in use".to_owned());
+    coordinator.ports().api.set_state(failed);
+    let answer = answer().await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let body = axum::body::to_bytes(answer.into_body(), 1000)
+        .await
+        .unwrap();
+    assert_eq!(body, "the port api is not open: address in use\n");
 }

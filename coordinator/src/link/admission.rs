@@ -10,6 +10,7 @@ use pvelens_proto::agent::v1::DescribeResponse;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     net::TcpStream,
+    task,
     time::{interval, timeout},
 };
 use tokio_rustls::TlsConnector;
@@ -231,6 +232,7 @@ impl Known<'_> {
         }
         agent.cluster_id = node.0.to_string();
         let admission = self.admission;
+        self.saw().await;
         let agents = admission.context.coordinator.agents();
         let claim = admission
             .claims
@@ -286,7 +288,7 @@ impl Known<'_> {
     /// by others.
     fn may_move(&self, from: &(ClusterId, Name), to: &(ClusterId, Name)) -> bool {
         let trust = &self.admission.trust;
-        if trust.has_node(&to.0, &to.1) {
+        if !trust.is_free_for(&self.certificate, &to.0, &to.1) {
             return false;
         }
         let current = self.admission.context.coordinator.current();
@@ -331,6 +333,17 @@ impl Known<'_> {
                 );
                 Turned::Doubled(shown)
             }
+        }
+    }
+
+    /// Notes that the node has this certificate.
+    async fn saw(&self) {
+        let Admission { context, trust, .. } = self.admission;
+        let (trust, leaf, now) = (Arc::clone(trust), self.leaf.clone(), context.now());
+        let noting = task::spawn_blocking(move || trust.saw_node(&leaf, now)).await;
+        // It is noted the next time.
+        if let Ok(Err(error)) = noting {
+            warn!(address = self.address, %error, "the certificate of a node is not noted");
         }
     }
 

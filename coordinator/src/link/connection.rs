@@ -233,7 +233,7 @@ pub(super) async fn answer<T>(
 }
 
 /// PVE names nodes by one label of a host name; other machines may use several.
-pub(super) fn is_host_name(name: &str) -> bool {
+pub(crate) fn is_host_name(name: &str) -> bool {
     (1..=253).contains(&name.len())
         && !name.starts_with(['-', '.'])
         && name

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use pvelens_proto::{
     timestamp_to_millis,
-    v1::{Agent, CoverageLevel, NodeCoverage, Report},
+    v1::{Agent, AgentTransport, CoverageLevel, NodeCoverage, Report},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{config::Agents, figure};
 
-pub(super) const AGENT_SOCKET: &str = "/run/pvelens-agent/local.sock";
+pub(in crate::cli) const AGENT_SOCKET: &str = "/run/pvelens-agent/local.sock";
 /// Agents send every ten seconds; six missed in a row are silence.
 const SILENT_MILLIS: i64 = 60_000;
 /// Beyond this, times of different nodes cannot be put in order.
@@ -66,7 +66,9 @@ fn ill(agent: &Agent, now: Timestamp) -> Option<Item> {
         node => &format!("on {node}"),
     };
     if !agent.connected {
-        let fix = if agent.last_error.contains("permission") {
+        let fix = if agent.transport() == AgentTransport::Link {
+            "`systemctl status pvelens-link` says whether it reaches this coordinator"
+        } else if agent.last_error.contains("permission") {
             "`systemctl restart pvelens-agent.socket` gives the socket to the group pvelens again"
         } else {
             "`systemctl status pvelens-agent`, then `pvelens-agent doctor`"
@@ -159,7 +161,7 @@ pub(super) fn coverage(report: &Report) -> Vec<Item> {
                 Item::warning(format!("{known} of {names}"))
                     .why("no agent reports from there")
                     .fix(format!(
-                        "install pvelens-agent on {names} and join it to this coordinator"
+                        "install pvelens-agent on {names} and join it to this coordinator: as root `pvelens setup` has the commands"
                     )),
             );
         }

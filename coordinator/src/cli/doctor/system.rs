@@ -22,43 +22,43 @@ const CGROUPS: &[&str] = &[
 ];
 
 #[derive(Debug)]
-pub(super) struct System {
+pub(in crate::cli) struct System {
     root: PathBuf,
-    pub(super) user: User,
+    pub(in crate::cli) user: User,
 }
 
 /// Who runs the command, in this session.
 #[derive(Debug, Clone)]
-pub(super) struct User {
-    pub(super) id: u32,
-    pub(super) name: String,
+pub(in crate::cli) struct User {
+    pub(in crate::cli) id: u32,
+    pub(in crate::cli) name: String,
     /// Those that count now; a new membership counts from the next login.
-    pub(super) groups: Vec<u32>,
+    pub(in crate::cli) groups: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) is_socket: bool,
-    pub(super) mode: u32,
-    pub(super) owner: u32,
-    pub(super) group: u32,
+pub(in crate::cli) struct Place {
+    pub(in crate::cli) is_socket: bool,
+    pub(in crate::cli) mode: u32,
+    pub(in crate::cli) owner: u32,
+    pub(in crate::cli) group: u32,
 }
 
 /// A line of `/etc/group`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) id: u32,
-    pub(super) members: Vec<String>,
+pub(in crate::cli) struct Group {
+    pub(in crate::cli) id: u32,
+    pub(in crate::cli) members: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Unit {
-    pub(super) is_installed: bool,
-    pub(super) process: Option<u32>,
+pub(in crate::cli) struct Unit {
+    pub(in crate::cli) is_installed: bool,
+    pub(in crate::cli) process: Option<u32>,
 }
 
 impl System {
-    pub(super) fn open() -> Self {
+    pub(in crate::cli) fn open() -> Self {
         let id = rustix::process::geteuid().as_raw();
         let mut groups = vec![rustix::process::getegid().as_raw()];
         // Without the others it looks as if the user were in no more.
@@ -77,30 +77,30 @@ impl System {
     }
 
     #[cfg(test)]
-    pub(super) fn at(root: &Path, user: User) -> Self {
+    pub(in crate::cli) fn at(root: &Path, user: User) -> Self {
         Self {
             root: root.to_owned(),
             user,
         }
     }
 
-    pub(super) fn path(&self, path: &Path) -> PathBuf {
+    pub(in crate::cli) fn path(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    pub(super) fn read(&self, path: &str) -> Option<String> {
+    pub(in crate::cli) fn read(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.path(Path::new(path))).ok()
     }
 
-    pub(super) fn exists(&self, path: &str) -> bool {
+    pub(in crate::cli) fn exists(&self, path: &str) -> bool {
         self.path(Path::new(path)).exists()
     }
 
-    pub(super) fn has_systemd(&self) -> bool {
+    pub(in crate::cli) fn has_systemd(&self) -> bool {
         self.exists(SYSTEMD)
     }
 
-    pub(super) fn place(&self, path: &Path) -> io::Result<Place> {
+    pub(in crate::cli) fn place(&self, path: &Path) -> io::Result<Place> {
         let metadata = fs::symlink_metadata(self.path(path))?;
         Ok(Place {
             is_socket: metadata.file_type().is_socket(),
@@ -111,7 +111,7 @@ impl System {
     }
 
     /// From `/etc/group`, where packages make their groups.
-    pub(super) fn group(&self, wanted: &str) -> Option<Group> {
+    pub(in crate::cli) fn group(&self, wanted: &str) -> Option<Group> {
         self.read("/etc/group")?.lines().find_map(|line| {
             let mut fields = line.split(':');
             (fields.next()? == wanted).then_some(())?;
@@ -141,7 +141,7 @@ impl System {
             .unwrap_or_else(|| "USER".to_owned())
     }
 
-    pub(super) fn unit(&self, name: &str) -> Unit {
+    pub(in crate::cli) fn unit(&self, name: &str) -> Unit {
         let processes = CGROUPS
             .iter()
             .find_map(|slice| self.read(&format!("{slice}/{name}/cgroup.procs")));
@@ -155,12 +155,12 @@ impl System {
 }
 
 impl User {
-    pub(super) fn is_root(&self) -> bool {
+    pub(in crate::cli) fn is_root(&self) -> bool {
         self.id == 0
     }
 
     /// Connecting to a socket takes the right to write to it.
-    pub(super) fn may_write(&self, place: &Place) -> bool {
+    pub(in crate::cli) fn may_write(&self, place: &Place) -> bool {
         let bit = if self.id == place.owner {
             0o200
         } else if self.groups.contains(&place.group) {

@@ -8,7 +8,10 @@ use std::{
 
 use pvelens_proto::{
     timestamp_from_millis,
-    v1::{CollectorFailure, Coverage, CoverageLevel, NodeCoverage, VerdictCounts},
+    v1::{
+        AgentTransport, AuthorityState, Client, CollectorFailure, Coverage, CoverageLevel,
+        NodeCoverage, Token, VerdictCounts,
+    },
 };
 use tempfile::TempDir;
 
@@ -93,6 +96,11 @@ impl Machine {
                 enabled: false,
                 ..crate::config::Http::default()
             },
+            // What listens on this machine is not of the test.
+            link: crate::config::Link {
+                enabled: crate::config::Opening::Off,
+                ..crate::config::Link::default()
+            },
             ..Config::default()
         };
         let look = Look {
@@ -160,6 +168,7 @@ fn healthy() -> Answers {
             }),
             ..Report::default()
         },
+        invited: None,
     }
 }
 
@@ -324,4 +333,59 @@ fn wrong_settings_are_named_and_the_rest_is_looked_at() {
         (config.sockets.group.as_str(), item.state),
         ("x", State::Ok)
     );
+}
+
+#[test]
+fn keys_that_others_can_read_are_a_problem() {
+    let machine = Machine::new();
+    let at = |path: &str| machine.directory.path().join(path);
+    let (directory, key) = (
+        "var/lib/pvelens/trust",
+        "var/lib/pvelens/trust/authority-1.key",
+    );
+    machine.write(key, "");
+    let judged = |directory_mode: u32, file_mode: u32| {
+        fs::set_permissions(at(key), fs::Permissions::from_mode(file_mode)).unwrap();
+        fs::set_permissions(at(directory), fs::Permissions::from_mode(directory_mode)).unwrap();
+        let text = text(&machine.judged(0, &[0], answered(healthy())));
+        text.contains("not for it alone")
+    };
+    assert!(!judged(0o700, 0o600));
+    assert!(judged(0o750, 0o600));
+    assert!(judged(0o700, 0o640));
+}
+
+#[test]
+fn certificates_that_end_and_doubled_identities_are_named() {
+    let now = Timestamp::from_millisecond(AT_MILLIS).unwrap();
+    let in_days = |days: i64| Some(timestamp_from_millis(AT_MILLIS + days * 86_400_000));
+    let mut answers = healthy();
+    for (node, days) in [("pve2", 60), ("pve3", 5), ("pve4", -30)] {
+        let mut agent = agent(node);
+        agent.certificate_expires_at = in_days(days);
+        agent.transport = AgentTransport::Link.into();
+        answers.agents.push(agent);
+    }
+    answers.agents[1].identity_problem = "another agent with its identity connected".to_owned();
+    answers.invited = Some(Invited {
+        tokens: vec![Token {
+            node_count: 2,
+            expires_at: in_days(1),
+            ..Token::default()
+        }],
+        clients: vec![Client {
+            name: "ci".to_owned(),
+            expires_at: in_days(3),
+            ..Client::default()
+        }],
+        authorities: vec![AuthorityState {
+            fingerprint: "ab12cd34ef".to_owned(),
+            is_signing: true,
+            expires_at: in_days(3000),
+            ..AuthorityState::default()
+        }],
+    });
+    assert_eq!(trust::certificates(&answers.agents, now).len(), 3);
+    let machine = Machine::new();
+    insta::assert_snapshot!(text(&machine.judged(0, &[0], answered(answers))));
 }
