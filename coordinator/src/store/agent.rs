@@ -20,12 +20,17 @@ use crate::view::{
     },
 };
 
+/// Connections of one agent.
+const WAYS: usize = 8;
+
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) version: Name,
     pub(crate) is_pve_node: bool,
     pub(crate) address: String,
     pub(crate) connected: bool,
+    /// Where it is connected, the newest last.
+    ways: Vec<String>,
     /// Receive time of the newest update.
     pub(crate) last_update_at: Option<Timestamp>,
     /// When it first said anything.
@@ -92,6 +97,7 @@ impl Agent {
             is_pve_node: false,
             address: String::new(),
             connected: false,
+            ways: Vec::new(),
             last_update_at: None,
             known_since: at,
             updates_total: 0,
@@ -117,6 +123,36 @@ impl Agent {
         if &*self.version != version {
             self.version = version.into();
         }
+    }
+
+    /// It answered there.
+    pub(super) fn reach(&mut self, address: &str) {
+        self.connected = true;
+        address.clone_into(&mut self.address);
+        self.last_error = "".into();
+        self.ways.retain(|way| way != address);
+        self.ways.push(address.to_owned());
+        if self.ways.len() > WAYS {
+            self.ways.remove(0);
+        }
+    }
+
+    /// It does not answer there any more; whether it ever did. It may be connected
+    /// by another way, a socket and a link.
+    pub(super) fn lose(&mut self, address: &str, reason: &str) -> bool {
+        let before = self.ways.len();
+        self.ways.retain(|way| way != address);
+        if before == self.ways.len() && self.address != address {
+            return false;
+        }
+        match self.ways.last() {
+            Some(way) => self.address.clone_from(way),
+            None => {
+                self.connected = false;
+                self.last_error = reason.into();
+            }
+        }
+        true
     }
 
     /// Whether counters of that sample can be compared with those of a newer one.
