@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
     task,
@@ -13,10 +14,11 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Agents, Config},
     coordinator::Coordinator,
-    grpc::Backend,
+    grpc::{Backend, Remote},
     guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
-    link::{self, Clock},
+    link::{self, Clock, Listening},
     log::Log,
+    trust::{Names, Trust, TrustError},
 };
 
 mod handover;
@@ -47,6 +49,18 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    #[error(
+        "listening on {address} for other machines: {source}. Something else listens there, or the \
+         address is not of this machine; see {key}"
+    )]
+    Port {
+        key: &'static str,
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("reading who may connect")]
+    Trust(#[from] TrustError),
     #[error("serving {surface}")]
     Surface {
         surface: &'static str,
@@ -62,6 +76,7 @@ pub struct Server {
     config: Config,
     surfaces: Surfaces,
     reload: Option<Reload>,
+    trust: Option<Arc<Trust>>,
 }
 
 /// Serves until `shutdown`, and returns when everything has ended and the
@@ -88,11 +103,38 @@ pub async fn serve(
     let guest_commands = GuestCommands::new(narrow, heads);
     let coordinator = Coordinator::with_guest_commands(config.params(), guest_commands);
     let coordinator = Arc::new(coordinator);
-    Server::bind(coordinator, config, handover)
+    let trust = open_trust(&config, clock()).await?;
+    let server = Server::bind(coordinator, config, handover)
         .await?
-        .reloading(reload)
-        .run(log, clock, shutdown)
-        .await
+        .reloading(reload);
+    let server = match trust {
+        Some(trust) => server.trusting(trust),
+        None => server,
+    };
+    server.run(log, clock, shutdown).await
+}
+
+/// What says who may connect from elsewhere, where something is kept.
+async fn open_trust(config: &Config, now: Timestamp) -> Result<Option<Arc<Trust>>, ServeError> {
+    let store = config.store.directory.clone();
+    if store.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let names = names(config);
+    let opened = task::spawn_blocking(move || Trust::open(&store, names, now)).await;
+    match opened {
+        Ok(trust) => Ok(Some(Arc::new(trust?))),
+        Err(defect) => Err(ServeError::Surface {
+            surface: "other machines",
+            source: io::Error::other(defect),
+        }),
+    }
+}
+
+/// By which names others reach this coordinator.
+fn names(config: &Config) -> Names {
+    let (link, api) = (config.link.listen.port(), config.api.listen.port());
+    Names::new(&config.link.names, link, api)
 }
 
 impl Server {
@@ -110,7 +152,15 @@ impl Server {
             coordinator,
             config,
             reload: None,
+            trust: None,
         })
+    }
+
+    /// Lets other machines in, by what the trust says.
+    #[must_use]
+    pub fn trusting(mut self, trust: Arc<Trust>) -> Self {
+        self.trust = Some(trust);
+        self
     }
 
     /// Reads its settings again when asked.
@@ -140,8 +190,9 @@ impl Server {
         let Self {
             coordinator,
             config,
-            surfaces,
+            mut surfaces,
             reload,
+            trust,
         } = self;
         let heads_of = Arc::clone(&coordinator);
         let manager = Arc::new(Manager::of_process());
@@ -150,8 +201,10 @@ impl Server {
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
             started_at: clock(),
+            trust: trust.clone(),
         };
-        let settings = watch::Sender::new(Arc::new(config.clone()));
+        // It lives as long as this: without it nobody could wait for a change.
+        let settings = Arc::new(watch::Sender::new(Arc::new(config.clone())));
         let news = Arc::new(Notify::new());
         // The first client shall not see a state of the year 1970.
         evaluate(&coordinator, &clock).await;
@@ -168,6 +221,28 @@ impl Server {
                 .clone()
                 .run_until_cancelled_owned(evaluations.on_news()),
         );
+        if let Some(trust) = trust.clone() {
+            let remote = Remote {
+                backend: backend.clone(),
+                trust: Arc::clone(&trust),
+                settings: settings.subscribe(),
+            };
+            tasks.spawn(remote.serve(surfaces.take_api(), shutdown.clone()));
+            tasks.spawn(shutdown.clone().run_until_cancelled_owned(tell_who_belongs(
+                Arc::clone(&coordinator),
+                Arc::clone(&trust),
+                Arc::clone(&clock),
+            )));
+            let listening = Listening {
+                coordinator: Arc::clone(&coordinator),
+                trust,
+                clock: Arc::clone(&clock),
+                news: Arc::clone(&news),
+                listen: config.link.listen,
+                enabled: config.link.enabled,
+            };
+            tasks.spawn(listening.run(shutdown.clone()));
+        }
         let links = Links {
             coordinator: Arc::clone(&coordinator),
             clock,
@@ -185,7 +260,8 @@ impl Server {
                 coordinator: Arc::clone(&coordinator),
                 log,
                 manager: Arc::clone(&manager),
-                settings,
+                settings: Arc::clone(&settings),
+                trust: trust.clone(),
             };
             tasks.spawn(
                 shutdown
@@ -215,6 +291,17 @@ impl Server {
         task::spawn_blocking(save).await.ok();
         info!("stopped");
         result
+    }
+}
+
+/// Keeps the coordinator told which nodes belong here: one that is away is missed.
+async fn tell_who_belongs(coordinator: Arc<Coordinator>, trust: Arc<Trust>, clock: Clock) {
+    let mut changes = trust.changes();
+    loop {
+        coordinator.enrolled(&trust.nodes(), clock());
+        if changes.changed().await.is_err() {
+            return;
+        }
     }
 }
 

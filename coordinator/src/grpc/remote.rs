@@ -33,6 +33,8 @@ use crate::{
 mod connection;
 mod door;
 mod live;
+#[cfg(test)]
+mod tests;
 
 use connection::{Connection, Peer};
 use door::Door;
@@ -121,6 +123,12 @@ impl Remote {
 
     async fn open(&self, listener: TcpListener) -> Result<Open, String> {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
+        if self.address().port() == 0 {
+            // Whoever is invited has to know it.
+            let names = self.trust.names();
+            self.trust
+                .set_names(names.with_ports(None, Some(address.port())));
+        }
         let tls = self.tls().await?;
         Ok(Open {
             listener,
