@@ -18,6 +18,7 @@ use crate::{
     guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
     link::{self, Clock, Listening},
     log::Log,
+    port::PortState,
     trust::{Names, Trust, TrustError},
 };
 
@@ -59,8 +60,6 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    #[error("reading who may connect")]
-    Trust(#[from] TrustError),
     #[error("serving {surface}")]
     Surface {
         surface: &'static str,
@@ -75,8 +74,9 @@ pub struct Server {
     coordinator: Arc<Coordinator>,
     config: Config,
     surfaces: Surfaces,
-    reload: Option<Reload>,
+    /// Absent when nothing is kept.
     trust: Option<Arc<Trust>>,
+    reload: Option<Reload>,
 }
 
 /// Serves until `shutdown`, and returns when everything has ended and the
@@ -103,38 +103,13 @@ pub async fn serve(
     let guest_commands = GuestCommands::new(narrow, heads);
     let coordinator = Coordinator::with_guest_commands(config.params(), guest_commands);
     let coordinator = Arc::new(coordinator);
-    let trust = open_trust(&config, clock()).await?;
-    let server = Server::bind(coordinator, config, handover)
-        .await?
-        .reloading(reload);
-    let server = match trust {
-        Some(trust) => server.trusting(trust),
-        None => server,
-    };
-    server.run(log, clock, shutdown).await
-}
-
-/// What says who may connect from elsewhere, where something is kept.
-async fn open_trust(config: &Config, now: Timestamp) -> Result<Option<Arc<Trust>>, ServeError> {
-    let store = config.store.directory.clone();
-    if store.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let names = names(config);
-    let opened = task::spawn_blocking(move || Trust::open(&store, names, now)).await;
-    match opened {
-        Ok(trust) => Ok(Some(Arc::new(trust?))),
-        Err(defect) => Err(ServeError::Surface {
-            surface: "other machines",
-            source: io::Error::other(defect),
-        }),
-    }
-}
-
-/// By which names others reach this coordinator.
-fn names(config: &Config) -> Names {
-    let (link, api) = (config.link.listen.port(), config.api.listen.port());
-    Names::new(&config.link.names, link, api)
+    let trust = open_trust(&coordinator, &config, clock()).await;
+    let server = Server::bind(coordinator, config, handover).await?;
+    server
+        .trusting(trust)
+        .reloading(reload)
+        .run(log, clock, shutdown)
+        .await
 }
 
 impl Server {
@@ -151,15 +126,15 @@ impl Server {
             surfaces: Surfaces::bind(&config, handover).await?,
             coordinator,
             config,
-            reload: None,
             trust: None,
+            reload: None,
         })
     }
 
-    /// Lets other machines in, by what the trust says.
+    /// Knows nodes and clients elsewhere.
     #[must_use]
-    pub fn trusting(mut self, trust: Arc<Trust>) -> Self {
-        self.trust = Some(trust);
+    pub fn trusting(mut self, trust: Option<Arc<Trust>>) -> Self {
+        self.trust = trust;
         self
     }
 
@@ -191,8 +166,8 @@ impl Server {
             coordinator,
             config,
             mut surfaces,
-            reload,
             trust,
+            reload,
         } = self;
         let heads_of = Arc::clone(&coordinator);
         let manager = Arc::new(Manager::of_process());
@@ -294,10 +269,46 @@ impl Server {
     }
 }
 
+/// Opens the trust, where something is kept. What is there and cannot be used is never
+/// replaced; until somebody mends it there are no links, and all else goes on.
+pub async fn open_trust(
+    coordinator: &Coordinator,
+    config: &Config,
+    now: Timestamp,
+) -> Option<Arc<Trust>> {
+    let store = config.store.directory.clone();
+    if store.as_os_str().is_empty() {
+        return None;
+    }
+    let names = names(config);
+    let opening = task::spawn_blocking(move || Trust::open(&store, names, now).map_err(chain));
+    let problem = match opening.await {
+        Ok(Ok(trust)) => return Some(Arc::new(trust)),
+        Ok(Err(problem)) => problem,
+        Err(defect) => defect.to_string(),
+    };
+    error!(error = problem, "no links and no access from elsewhere");
+    let ports = coordinator.ports();
+    for port in [&ports.link, &ports.api] {
+        port.set_state(PortState::Failed(problem.clone()));
+    }
+    None
+}
+
+fn chain(error: TrustError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}
+
+fn names(config: &Config) -> Names {
+    let (link, api) = (config.link.listen.port(), config.api.listen.port());
+    Names::new(&config.link.names, link, api)
+}
+
 /// Keeps the coordinator told which nodes belong here: one that is away is missed.
 async fn tell_who_belongs(coordinator: Arc<Coordinator>, trust: Arc<Trust>, clock: Clock) {
     let mut changes = trust.changes();
     loop {
+        changes.borrow_and_update();
         coordinator.enrolled(&trust.nodes(), clock());
         if changes.changed().await.is_err() {
             return;

@@ -25,6 +25,8 @@ mod certificate;
 mod clients;
 mod enroll;
 mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod issue;
 mod names;
 mod nodes;
@@ -180,7 +182,7 @@ impl Trust {
     /// When what is there cannot be used; it is never replaced.
     pub fn open(store: &Path, names: Names, now: Timestamp) -> Result<Self, TrustError> {
         let directory = store.join(DIRECTORY);
-        files::directory(&directory)?;
+        files::look_at_directory(&directory)?;
         let path = directory.join(STATE_FILE);
         let state = match files::read(&path)? {
             None => State {
@@ -333,6 +335,7 @@ impl Trust {
     }
 
     fn save(&self, state: &State) -> Result<(), TrustError> {
+        files::directory(&self.directory)?;
         let text =
             serde_json::to_string_pretty(state).map_err(|error| TrustError::Write(error.into()))?;
         Ok(files::write(&self.directory.join(STATE_FILE), &text)?)
@@ -349,6 +352,7 @@ impl Trust {
             return Ok(Arc::clone(authority));
         }
         let authority = Arc::new(Authority::make(None, now)?);
+        files::directory(&self.directory)?;
         authority.save_key(&self.directory)?;
         if state.coordinator.is_empty() {
             let mut name = [0; 4];

@@ -117,7 +117,7 @@ impl Remote {
         self.settings.borrow().api.listen
     }
 
-    fn port(&self) -> &Port {
+    fn port(&self) -> &Arc<Port> {
         &self.backend.coordinator.ports().api
     }
 
@@ -201,6 +201,11 @@ impl Open {
             tasks: tasks.clone(),
         };
         tasks.spawn(stop.clone().run_until_cancelled_owned(door.open(listener)));
+        let counts = Arc::clone(port);
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(async move { counts.tell().await }),
+        );
         let serving = serve_all(
             remote.backend.clone(),
             known_caller,

@@ -47,6 +47,14 @@ fn io_error<'a>(
     }
 }
 
+/// Looks whether the directory is ours alone, if it is there.
+pub(super) fn look_at_directory(path: &Path) -> Result<(), FileError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => directory(path),
+    }
+}
+
 /// Makes the directory, or looks whether it is ours alone.
 pub(super) fn directory(path: &Path) -> Result<(), FileError> {
     match fs::symlink_metadata(path) {
