@@ -34,6 +34,7 @@ use crate::{
     link::Clock,
     log::Log,
     render::{self, Render},
+    trust::Trust,
 };
 
 mod accept;
@@ -89,6 +90,8 @@ pub struct Backend {
     pub log: Arc<Log>,
     pub clock: Clock,
     pub started_at: Timestamp,
+    /// Absent where nothing is kept: then nobody can be invited.
+    pub trust: Option<Arc<Trust>>,
 }
 
 impl fmt::Debug for Backend {
@@ -139,12 +142,17 @@ where
     let guest_commands = GuestCommandServiceServer::new(guest_command::Service {
         backend: backend.clone(),
     });
+    let enrollment = EnrollmentServiceServer::new(enrollment::Service {
+        backend: backend.clone(),
+    })
+    .max_decoding_message_size(ENROLL_LIMIT_BYTES);
     let admin = AdminServiceServer::new(admin::Service { backend });
     let names = [
         name(&inventory),
         name(&findings),
         name(&analysis),
         name(&fleet),
+        name(&enrollment),
         name(&guest_commands),
         name(&admin),
     ];
@@ -167,6 +175,7 @@ where
         .add_service(findings)
         .add_service(analysis)
         .add_service(fleet)
+        .add_service(enrollment)
         .add_service(guest_commands)
         .add_service(admin)
         .add_service(health_service)

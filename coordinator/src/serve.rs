@@ -50,6 +50,16 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    #[error(
+        "listening on {address} for other machines: {source}. Something else listens there, or the \
+         address is not of this machine; see {key}"
+    )]
+    Port {
+        key: &'static str,
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
     #[error("serving {surface}")]
     Surface {
         surface: &'static str,
@@ -155,7 +165,7 @@ impl Server {
         let Self {
             coordinator,
             config,
-            surfaces,
+            mut surfaces,
             trust,
             reload,
         } = self;
@@ -166,8 +176,10 @@ impl Server {
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
             started_at: clock(),
+            trust: trust.clone(),
         };
-        let settings = watch::Sender::new(Arc::new(config.clone()));
+        // It lives as long as this: without it nobody could wait for a change.
+        let settings = Arc::new(watch::Sender::new(Arc::new(config.clone())));
         let news = Arc::new(Notify::new());
         // The first client shall not see a state of the year 1970.
         evaluate(&coordinator, &clock).await;
@@ -184,13 +196,13 @@ impl Server {
                 .clone()
                 .run_until_cancelled_owned(evaluations.on_news()),
         );
-        if let Some(trust) = trust {
+        if let Some(trust) = trust.clone() {
             let remote = Remote {
                 backend: backend.clone(),
                 trust: Arc::clone(&trust),
                 settings: settings.subscribe(),
             };
-            tasks.spawn(remote.serve(None, shutdown.clone()));
+            tasks.spawn(remote.serve(surfaces.take_api(), shutdown.clone()));
             let listening = Listening {
                 coordinator: Arc::clone(&coordinator),
                 trust,
@@ -218,7 +230,8 @@ impl Server {
                 coordinator: Arc::clone(&coordinator),
                 log,
                 manager: Arc::clone(&manager),
-                settings,
+                settings: Arc::clone(&settings),
+                trust: trust.clone(),
             };
             tasks.spawn(
                 shutdown

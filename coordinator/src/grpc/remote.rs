@@ -33,6 +33,8 @@ use crate::{
 mod connection;
 mod door;
 mod live;
+#[cfg(test)]
+mod tests;
 
 use connection::{Connection, Peer};
 use door::Door;
@@ -115,12 +117,18 @@ impl Remote {
         self.settings.borrow().api.listen
     }
 
-    fn port(&self) -> &Port {
+    fn port(&self) -> &Arc<Port> {
         &self.backend.coordinator.ports().api
     }
 
     async fn open(&self, listener: TcpListener) -> Result<Open, String> {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
+        if self.address().port() == 0 {
+            // Whoever is invited has to know it.
+            let names = self.trust.names();
+            self.trust
+                .set_names(names.with_ports(None, Some(address.port())));
+        }
         let tls = self.tls().await?;
         Ok(Open {
             listener,
@@ -193,6 +201,11 @@ impl Open {
             tasks: tasks.clone(),
         };
         tasks.spawn(stop.clone().run_until_cancelled_owned(door.open(listener)));
+        let counts = Arc::clone(port);
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(async move { counts.tell().await }),
+        );
         let serving = serve_all(
             remote.backend.clone(),
             known_caller,

@@ -13,7 +13,9 @@ use toml::{Table, Value};
 use tracing::{error, info, warn};
 
 use super::manager::Manager;
-use crate::{config::Config, coordinator::Coordinator, guest_command::narrow::Narrow, log::Log};
+use crate::{
+    config::Config, coordinator::Coordinator, guest_command::narrow::Narrow, log::Log, trust::Trust,
+};
 
 /// Settings that change while the coordinator runs: keys, and whole sections.
 const SAFE: [&str; 6] = [
@@ -45,7 +47,8 @@ pub(super) struct Affected {
     pub(super) log: Arc<Log>,
     pub(super) manager: Arc<Manager>,
     /// The settings in effect.
-    pub(super) settings: watch::Sender<Arc<Config>>,
+    pub(super) settings: Arc<watch::Sender<Arc<Config>>>,
+    pub(super) trust: Option<Arc<Trust>>,
 }
 
 impl Affected {
@@ -90,6 +93,11 @@ impl Affected {
         // They were understood when they were read.
         if let Ok(narrow) = Narrow::new(&config.guest_commands) {
             self.coordinator.guest_commands().narrow_to(narrow);
+        }
+        if let Some(trust) = &self.trust
+            && taken.iter().any(|key| key == "link.names")
+        {
+            trust.set_names(super::names(&config));
         }
         self.settings.send_replace(Arc::new(config));
     }
@@ -206,7 +214,8 @@ mod tests {
             coordinator: Arc::clone(&coordinator),
             log: Log::of_tests(Level::Info, |_| ()),
             manager: Arc::new(Manager::of_process()),
-            settings,
+            settings: Arc::new(settings),
+            trust: None,
         };
         for _ in 0..2 {
             send.send(()).await.unwrap();

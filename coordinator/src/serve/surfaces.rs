@@ -21,9 +21,9 @@ use super::{
     socket::{Access, Socket},
 };
 use crate::{
-    config::Config,
+    config::{Config, Opening},
     grpc::{self, Backend, Role},
-    http, mcp,
+    http, mcp, port,
 };
 
 /// The role reader: command line and other clients of the gRPC API.
@@ -46,6 +46,7 @@ pub(super) struct Surfaces {
     mcp_operate: Bound,
     admin: Bound,
     http: Option<TcpListener>,
+    api: Option<TcpListener>,
 }
 
 /// A listener, and the socket to remove at the end if it is ours.
@@ -125,7 +126,13 @@ impl Surfaces {
             mcp_operate: mcp_operate?,
             admin: admin?,
             http,
+            api: ports(config)?,
         })
+    }
+
+    /// The port for other machines, when it was opened at the start.
+    pub(super) fn take_api(&mut self) -> Option<TcpListener> {
+        self.api.take()
     }
 
     pub(super) fn http_address(&self) -> Option<SocketAddr> {
@@ -178,6 +185,23 @@ impl Surfaces {
             _sockets: sockets,
         }
     }
+}
+
+/// Ports that have to be open: better now than in the first minutes of an outage. Links
+/// have a listener of their own, which comes to the same address.
+fn ports(config: &Config) -> Result<Option<TcpListener>, ServeError> {
+    if config.link.enabled != Opening::On {
+        return Ok(None);
+    }
+    let bind = |key, address| {
+        port::bind(address).map_err(|source| ServeError::Port {
+            key,
+            address,
+            source,
+        })
+    };
+    drop(bind("link.listen", config.link.listen)?);
+    bind("api.listen", config.api.listen).map(Some)
 }
 
 /// What is being served.

@@ -40,9 +40,9 @@ pub(super) struct Connection {
 
 pub(super) struct Places {
     pub(super) entry: Entry,
-    pub(super) permit: OwnedSemaphorePermit,
-    pub(super) ticket: Option<Ticket>,
-    pub(super) counted: Option<port::Connected>,
+    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) _ticket: Option<Ticket>,
+    pub(super) _counted: Option<port::Connected>,
 }
 
 impl Connection {

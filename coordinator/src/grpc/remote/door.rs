@@ -152,9 +152,9 @@ impl Door {
         };
         let places = Places {
             entry,
-            permit,
-            ticket,
-            counted: is_known.then(|| self.port().connect()),
+            _permit: permit,
+            _ticket: ticket,
+            _counted: is_known.then(|| self.port().connect()),
         };
         let channel = if is_known { &self.known } else { &self.strange };
         Ok((Connection::new(stream, peer, places), channel))

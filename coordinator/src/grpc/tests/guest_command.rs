@@ -21,6 +21,7 @@ async fn client(world: &World, role: Role) -> (Client, TempDir) {
     let path = directory.path().join(role.socket());
     let listener = UnixListener::bind(&path).unwrap();
     let backend = Backend {
+        trust: None,
         coordinator: Arc::clone(&world.coordinator),
         log: Log::of_tests(Level::Info, |_| ()),
         clock: Arc::new(crate::view::fixture::at),
