@@ -34,6 +34,7 @@ use crate::{
     link::Clock,
     log::Log,
     render::{self, Render},
+    trust::Trust,
 };
 
 mod accept;
@@ -89,6 +90,8 @@ pub struct Backend {
     pub log: Arc<Log>,
     pub clock: Clock,
     pub started_at: Timestamp,
+    /// Absent when the coordinator keeps nothing on the disk.
+    pub trust: Option<Arc<Trust>>,
 }
 
 impl fmt::Debug for Backend {
@@ -139,6 +142,9 @@ where
     let guest_commands = GuestCommandServiceServer::new(guest_command::Service {
         backend: backend.clone(),
     });
+    let enrollment = EnrollmentServiceServer::new(enrollment::Service {
+        backend: backend.clone(),
+    });
     let admin = AdminServiceServer::new(admin::Service { backend });
     let names = [
         name(&inventory),
@@ -146,6 +152,7 @@ where
         name(&analysis),
         name(&fleet),
         name(&guest_commands),
+        name(&enrollment),
         name(&admin),
     ];
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -168,6 +175,7 @@ where
         .add_service(analysis)
         .add_service(fleet)
         .add_service(guest_commands)
+        .add_service(enrollment)
         .add_service(admin)
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(io::Error::other)?)

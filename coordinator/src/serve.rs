@@ -150,6 +150,7 @@ impl Server {
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
             started_at: clock(),
+            trust: None,
         };
         let settings = watch::Sender::new(Arc::new(config.clone()));
         let news = Arc::new(Notify::new());

@@ -34,7 +34,8 @@ mod connection;
 mod door;
 mod live;
 
-use connection::{Connection, Peer};
+use connection::Connection;
+pub(super) use connection::Peer;
 use door::Door;
 use live::Live;
 

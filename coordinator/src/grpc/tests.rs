@@ -44,6 +44,7 @@ async fn served(current: Option<Current>) -> Served {
         log: Log::of_tests(Level::Info, |_| ()),
         clock: Arc::new(crate::view::fixture::at),
         started_at: crate::view::fixture::at(),
+        trust: None,
     };
     let task = tokio::spawn(serve(backend, Role::Admin, listener, shutdown.clone()));
     let channel = link::channel(link::endpoint(), UnixStream::connect(&path).await.unwrap())
