@@ -90,7 +90,7 @@ pub struct Backend {
     pub log: Arc<Log>,
     pub clock: Clock,
     pub started_at: Timestamp,
-    /// Absent where nothing is kept: then nobody can be invited.
+    /// Absent when the coordinator keeps nothing on the disk.
     pub trust: Option<Arc<Trust>>,
 }
 

@@ -222,7 +222,7 @@ pub(super) fn refused(status: &Status) -> Failure {
 }
 
 /// How to go on, in the coordinator's words.
-fn hint(status: &Status) -> Option<String> {
+pub(super) fn hint(status: &Status) -> Option<String> {
     let details = status.get_error_details();
     details.error_info()?.metadata.get("hint").cloned()
 }

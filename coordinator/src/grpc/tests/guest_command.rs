@@ -26,6 +26,7 @@ async fn client(world: &World, role: Role) -> (Client, TempDir) {
         log: Log::of_tests(Level::Info, |_| ()),
         clock: Arc::new(crate::view::fixture::at),
         started_at: crate::view::fixture::at(),
+        trust: None,
     };
     tokio::spawn(serve(backend, role, listener, CancellationToken::new()));
     let stream = UnixStream::connect(&path).await.unwrap();
