@@ -94,6 +94,17 @@ impl Connection {
             .way(self.socket.as_deref(), "PVELENS_SOCKET", Role::Reader)?;
         open_way(&way, Role::Reader).await
     }
+
+    /// What is shown to a coordinator elsewhere, when it is one.
+    pub(super) fn credentials(&self) -> Option<PathBuf> {
+        let way = self
+            .elsewhere
+            .way(self.socket.as_deref(), "PVELENS_SOCKET", Role::Reader);
+        match way {
+            Ok(Way::Server { credentials, .. }) => Some(credentials),
+            _ => None,
+        }
+    }
 }
 
 impl Operating {

@@ -92,7 +92,7 @@ pub(in crate::grpc) fn trust(error: &TrustError, not_found: ErrorReason) -> Stat
             Code::FailedPrecondition,
             ErrorReason::InUse,
             text,
-            "GetAuthorities says what depends on which authority",
+            "`pvelens ca show` counts who depends on which authority",
         ),
         _ => {
             let text = chain(error);
