@@ -72,6 +72,7 @@ impl EnrollmentService for Service {
             |peer| peer.address.ip().to_canonical().to_string(),
         );
         let request = request.into_inner();
+        let coordinator = Arc::clone(&self.backend.coordinator);
         on_disk(move || {
             let (node, token) = (
                 untrusted::name(&request.node_name),
@@ -79,6 +80,7 @@ impl EnrollmentService for Service {
             );
             match trust.enroll(&request, &peer, now) {
                 Ok(response) => {
+                    coordinator.ports().enroll();
                     info!(
                         target: AUDIT,
                         %node,
