@@ -56,9 +56,13 @@ mod tests {
         }
 
         fn terminate(&self) {
+            self.signal(rustix::process::Signal::TERM);
+        }
+
+        fn signal(&self, signal: rustix::process::Signal) {
             let id = i32::try_from(self.0.id()).unwrap();
             let process = rustix::process::Pid::from_raw(id).unwrap();
-            rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+            rustix::process::kill_process(process, signal).unwrap();
         }
     }
 
@@ -227,10 +231,18 @@ mod tests {
                 other => panic!("{other}"),
             }
         }
+        // A mistake in the settings changes nothing, and it goes on.
+        fs::write(directory.path().join("pvelens.toml"), "[htp]\n").unwrap();
+        running.signal(rustix::process::Signal::HUP);
+        let next = || std::iter::repeat_with(word).find(|word| word != "WATCHDOG=1\n");
+        assert_eq!(next().as_deref(), Some("RELOADING=1\n"));
+        assert_eq!(next().as_deref(), Some("READY=1\n"));
         running.terminate();
-        let last = std::iter::repeat_with(word).find(|word| word != "WATCHDOG=1\n");
+        let last = next();
         assert_eq!(last.as_deref(), Some("STOPPING=1\n"));
         assert!(running.ended().success());
+        let log = running.log();
+        assert!(log.contains("did you mean `http`?"), "{log}");
         // What it made itself is gone.
         assert_eq!(fs::read_dir(&own).unwrap().count(), 0);
     }
