@@ -110,7 +110,7 @@ enum Command {
     /// When the answer was lost, the same line can be given again. Nothing is sent to
     /// whoever cannot show the authority of the line. Needs root.
     #[command(after_help = "Exit status: 0 joined, 1 failed, 2 usage or settings")]
-    Join(JoinArguments),
+    Join(join::JoinArguments),
     /// Forget the coordinator that this node has joined, and end the link
     ///
     /// Removes the key and the certificate, disables pvelens-link.service, and leaves
@@ -119,7 +119,7 @@ enum Command {
     #[command(
         after_help = "Exit status: 0 left, also when it had not joined, 1 failed, 2 usage or settings"
     )]
-    Leave(LeaveArguments),
+    Leave(leave::LeaveArguments),
     /// Read every source and print what it gave
     ///
     /// Each failure is shown with its path and its reason. What is printed is what a
@@ -200,33 +200,6 @@ struct LinkArguments {
     socket: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
-}
-
-#[derive(Debug, Args)]
-struct JoinArguments {
-    /// Read the line from this file instead of standard input
-    #[arg(long, value_name = "FILE")]
-    line_file: Option<PathBuf>,
-    /// Also when this node has joined already: what it has is replaced
-    #[arg(long)]
-    replace: bool,
-    /// Leave the link as it is, and say how to start it
-    #[arg(long)]
-    no_enable: bool,
-    /// Root of the node's files, for its name and cluster [default: / or as in the settings]
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-    #[command(flatten)]
-    places: join::places::PlacesArguments,
-}
-
-#[derive(Debug, Args)]
-struct LeaveArguments {
-    /// Leave the link as it is, and say how to end it
-    #[arg(long)]
-    no_disable: bool,
-    #[command(flatten)]
-    places: join::places::PlacesArguments,
 }
 
 #[derive(Debug, Args)]

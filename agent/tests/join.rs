@@ -88,7 +88,7 @@ fn a_line_that_is_none_or_damaged_is_named() {
     for (input, expected) in [
         ("", "there is no line to join with"),
         ("hello\n", "does not begin with pvelens-join-1."),
-        (&line[..line.len() - 20], "copy it again"),
+        (line.get(..line.len() - 20).unwrap(), "copy it again"),
     ] {
         let (status, _, text) = node.types(JOIN, input);
         assert_eq!(status, Some(1), "{text}");

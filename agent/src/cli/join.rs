@@ -6,19 +6,20 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, IsTerminal},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::{Context, anyhow, bail};
+use clap::Args;
 use jiff::Timestamp;
 use pvelens_proto::{
     join_line, timestamp_to_millis,
     v1::{EnrollRequest, JoinTicket},
 };
 
-use super::{JoinArguments, complain, plain, print};
+use super::{complain, plain, print};
 use crate::{
     collector::identify,
     host::Host,
@@ -39,7 +40,7 @@ mod words;
 
 use call::{Answer, Deadlines, ask};
 use pending::Pending;
-use places::Places;
+use places::{Places, PlacesArguments};
 
 const DEADLINES: Deadlines = Deadlines {
     each: Duration::from_secs(10),
@@ -53,6 +54,24 @@ const LINK_ADDRESSES: usize = 8;
 const SHA256_BYTES: usize = 32;
 /// Of a fingerprint, for people.
 const FINGERPRINT_DIGITS: usize = 16;
+
+#[derive(Debug, Args)]
+pub(super) struct JoinArguments {
+    /// Read the line from this file instead of standard input
+    #[arg(long, value_name = "FILE")]
+    line_file: Option<PathBuf>,
+    /// Also when this node has joined already: what it has is replaced
+    #[arg(long)]
+    replace: bool,
+    /// Leave the link as it is, and say how to start it
+    #[arg(long)]
+    no_enable: bool,
+    /// Root of the node's files, for its name and cluster [default: / or as in the settings]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(flatten)]
+    places: PlacesArguments,
+}
 
 pub(super) fn join(arguments: &JoinArguments) -> anyhow::Result<ExitCode> {
     let places = arguments.places.find()?;

@@ -2,12 +2,27 @@
 
 use std::{fmt::Write, process::ExitCode};
 
+use clap::Args;
+
 use super::{
-    LeaveArguments, complain,
-    join::{pending, places::Places, unit},
+    complain,
+    join::{
+        pending,
+        places::{Places, PlacesArguments},
+        unit,
+    },
     plain, print,
 };
 use crate::{identity::Identity, joined};
+
+#[derive(Debug, Args)]
+pub(super) struct LeaveArguments {
+    /// Leave the link as it is, and say how to end it
+    #[arg(long)]
+    no_disable: bool,
+    #[command(flatten)]
+    places: PlacesArguments,
+}
 
 pub(super) fn leave(arguments: &LeaveArguments) -> anyhow::Result<ExitCode> {
     let places = arguments.places.find()?;
