@@ -15,6 +15,7 @@ use super::{Failure, output::OutputArguments};
 use crate::{grpc::Role, link};
 
 pub(super) mod credentials;
+mod heard;
 mod remote;
 mod way;
 

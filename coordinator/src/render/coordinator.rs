@@ -9,10 +9,7 @@ use crate::{answer::Access, log::LevelState};
 impl Describe for Access {
     fn describe(&self) -> Document {
         let mut document = Document::default();
-        document.line(
-            Mark::None,
-            format!("Your role on this socket: {}", self.role.name()),
-        );
+        document.line(Mark::None, format!("Your role here: {}", self.role.name()));
         for method in &self.methods {
             document.line(Mark::Below, method.clone());
         }

@@ -1,6 +1,6 @@
 //! A connection to a coordinator elsewhere, and its errors in words.
 
-use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use pvelens_proto::v1::{GetAccessRequest, fleet_service_client::FleetServiceClient};
@@ -10,7 +10,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::{Code, Status, transport::Channel};
 
 use super::{
-    super::Failure, PING_DEADLINE, PING_INTERVAL, credentials::Credentials, refused, way::Server,
+    super::Failure, PING_DEADLINE, PING_INTERVAL, credentials::Credentials, heard::Heard, refused,
+    way::Server,
 };
 use crate::link;
 
@@ -34,13 +35,18 @@ pub(super) async fn open(server: &Server, credentials: &Path) -> Result<Channel,
         let endpoint = link::endpoint()
             .http2_keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_DEADLINE);
+        let (stream, alert) = Heard::new(stream);
+        let failed = |otherwise: Failure| match alert.get() {
+            Some(alert) => alerted(server, *alert),
+            None => otherwise,
+        };
         let channel = link::channel(endpoint, stream)
             .await
-            .map_err(|error| turned_away(server, &error).unwrap_or_else(|| foreign(server)))?;
+            .map_err(|_| failed(foreign(server)))?;
         let mut fleet = FleetServiceClient::new(channel.clone());
         match fleet.get_access(GetAccessRequest::default()).await {
             Ok(_) => Ok(channel),
-            Err(status) => Err(not_greeted(server, &status)),
+            Err(status) => Err(failed(not_greeted(server, &status))),
         }
     };
     timeout(CONNECT_DEADLINE, opening)
@@ -130,9 +136,6 @@ fn foreign(server: &Server) -> Failure {
 
 /// What the first call failed of.
 fn not_greeted(server: &Server, status: &Status) -> Failure {
-    if let Some(failure) = turned_away(server, status) {
-        return failure;
-    }
     match status.code() {
         Code::Unavailable | Code::Unknown | Code::Cancelled => Failure::NotAssessed(format!(
             "{server} took the connection and ended it: is the certificate revoked, or does it have \
@@ -140,23 +143,6 @@ fn not_greeted(server: &Server, status: &Status) -> Failure {
         )),
         _ => refused(status),
     }
-}
-
-/// The alert that an error came from, if one did.
-fn turned_away(server: &Server, error: &(dyn Error + 'static)) -> Option<Failure> {
-    let mut error = Some(error);
-    while let Some(present) = error {
-        let inner = present
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-            .and_then(|it| it.downcast_ref::<rustls::Error>())
-            .or_else(|| present.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::AlertReceived(alert)) = inner {
-            return Some(alerted(server, *alert));
-        }
-        error = present.source();
-    }
-    None
 }
 
 fn now() -> Timestamp {
