@@ -345,7 +345,7 @@ async fn a_client_renews_the_certificate_that_it_shows() {
         serial,
         expires_at: at(),
     });
-    let service = enrollment::Service {
+    let service = crate::grpc::enrollment::Service {
         backend: world.backend.clone(),
     };
     let renewed = service.renew_client(request).await.unwrap().into_inner();
