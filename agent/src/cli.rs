@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     config::{Config, ConfigError, DEFAULT_PATH},
-    link::Address,
+    link::Coordinator,
     probe::Kind,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -22,7 +22,9 @@ mod collect;
 mod doctor;
 mod flight;
 mod guests;
+mod join;
 mod json;
+mod leave;
 mod link;
 mod log;
 mod oversee;
@@ -97,6 +99,28 @@ enum Command {
         after_help = "Exit status: 0 told to stop, 1 failed, 2 usage or settings, as when no coordinator is set"
     )]
     Link(LinkArguments),
+    /// Join a coordinator elsewhere, with the line that it printed for this node
+    ///
+    /// On the coordinator, `pvelens agents token` prints a line; this command reads it from
+    /// standard input, never from its arguments, where others could see it. It holds
+    /// where the coordinator is, how its authority is told from any other, and a secret
+    /// that is good for a while. This node makes a key, which never leaves it, and gets
+    /// a certificate for it. Then the link is enabled: pvelens-link.service calls the
+    /// coordinator, and no port is opened on this node.
+    ///
+    /// When the answer was lost, the same line can be given again. Nothing is sent to
+    /// whoever cannot show the authority of the line. Needs root.
+    #[command(after_help = "Exit status: 0 joined, 1 failed, 2 usage or settings")]
+    Join(JoinArguments),
+    /// Forget the coordinator that this node has joined, and end the link
+    ///
+    /// Removes the key and the certificate, disables pvelens-link.service, and leaves
+    /// everything else as it is. The coordinator still lists the node until
+    /// `pvelens agents revoke` there. Needs root.
+    #[command(
+        after_help = "Exit status: 0 left, also when it had not joined, 1 failed, 2 usage or settings"
+    )]
+    Leave(LeaveArguments),
     /// Read every source and print what it gave
     ///
     /// Each failure is shown with its path and its reason. What is printed is what a
@@ -165,14 +189,42 @@ struct RunArguments {
 
 #[derive(Debug, Args)]
 struct LinkArguments {
-    /// Coordinator to link to, may be given several times [default: as in the settings]
+    /// Coordinator to link to, may be given several times; several addresses of one are
+    /// separated by spaces [default: as in the settings and as joined]
     #[arg(long = "coordinator", value_name = "HOST[:PORT]")]
-    coordinators: Vec<Address>,
+    coordinators: Vec<Coordinator>,
     /// Socket of the agent [default: /run/pvelens-agent/link.sock or as in the settings]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
+}
+
+#[derive(Debug, Args)]
+struct JoinArguments {
+    /// Read the line from this file instead of standard input
+    #[arg(long, value_name = "FILE")]
+    line_file: Option<PathBuf>,
+    /// Also when this node has joined already: what it has is replaced
+    #[arg(long)]
+    replace: bool,
+    /// Leave the link as it is, and say how to start it
+    #[arg(long)]
+    no_enable: bool,
+    /// Root of the node's files, for its name and cluster [default: / or as in the settings]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(flatten)]
+    places: join::places::PlacesArguments,
+}
+
+#[derive(Debug, Args)]
+struct LeaveArguments {
+    /// Leave the link as it is, and say how to end it
+    #[arg(long)]
+    no_disable: bool,
+    #[command(flatten)]
+    places: join::places::PlacesArguments,
 }
 
 #[derive(Debug, Args)]
@@ -259,6 +311,15 @@ impl SettingsArguments {
         anyhow::Error::new(error).context(format!("settings in {}", file.display()))
     }
 
+    /// Where they are, and what `join` wrote beside them.
+    fn directory(&self) -> &Path {
+        let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        match file.parent() {
+            Some(directory) if !directory.as_os_str().is_empty() => directory,
+            _ => Path::new("."),
+        }
+    }
+
     /// Where the settings come from.
     fn origin(&self) -> String {
         let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
@@ -287,6 +348,8 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Link(arguments) => link::link(&arguments),
+        Command::Join(arguments) => join::join(&arguments),
+        Command::Leave(arguments) => leave::leave(&arguments),
         Command::Collect(arguments) => collect::collect(&arguments),
         Command::Reads(arguments) => reads::reads(arguments.output),
         Command::Status(arguments) => status::status(&arguments),

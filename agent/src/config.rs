@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::link::Address;
+use crate::{joined::JoinedError, link::Coordinator};
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +38,7 @@ pub struct Config {
     pub spool: Spool,
     pub recorder: Recorder,
     pub audit: Audit,
+    pub identity: Identity,
     pub link: Link,
     pub log: Log,
 }
@@ -75,8 +76,14 @@ pub struct Audit {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    pub directory: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Link {
-    pub coordinators: Vec<Address>,
+    pub coordinators: Vec<Coordinator>,
     pub socket: PathBuf,
 }
 
@@ -122,6 +129,14 @@ impl Default for Audit {
     }
 }
 
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("/var/lib/pvelens-agent/identity"),
+        }
+    }
+}
+
 impl Default for Link {
     fn default() -> Self {
         Self {
@@ -157,6 +172,8 @@ pub enum ConfigError {
     },
     #[error("`{key}` {problem}")]
     Value { key: String, problem: String },
+    #[error(transparent)]
+    Joined(Box<JoinedError>),
 }
 
 impl Config {
@@ -235,6 +252,9 @@ impl Config {
         if !AUDIT_MEBIBYTES.contains(&self.audit.limit_mebibytes) {
             return problem("audit.limit_mebibytes", "is not from 1 to 1024".to_owned());
         }
+        if !self.identity.directory.is_absolute() {
+            return problem("identity.directory", "is not an absolute path".to_owned());
+        }
         if !self.link.socket.is_absolute() {
             return problem("link.socket", "is not an absolute path".to_owned());
         }
@@ -243,7 +263,11 @@ impl Config {
             return problem("link.coordinators", format!("has more than {COORDINATORS}"));
         }
         let mut seen = HashSet::new();
-        if let Some(twice) = coordinators.iter().find(|address| !seen.insert(*address)) {
+        let twice = coordinators
+            .iter()
+            .flat_map(Coordinator::addresses)
+            .find(|address| !seen.insert(*address));
+        if let Some(twice) = twice {
             return problem("link.coordinators", format!("has {twice} twice"));
         }
         if !LEVELS.contains(&self.log.level.as_str()) {

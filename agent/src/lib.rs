@@ -7,7 +7,7 @@
 //! [`recorder`] takes it to disk in an emergency, and [`service`] serves it; [`ledger`]
 //! knows how all that goes. [`guest`] runs what the node's policy allows in its guests,
 //! and [`audit`] writes it down. [`probe`] holds what needs privileges, in processes of
-//! its own, and [`link`] what needs a network. [`cli`] is the program, with [`config`],
+//! its own, and [`link`] what needs a network; [`joined`] says where that goes. [`cli`] is the program, with [`config`],
 //! and [`cage`] watches that its sandbox holds. [`once`] reads everything once, for a
 //! look at a node whose agent does not answer.
 
@@ -23,6 +23,8 @@ pub mod fuzzing;
 pub mod guest;
 mod guest_socket;
 pub mod host;
+pub mod identity;
+pub mod joined;
 pub mod ledger;
 pub mod link;
 pub mod once;

@@ -17,6 +17,7 @@ use std::{
 };
 
 use tokio::{
+    net::TcpStream,
     sync::{Notify, watch},
     task::{JoinError, JoinSet},
     time::{Instant, sleep},
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 mod address;
 mod backoff;
+mod coordinator;
 mod dial;
 mod pipe;
 mod report;
@@ -33,6 +35,7 @@ mod report;
 mod tests;
 
 pub use address::{Address, AddressError};
+pub use coordinator::{Coordinator, CoordinatorError, merged};
 pub use report::{States, summary};
 
 use backoff::{Backoff, STEADY};
@@ -49,7 +52,7 @@ const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// # Errors
 /// When a link panicked.
 pub async fn run(
-    coordinators: &[Address],
+    coordinators: &[Coordinator],
     agent: &Path,
     states: &watch::Sender<States>,
     shutdown: &CancellationToken,
@@ -58,6 +61,7 @@ pub async fn run(
     for (place, coordinator) in coordinators.iter().enumerate() {
         let link = Link {
             coordinator: coordinator.clone(),
+            place: 0,
             agent: agent.to_owned(),
             backoff: Backoff::new(FIRST_DELAY),
             dialer: Dialer::new(),
@@ -72,7 +76,9 @@ pub async fn run(
 }
 
 struct Link {
-    coordinator: Address,
+    coordinator: Coordinator,
+    /// Of the address that is tried first: the one that worked last.
+    place: usize,
     agent: PathBuf,
     backoff: Backoff,
     dialer: Dialer,
@@ -111,6 +117,9 @@ impl Link {
                 self.reporter.stopped(&outcome);
                 return;
             }
+            if outcome.is_no_link() {
+                self.place = self.place.wrapping_add(1) % self.coordinator.count();
+            }
             let delay = self.backoff.after(outcome.lasted());
             self.reporter.waiting(&outcome, delay);
             if shutdown.run_until_cancelled(sleep(delay)).await.is_none() {
@@ -119,18 +128,32 @@ impl Link {
         }
     }
 
+    /// The first address that answers, from the one that worked last, and its place.
+    async fn coordinator(&self) -> Result<(usize, TcpStream), DialError> {
+        let mut failures = Vec::new();
+        for step in 0..self.coordinator.count() {
+            let place = self.place.wrapping_add(step) % self.coordinator.count();
+            match self.dialer.coordinator(self.coordinator.at(place)).await {
+                Ok(stream) => return Ok((place, stream)),
+                Err(error) => failures.push(error),
+            }
+        }
+        Err(DialError::of_all(failures))
+    }
+
     /// One link, or none when it was told to stop before there was one.
     async fn attempt(&mut self, shutdown: &CancellationToken) -> Option<Outcome> {
         self.reporter.connecting();
         let connected = async {
-            let coordinator = self.dialer.coordinator(&self.coordinator).await?;
-            Ok((coordinator, dial::agent(&self.agent).await?))
+            let (place, coordinator) = self.coordinator().await?;
+            Ok((place, coordinator, dial::agent(&self.agent).await?))
         };
-        let (coordinator, agent) = match shutdown.run_until_cancelled(connected).await? {
+        let (place, coordinator, agent) = match shutdown.run_until_cancelled(connected).await? {
             Ok(ends) => ends,
             Err(error) => return Some(Outcome::Unreached(error)),
         };
-        self.reporter.connected();
+        self.place = place;
+        self.reporter.connected(self.coordinator.at(place));
         let since = Instant::now();
         let traffic = Traffic::default();
         let mut carried = std::pin::pin!(carry(
@@ -173,6 +196,11 @@ impl Link {
 }
 
 impl Outcome {
+    /// Somebody is at this address, and it came to nothing: another one may be better.
+    fn is_no_link(&self) -> bool {
+        matches!(self, Self::Ended(ended) if !ended.was_up())
+    }
+
     fn lasted(&self) -> Duration {
         match self {
             Self::Unreached(_) => Duration::ZERO,

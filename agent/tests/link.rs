@@ -81,6 +81,49 @@ fn an_impossible_coordinator_is_named_wherever_it_was_set() {
     }
 }
 
+#[test]
+fn what_join_wrote_beside_the_settings_is_linked_to() {
+    let directory = TempDir::new().unwrap();
+    let path = |name| directory.path().join(name);
+    let coordinator = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = coordinator.local_addr().unwrap();
+    fs::write(path("agent.toml"), "").unwrap();
+    fs::write(
+        path("joined.toml"),
+        format!("coordinators = [\"{address} nobody.invalid\"]\n"),
+    )
+    .unwrap();
+    let agent = UnixListener::bind(path("link.sock")).unwrap();
+    let child = program(&["link", "--config"])
+        .arg(path("agent.toml"))
+        .env("PVELENS_LINK__COORDINATORS", address.to_string())
+        .env("PVELENS_LINK__SOCKET", path("link.sock"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _program = Program(child);
+    let _ends = (coordinator.accept().unwrap(), agent.accept().unwrap());
+    coordinator.set_nonblocking(true).unwrap();
+    let second = coordinator.accept().map_err(|error| error.kind());
+    assert_eq!(
+        second.err(),
+        Some(ErrorKind::WouldBlock),
+        "one link, not two"
+    );
+}
+
+#[test]
+fn a_damaged_file_of_join_is_named_and_not_passed_over() {
+    let directory = TempDir::new().unwrap();
+    let path = |name| directory.path().join(name);
+    fs::write(path("agent.toml"), "[link]\ncoordinators = [\"mon\"]\n").unwrap();
+    fs::write(path("joined.toml"), "coordinators = [\"mon").unwrap();
+    let mut command = program(&["link", "--config"]);
+    let (status, text) = said(&command.arg(path("agent.toml")).output().unwrap());
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.contains("joined.toml is damaged"), "{text}");
+}
+
 /// What systemd hears.
 struct Systemd(UnixDatagram);
 

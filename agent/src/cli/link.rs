@@ -18,14 +18,19 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    link::{States, run, summary},
+    joined,
+    link::{States, merged, run, summary},
 };
 
 pub(super) fn link(arguments: &LinkArguments) -> anyhow::Result<ExitCode> {
     let mut config = arguments.settings.load()?;
-    if !arguments.coordinators.is_empty() {
-        config.link.coordinators.clone_from(&arguments.coordinators);
-    }
+    config.link.coordinators = if arguments.coordinators.is_empty() {
+        let joined = joined::load(arguments.settings.directory())
+            .map_err(|error| ConfigError::Joined(Box::new(error)))?;
+        merged(joined, &config.link.coordinators)
+    } else {
+        arguments.coordinators.clone()
+    };
     // Twice the same, or too many, is no better there.
     let mut config = config.validated()?;
     if let Some(socket) = &arguments.socket {
@@ -46,7 +51,7 @@ fn nowhere_to_go() -> ConfigError {
     ConfigError::Value {
         key: "link.coordinators".to_owned(),
         problem:
-            "is empty: set it to the coordinators to link to, such as [\"pvelens.example.org\"]; \
+            "is empty, and this node has not joined a coordinator: `pvelens-agent join` does both; \
                   a coordinator on this node needs no link"
                 .to_owned(),
     }

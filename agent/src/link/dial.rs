@@ -50,6 +50,26 @@ pub(super) enum DialError {
     },
     #[error("connecting to the agent at {}: {source}", path.display())]
     Agent { path: PathBuf, source: io::Error },
+    #[error("no address answers: {}", joined(.0))]
+    All(Vec<DialError>),
+}
+
+impl DialError {
+    /// Of every address of one coordinator.
+    pub(super) fn of_all(mut failures: Vec<Self>) -> Self {
+        match failures.pop() {
+            Some(one) if failures.is_empty() => one,
+            last => {
+                failures.extend(last);
+                Self::All(failures)
+            }
+        }
+    }
+}
+
+fn joined(errors: &[DialError]) -> String {
+    let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::{
-    Address, Ended, Outcome,
+    Address, Coordinator, Ended, Outcome,
     backoff::STEADY,
     pipe::{End, Side},
 };
@@ -34,8 +34,8 @@ pub(super) enum State {
 
 impl States {
     #[must_use]
-    pub fn new(coordinators: &[Address]) -> Self {
-        let state = |address: &Address| (address.clone(), State::Connecting);
+    pub fn new(coordinators: &[Coordinator]) -> Self {
+        let state = |coordinator: &Coordinator| (coordinator.name().clone(), State::Connecting);
         Self(coordinators.iter().map(state).collect())
     }
 
@@ -80,7 +80,9 @@ fn seconds(delay: Duration) -> u64 {
 /// Tells about one link.
 #[derive(Debug)]
 pub(super) struct Reporter {
-    coordinator: Address,
+    coordinator: Coordinator,
+    /// The address in use, when there are several.
+    via: Option<Address>,
     place: usize,
     states: watch::Sender<States>,
     /// The troubles since the last steady link that the log knows of.
@@ -98,9 +100,14 @@ struct Trouble {
 }
 
 impl Reporter {
-    pub(super) fn new(coordinator: &Address, place: usize, states: watch::Sender<States>) -> Self {
+    pub(super) fn new(
+        coordinator: &Coordinator,
+        place: usize,
+        states: watch::Sender<States>,
+    ) -> Self {
         Self {
             coordinator: coordinator.clone(),
+            via: None,
             place,
             states,
             said: VecDeque::new(),
@@ -113,7 +120,8 @@ impl Reporter {
         self.is(State::Connecting);
     }
 
-    pub(super) fn connected(&self) {
+    pub(super) fn connected(&mut self, via: &Address) {
+        self.via = (self.coordinator.count() > 1).then(|| via.clone());
         self.is(State::Connected);
     }
 
@@ -124,7 +132,8 @@ impl Reporter {
         let is_trusted = is_steady || self.said.iter().all(|said| !said.was_up);
         if is_trusted && !self.has_said_up {
             self.has_said_up = true;
-            info!(coordinator = %self.coordinator, "link is up");
+            let via = self.via.as_ref().map(tracing::field::display);
+            info!(coordinator = %self.coordinator.name(), via, "link is up");
         }
     }
 
@@ -159,7 +168,7 @@ impl Reporter {
     }
 
     fn ended(&self, outcome: &Outcome, is_known: bool, retry_seconds: Option<u64>) {
-        let coordinator = &self.coordinator;
+        let coordinator = self.coordinator.name();
         let reason = outcome.reason();
         match outcome {
             Outcome::Ended(ended) if ended.was_up() => {
@@ -220,7 +229,7 @@ impl Outcome {
 
 impl Ended {
     /// The agent said something.
-    fn was_up(&self) -> bool {
+    pub(super) fn was_up(&self) -> bool {
         self.to_coordinator > 0
     }
 }
@@ -238,7 +247,7 @@ mod tests {
     const DELAY: Duration = Duration::from_millis(1500);
 
     fn reporter() -> Reporter {
-        let coordinator: Address = "mon".parse().unwrap();
+        let coordinator: Coordinator = "mon".parse().unwrap();
         let states = States::new(std::slice::from_ref(&coordinator));
         Reporter::new(&coordinator, 0, watch::Sender::new(states))
     }
@@ -280,7 +289,7 @@ mod tests {
 
     fn up(reporter: &mut Reporter) {
         reporter.connecting();
-        reporter.connected();
+        reporter.connected(&"mon".parse().unwrap());
         reporter.answered(false);
     }
 

@@ -79,6 +79,12 @@ impl Directory {
         }
     }
 
+    /// Owner and mode of what is used.
+    pub(crate) fn owner_and_mode(&self) -> io::Result<(u32, u32)> {
+        let status = fstat(&self.descriptor)?;
+        Ok((status.st_uid, status.st_mode & 0o7777))
+    }
+
     /// A file to be read only, also where the disk cannot be written.
     pub(crate) fn file_to_read(&self, name: &str) -> io::Result<File> {
         self.open_with(name, OFlags::RDONLY)
