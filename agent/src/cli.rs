@@ -37,7 +37,6 @@ mod socket;
 mod status;
 mod summary;
 mod systemd;
-mod turn_away;
 
 /// Usage or settings are wrong; clap uses the same number.
 const USAGE: u8 = 2;
@@ -183,6 +182,9 @@ struct RunArguments {
     /// Socket to serve on [default: /run/pvelens-agent/local.sock or as in the settings]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    /// Socket for coordinators elsewhere, when it is not systemd that makes it [default: none]
+    #[arg(long, value_name = "PATH")]
+    link_socket: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
 }

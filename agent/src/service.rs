@@ -21,32 +21,37 @@ use pvelens_proto::{
         DescribeResponse, GetSelfReportRequest, GetSelfReportResponse, Heartbeat,
         InstallCertificateRequest, InstallCertificateResponse, ListAuditRequest, ListAuditResponse,
         ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest, WatchRequest,
-        WatchResponse,
-        node_agent_service_server::{NodeAgentService, NodeAgentServiceServer},
-        sample::Payload,
+        WatchResponse, node_agent_service_server::NodeAgentService, sample::Payload,
         watch_response::Event,
     },
     timestamp_from_millis,
 };
 use tokio::{
-    net::UnixListener,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, timeout_at},
 };
-use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{Request, Response, Status};
 
 use crate::{
     collector::{COLLECTORS, Collector, identify, is_pve_node},
     host::Host,
+    identity,
     ledger::Ledger,
     spool::Spool,
 };
 
+mod certificate;
 mod guest_command;
+mod link;
+mod peer;
+mod serve;
 
 pub use guest_command::Slot;
+pub use link::LinkError;
+pub use peer::Peer;
+pub use serve::{ServeError, Sockets, serve, serve_both, serve_link};
 
 /// Silence on a stream is never longer.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -58,12 +63,13 @@ const STREAM_LIMIT: usize = 16;
 const IDENTIFY_DEADLINE: Duration = Duration::from_secs(2);
 /// The collector whose payload says who this node is.
 const IDENTITY: &str = "host";
-const NOT_JOINED: &str = "this node has not joined a coordinator";
 
 /// The service of one node.
 #[derive(Debug, Clone)]
 pub struct NodeAgent {
     shared: Arc<Shared>,
+    /// Who it is to a coordinator elsewhere.
+    identity: Option<Arc<identity::Slot>>,
 }
 
 #[derive(Debug)]
@@ -85,11 +91,6 @@ struct Identity {
     cluster_id: String,
     is_pve_node: bool,
 }
-
-/// Why the service ended early.
-#[derive(Debug, thiserror::Error)]
-#[error("serving the node agent")]
-pub struct ServeError(#[from] tonic::transport::Error);
 
 impl NodeAgent {
     /// Looks once who this node is, for two seconds at most; later the collector
@@ -128,7 +129,15 @@ impl NodeAgent {
                 closing: CancellationToken::new(),
                 guests,
             }),
+            identity: None,
         }
+    }
+
+    /// The same, with an identity that a coordinator may renew over a link.
+    #[must_use]
+    pub fn with_identity(mut self, slot: Arc<identity::Slot>) -> Self {
+        self.identity = Some(slot);
+        self
     }
 
     /// What the node is called, as far as that is known.
@@ -136,26 +145,6 @@ impl NodeAgent {
     pub fn node_name(&self) -> String {
         self.shared.identity().node_name
     }
-}
-
-/// Serves an agent until the token is cancelled; open calls end then.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(
-    listener: UnixListener,
-    agent: NodeAgent,
-    shutdown: CancellationToken,
-) -> Result<(), ServeError> {
-    let closing = agent.shared.closing.clone();
-    Server::builder()
-        .add_service(NodeAgentServiceServer::new(agent))
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move {
-            shutdown.cancelled().await;
-            closing.cancel();
-        })
-        .await?;
-    Ok(())
 }
 
 #[tonic::async_trait]
@@ -213,16 +202,16 @@ impl NodeAgentService for NodeAgent {
 
     async fn create_csr(
         &self,
-        _: Request<CreateCsrRequest>,
+        request: Request<CreateCsrRequest>,
     ) -> Result<Response<CreateCsrResponse>, Status> {
-        Err(Status::failed_precondition(NOT_JOINED))
+        certificate::create_csr(self.identity.as_ref(), &request).await
     }
 
     async fn install_certificate(
         &self,
-        _: Request<InstallCertificateRequest>,
+        request: Request<InstallCertificateRequest>,
     ) -> Result<Response<InstallCertificateResponse>, Status> {
-        Err(Status::failed_precondition(NOT_JOINED))
+        certificate::install(self.identity.as_ref(), request).await
     }
 
     type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;

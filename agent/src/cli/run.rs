@@ -1,15 +1,21 @@
 //! `run`: sample this node and serve the samples until told to stop.
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     cage::{self, Cage, Violation},
     collector::is_pve_node,
     config::{self, Config},
     host::Host,
+    identity::Slot,
     recorder::{self, Recorder},
     sampler::Sampler,
-    service::{NodeAgent, serve},
+    service::{self, NodeAgent, serve_both},
     spool::Spool,
 };
 use anyhow::Context;
@@ -20,7 +26,7 @@ use tracing::{error, info, warn};
 
 use super::{
     RunArguments, guests, log, oversee::Overseer, signals::Signals, socket::Sockets,
-    systemd::Systemd, turn_away::turn_away,
+    systemd::Systemd,
 };
 
 /// Time for open calls to end after a signal.
@@ -41,16 +47,24 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let result = runtime.block_on(serving(&config, handed_over));
+    let result = runtime.block_on(serving(
+        &config,
+        handed_over,
+        arguments.link_socket.as_deref(),
+    ));
     // Threads of hung reads end with the process.
     runtime.shutdown_background();
     result
 }
 
-async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitCode> {
+async fn serving(
+    config: &Config,
+    handed_over: ListenFd,
+    link_socket: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
     let host = Arc::new(Host::open(&config.agent.root).context("opening the root")?);
     let mut signals = Signals::listen()?;
-    let mut sockets = Sockets::open(handed_over, &config.agent.socket)?;
+    let mut sockets = Sockets::open(handed_over, &config.agent.socket, link_socket)?;
     // Whoever starts the agent by hand has no cage. There is no setting for it:
     // it could be left off by accident.
     let is_caged = host.is_live() && sockets.are_handed_over();
@@ -73,6 +87,8 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
         sampler.ledger(),
         guests,
     );
+    let identity = Arc::new(Slot::new(identity(&host, &config.identity)));
+    let agent = agent.with_identity(Arc::clone(&identity));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         root = %config.agent.root.display(),
@@ -90,12 +106,17 @@ async fn serving(config: &Config, handed_over: ListenFd) -> anyhow::Result<ExitC
         cage,
         systemd: Systemd::new(),
     };
-    if let Some(listener) = sockets.link.take() {
+    let link = sockets.link.take().map(|listener| {
         // Ends with the runtime.
-        drop(tokio::spawn(turn_away(listener)));
-    }
+        drop(tokio::spawn(Arc::clone(&identity).follow()));
+        (listener, identity)
+    });
     let mut sampling = tokio::spawn(sampler.run(shutdown.clone()));
-    let mut served = Box::pin(serve(sockets.local, agent, shutdown.clone()));
+    let listening = service::Sockets {
+        local: sockets.local,
+        link,
+    };
+    let mut served = Box::pin(serve_both(listening, agent, shutdown.clone()));
     let status = tokio::select! {
         // Both end by themselves only when they cannot go on.
         result = &mut served => return result.context("the service ended").map(|()| ExitCode::FAILURE),
@@ -198,6 +219,15 @@ fn announce(directory: &Path) {
         }
         Err(error) => warn!(directory = %shown, %error, "records of emergencies cannot be read"),
     }
+}
+
+/// A simulated node is not the one that it runs on: it has an identity of its own or
+/// none.
+fn identity(host: &Host, settings: &config::Identity) -> PathBuf {
+    if !host.is_live() && *settings == config::Identity::default() {
+        return PathBuf::new();
+    }
+    settings.directory.clone()
 }
 
 /// Differs at each start: the time, and the process in case two start at once.

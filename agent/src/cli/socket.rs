@@ -28,29 +28,40 @@ pub(super) struct Sockets {
     /// For the coordinator on this node.
     pub(super) local: UnixListener,
     pub(super) local_path: PathBuf,
-    /// For a coordinator elsewhere; only systemd makes it.
+    /// For a coordinator elsewhere.
     pub(super) link: Option<UnixListener>,
-    /// The own socket; those of systemd are systemd's to remove.
-    own: Option<Socket>,
+    /// The own sockets; those of systemd are systemd's to remove.
+    own: Vec<Socket>,
 }
 
 impl Sockets {
-    /// Takes what systemd handed over, or else binds the path. Must be called
-    /// inside a runtime.
+    /// Takes what systemd handed over, or else binds the path, and that of the link
+    /// if there is one. Must be called inside a runtime.
     ///
     /// # Errors
     /// When what was handed over is not what this agent serves, or the path
     /// cannot be bound.
-    pub(super) fn open(handed_over: ListenFd, path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        handed_over: ListenFd,
+        path: &Path,
+        link: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         if handed_over.len() > 0 {
             return Self::told_apart(listeners(handed_over)?);
         }
         let (own, local) = Socket::bind(path)?;
+        let mut own = vec![own];
+        let mut listener = None;
+        if let Some(link) = link {
+            let (socket, bound) = Socket::bind(link)?;
+            own.push(socket);
+            listener = Some(bound);
+        }
         Ok(Self {
             local,
             local_path: path.to_owned(),
-            link: None,
-            own: Some(own),
+            link: listener,
+            own,
         })
     }
 
@@ -84,13 +95,13 @@ impl Sockets {
             local,
             local_path,
             link: link.map(|(listener, _)| listener),
-            own: None,
+            own: Vec::new(),
         })
     }
 
     /// Whether systemd made the sockets, as it does for the unit.
     pub(super) fn are_handed_over(&self) -> bool {
-        self.own.is_none()
+        self.own.is_empty()
     }
 }
 
@@ -240,7 +251,7 @@ mod tests {
     async fn without_systemd_the_own_socket_is_bound() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("x.sock");
-        let sockets = Sockets::open(ListenFd::empty(), &path).unwrap();
+        let sockets = Sockets::open(ListenFd::empty(), &path, None).unwrap();
         assert!(!sockets.are_handed_over());
         assert_eq!(sockets.local_path, path);
         drop(sockets);

@@ -15,8 +15,9 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
+use tonic::{Request, Response, Status};
 
+use super::Peer;
 use crate::guest::{Guests, head_message};
 
 /// For what reads files of this node alone.
@@ -120,17 +121,17 @@ fn response(event: Event) -> RunGuestCommandResponse {
     RunGuestCommandResponse { event: Some(event) }
 }
 
-/// Who calls, as the kernel says.
+/// Who calls, as the kernel says or a certificate.
 fn caller<T>(request: &Request<T>) -> String {
-    let peer = request.extensions().get::<UdsConnectInfo>();
-    match peer.and_then(|peer| peer.peer_cred) {
-        Some(peer) => format!("local.sock, uid {}", peer.uid()),
-        None => "local.sock".to_owned(),
+    match request.extensions().get::<Peer>() {
+        Some(Peer::Link { coordinator }) => format!("link.sock, coordinator {coordinator}"),
+        Some(Peer::Local { uid: Some(uid), .. }) => format!("local.sock, uid {uid}"),
+        Some(Peer::Local { uid: None, .. }) | None => "local.sock".to_owned(),
     }
 }
 
 /// Reads files on a thread of its own: `/etc/pve` may hang.
-async fn reading<T: Send + 'static>(
+pub(super) async fn reading<T: Send + 'static>(
     places: &'static Semaphore,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Status> {
