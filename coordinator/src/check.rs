@@ -18,6 +18,7 @@ use crate::{
 mod cluster_node;
 mod container;
 mod container_mount;
+mod coordinator;
 mod corosync;
 mod corosync_link;
 mod gate;
@@ -41,6 +42,7 @@ mod node_network;
 mod node_service;
 pub mod params;
 mod pmxcfs;
+mod pmxcfs_copies;
 mod quorum;
 pub mod registry;
 mod storage;
@@ -117,7 +119,7 @@ impl Check {
 /// Remediation as the registry holds it. `{id}`, `{node}` and `{storage}` stand
 /// for the subject, `{tool}` for `qm` or `pct`, `{kind}` for `qemu` or `lxc`,
 /// `{part}` for the discriminator.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remedy {
     /// Read-only commands.
     pub diagnose: &'static [&'static str],
@@ -259,6 +261,8 @@ pub struct Failure {
     pub confidence: f64,
     /// When this branch must hold longer than the check's timing says.
     pub hold: Option<Duration>,
+    /// When this branch has another title and remedy than the check.
+    pub instead: Option<(&'static str, &'static Remedy)>,
 }
 
 impl Failure {
@@ -272,6 +276,7 @@ impl Failure {
             evidence: Vec::new(),
             confidence: 1.0,
             hold: None,
+            instead: None,
         }
     }
 

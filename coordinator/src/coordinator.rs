@@ -134,15 +134,6 @@ impl Coordinator {
         lock(&self.store).disconnected_link(address, node, reason);
     }
 
-    pub fn note_identity_problem(
-        &self,
-        _cluster: &str,
-        _node: &str,
-        _problem: Option<String>,
-        _at: Timestamp,
-    ) {
-    }
-
     /// Updates of an agent had to wait; as [`Store::throttled`].
     pub fn throttled(&self, agent: &DescribeResponse, time: Duration, at: Timestamp) {
         lock(&self.store).throttled(agent, time, at);
@@ -157,6 +148,18 @@ impl Coordinator {
     /// The connection to the agent at `address` ended or could not be made.
     pub fn disconnected(&self, address: &str, reason: &str, at: Timestamp) {
         lock(&self.store).disconnected(address, reason, at);
+    }
+
+    /// What the link of an agent found wrong with who it says it is; as
+    /// [`Store::identity_problem`].
+    pub fn note_identity_problem(
+        &self,
+        cluster: &str,
+        node: &str,
+        problem: Option<String>,
+        at: Timestamp,
+    ) {
+        lock(&self.store).identity_problem(cluster, node, problem, at);
     }
 
     /// A heartbeat; `sent_at` by the node's clock.
@@ -192,8 +195,9 @@ impl Coordinator {
         judge: impl FnOnce(&mut Lifecycle, &Input<'_>, &[CheckVerdicts]) -> (Vec<Finding>, T),
     ) -> (Arc<Current>, T) {
         let mut lifecycle = lock(&self.lifecycle);
-        let store = lock(&self.store);
-        let view = view::build(&store, at);
+        let mut store = lock(&self.store);
+        let mut view = view::build(&store, at);
+        store.tell_guests_apart(&mut view);
         let history = store.history().clone();
         let mut agents = store.agents();
         drop(store);

@@ -171,10 +171,13 @@ impl History {
     }
 
     /// Forgets what was recorded before `at` less the length of the ring, and
-    /// series that have nothing left.
+    /// series that have nothing left. So it does with series that reach beyond
+    /// `at`: the clock was set back, and nothing could be added until then.
     pub fn forget_before(&mut self, at: Timestamp) {
-        let oldest = at.as_second().div_euclid(SLOT_SECONDS) - SLOTS_I64;
-        self.series.retain(|_, series| series.newest > oldest);
+        let newest = at.as_second().div_euclid(SLOT_SECONDS);
+        let span = (newest - SLOTS_I64 + 1)..=(newest + 1);
+        self.series
+            .retain(|_, series| span.contains(&series.newest));
         self.parts.clear();
         for key in self.series.keys().filter(|key| !key.part.is_empty()) {
             *self.parts.entry(key.object).or_default() += 1;

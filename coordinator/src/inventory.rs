@@ -282,6 +282,12 @@ pub struct GuestDetail {
     pub pending_keys: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+    /// Which of the guests that had this VMID one after the other, from one, as
+    /// long as the coordinator runs.
+    pub generation: u32,
+    /// When that guest was seen first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -16,28 +17,32 @@ use serde::Serialize;
 
 use crate::{
     history::History,
-    view::{ClusterId, Name},
+    view::{ClusterId, GuestIndex, Name, View},
 };
 
 pub(crate) mod agent;
 pub(crate) mod broadcast;
 pub(crate) mod clock;
+pub(crate) mod digest;
 pub(crate) mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod generations;
 mod ingest;
 pub(crate) mod keys;
 mod limit;
 pub(crate) mod series;
+mod stream;
 #[cfg(test)]
 mod tests;
 
-use agent::{Agent, Place};
+use agent::Agent;
 use broadcast::Broadcasts;
-use clock::plausible;
 use facts::Stamp;
+use generations::Generations;
 use ingest::{Configs, Shared};
 use keys::{Keys, Recorder};
+use stream::Place;
 
 /// Seconds between two rounds of forgetting.
 const SWEEP_SECONDS: i64 = 60;
@@ -52,6 +57,9 @@ pub struct Store {
     recorder: Recorder,
     /// Addresses at which no agent ever answered, and why.
     unreached: BTreeMap<String, String>,
+    /// What is wrong with who an agent says it is that has delivered nothing yet,
+    /// by cluster and node.
+    strangers: BTreeMap<(ClusterId, Name), (Name, Timestamp)>,
     swept_at: Timestamp,
 }
 
@@ -62,10 +70,11 @@ pub(crate) struct ClusterStore {
     pub(crate) broadcasts: Broadcasts,
     pub(crate) keys: Keys,
     configs: Configs,
+    generations: Generations,
 }
 
 /// An agent as the store knows it. Sorted by cluster, then node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AgentRecord {
     /// As `View` names it; empty for an address where none ever answered.
     pub cluster: String,
@@ -116,6 +125,9 @@ pub struct KeptUpdates {
     pub epoch: String,
     /// Sorted, without overlap; both ends included.
     pub ranges: Vec<(u64, u64)>,
+    /// Oldest ranges that are not remembered, since there were too many. Numbers
+    /// up to the end of the last of them count as kept.
+    pub given_up_ranges_total: u64,
 }
 
 /// What became of an update.
@@ -159,12 +171,14 @@ impl Store {
         self.unreached.remove(address);
         // A node that was renamed or joined a cluster is another agent there.
         self.lose(address, "another agent answers at its address");
-        self.forget_host(address, &self.identity(agent));
+        self.forget_moved(agent, address);
         let (cluster, node) = self.admit(agent, at)?;
         let known = self.clusters.get_mut(&cluster)?.agents.get_mut(&node)?;
         known.connected = true;
         known.address = limit::cut(address, limit::DETAIL).to_owned();
         known.last_error = "".into();
+        let address = known.address.clone();
+        known.stream.reached(&agent.epoch, &address);
         Some((cluster, node))
     }
 
@@ -200,6 +214,40 @@ impl Store {
             };
             if let Some(agent) = self.agent_mut(&described, at) {
                 agent.is_enrolled = true;
+            }
+        }
+    }
+
+    /// What the link of an agent found wrong with who it says it is; `None` =
+    /// nothing any more. The agent may not be known yet.
+    pub fn identity_problem(
+        &mut self,
+        cluster: &str,
+        node: &str,
+        problem: Option<String>,
+        at: Timestamp,
+    ) {
+        let cluster = limit::cut(cluster, limit::NAME);
+        let node = limit::cut(node, limit::NAME);
+        let problem = problem.filter(|problem| !problem.is_empty());
+        let problem = problem.map(|problem| (limit::cut(&problem, limit::DETAIL).into(), at));
+        let known = self
+            .clusters
+            .get_mut(cluster)
+            .and_then(|cluster| cluster.agents.get_mut(node));
+        if let Some(agent) = known {
+            agent.identity_problem = problem;
+            return;
+        }
+        let key = (cluster.into(), node.into());
+        match problem {
+            None => {
+                self.strangers.remove(&key);
+            }
+            Some(problem) => {
+                if self.strangers.len() < limit::ADDRESSES || self.strangers.contains_key(&key) {
+                    self.strangers.insert(key, problem);
+                }
             }
         }
     }
@@ -258,16 +306,32 @@ impl Store {
         known
     }
 
-    /// A machine without a cluster that turns out to be a node of one, or has
-    /// another name, is no machine of its own any more.
-    fn forget_host(&mut self, address: &str, now: &(ClusterId, Name)) {
-        self.clusters.retain(|id, cluster| {
-            if id.starts_with(NO_CLUSTER) {
-                cluster.agents.retain(|name, agent| {
-                    agent.address != address || (id, name) == (&now.0, &now.1)
-                });
-            }
-            !cluster.agents.is_empty()
+    /// Whoever is at the address, or has the same stream, under another name or in
+    /// another cluster is that machine before it was renamed or joined: no machine
+    /// of its own any more. One that is connected is one all the same.
+    fn forget_moved(&mut self, described: &DescribeResponse, address: &str) {
+        let (cluster, node) = self.identity(described);
+        let is_new = self
+            .clusters
+            .get(&cluster)
+            .is_none_or(|known| !known.agents.contains_key(&node));
+        self.clusters.retain(|id, known| {
+            let stands_alone = known.stands_alone();
+            known.agents.retain(|name, agent| {
+                if (id, name) == (&cluster, &node) || agent.connected {
+                    return true;
+                }
+                let has_moved = if id.starts_with(NO_CLUSTER) {
+                    agent.address == address
+                } else {
+                    stands_alone
+                        && is_new
+                        && (*name == node || *id == cluster)
+                        && is_same_host(&agent.address, address)
+                };
+                !has_moved && !agent.stream.is_present(&described.epoch)
+            });
+            !known.agents.is_empty()
         });
     }
 
@@ -283,6 +347,31 @@ impl Store {
         }
     }
 
+    /// Says of the guests of a new view whether they are those that had their VMIDs
+    /// before.
+    pub fn tell_guests_apart(&mut self, view: &mut View) {
+        let View {
+            at,
+            clusters,
+            guests,
+            ..
+        } = view;
+        for cluster in clusters {
+            let Some(store) = self.clusters.get_mut(&cluster.id) else {
+                continue;
+            };
+            let first = GuestIndex(cluster.guests.start).get();
+            let end = GuestIndex(cluster.guests.end).get();
+            let Some(guests) = guests.get_mut(first..end) else {
+                continue;
+            };
+            let list_at = cluster.guest_list_at.filter(|_| cluster.guest_list_counts);
+            store
+                .generations
+                .observe(guests, list_at, *at, &mut store.keys);
+        }
+    }
+
     /// Where to resume the stream of an agent.
     #[must_use]
     pub fn cursor(&self, agent: &DescribeResponse) -> Option<Cursor> {
@@ -295,33 +384,29 @@ impl Store {
     #[must_use]
     pub fn agents(&self) -> Vec<AgentRecord> {
         let unreached = self.unreached.iter().map(|(address, reason)| AgentRecord {
-            cluster: String::new(),
-            node: String::new(),
-            version: String::new(),
-            is_pve_node: false,
             address: address.clone(),
-            connected: false,
-            last_update_at: None,
-            clock_offset_seconds: None,
-            updates_total: 0,
-            skipped_updates_total: 0,
             last_error: reason.clone(),
-            audit_sequence: None,
-            audit_problem: String::new(),
-            transport: Transport::Local,
-            certificate_expires_at: None,
-            kept_updates: Vec::new(),
-            repeated_updates_total: 0,
-            throttled_seconds_total: 0.0,
-            identity_problem: String::new(),
+            ..AgentRecord::default()
         });
+        let strangers = self
+            .strangers
+            .iter()
+            .map(|((cluster, node), (problem, _))| AgentRecord {
+                cluster: cluster.to_string(),
+                node: node.to_string(),
+                identity_problem: problem.to_string(),
+                ..AgentRecord::default()
+            });
         let known = self.clusters.iter().flat_map(|(cluster, store)| {
             store
                 .agents
                 .iter()
                 .map(|(node, agent)| agent.record(cluster, node))
         });
-        unreached.chain(known).collect()
+        let mut records: Vec<AgentRecord> = unreached.chain(strangers).chain(known).collect();
+        // Stable: addresses stay in order.
+        records.sort_by(|a, b| (&a.cluster, &a.node).cmp(&(&b.cluster, &b.node)));
+        records
     }
 
     #[must_use]
@@ -378,16 +463,19 @@ impl Store {
             tracing::warn!(node = &*name, "too many agents, update refused");
             return None;
         }
+        let mut agent = Agent::new(described, at);
+        let key = (ClusterId::clone(&id), Name::clone(&name));
+        agent.identity_problem = self.strangers.remove(&key);
         let cluster = self.clusters.entry(ClusterId::clone(&id)).or_default();
-        cluster
-            .agents
-            .insert(Name::clone(&name), Agent::new(described, at));
+        cluster.agents.insert(Name::clone(&name), agent);
         Some((id, name))
     }
 
     /// Forgets, now and then, what has had no news for long.
     fn sweep(&mut self, now: Timestamp) {
-        if now.as_second() - self.swept_at.as_second() < SWEEP_SECONDS {
+        // The clock may have been set back.
+        if (-SWEEP_SECONDS..SWEEP_SECONDS).contains(&(now.as_second() - self.swept_at.as_second()))
+        {
             return;
         }
         self.swept_at = now;
@@ -400,7 +488,28 @@ impl Store {
     }
 }
 
+/// Whether both are of one host; the port of who dialled means nothing.
+fn is_same_host(a: &str, b: &str) -> bool {
+    let host = |address: &str| {
+        address
+            .parse::<SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+    };
+    a == b || host(a).is_some_and(|known| host(b) == Some(known))
+}
+
 impl ClusterStore {
+    /// Its only member says that there is no cluster.
+    fn stands_alone(&self) -> bool {
+        let members = self
+            .agents
+            .values()
+            .filter_map(|agent| agent.facts.members.as_ref());
+        let mut members = members.peekable();
+        members.peek().is_some() && members.all(|members| members.value.cluster.is_none())
+    }
+
     /// About how many guests there are, for making room.
     pub(crate) fn guests(&self) -> usize {
         let lists = self
@@ -420,30 +529,25 @@ impl ClusterStore {
         let Some(agent) = self.agents.get_mut(node) else {
             return Appended::Duplicate;
         };
-        let cursor = update.cursor.unwrap_or_default();
-        let place = agent.place(&cursor, update.baseline);
+        let placed = agent.stream.place(&update, received);
+        let place = placed.place;
+        agent.skipped_updates_total = agent.skipped_updates_total.saturating_add(placed.skipped);
         if place == Place::Kept {
             return Appended::Duplicate;
         }
-        if place == Place::Aside && !update.baseline {
-            agent.doubled_at = agent.doubled_at.max(Some(received));
-        }
-        if place == Place::Next {
-            let newest = update
-                .samples
-                .iter()
-                .map(|sample| sample.observed_at.as_ref());
-            if let Some(newest) = newest.filter_map(plausible).max() {
-                agent.clock.measure(newest, received);
-            }
+        if place == Place::Next
+            && let Some(newest) = stream::newest(&update)
+        {
+            agent.clock.measure(newest, received);
         }
         let stamp = Stamp {
             observed: received,
             received,
+            epoch: placed.epoch,
             // Of repeated content: not later than this.
-            sequence: Some(cursor.sequence),
+            sequence: update.cursor.map_or(0, |cursor| cursor.sequence),
         };
-        let mut counted = place == Place::Next;
+        let mut counted = place != Place::Baseline;
         let mut delivered = Vec::new();
         for sample in update.samples.into_iter().take(limit::SAMPLES) {
             let mut shared = Shared {
@@ -459,10 +563,8 @@ impl ClusterStore {
         }
         if counted {
             agent.updates_total = agent.updates_total.saturating_add(1);
-            agent.skipped_updates_total = agent
-                .skipped_updates_total
-                .saturating_add(update.skipped_updates);
-            agent.last_update_at = agent.last_update_at.max(Some(received));
+            // Not the later of two: the clock here may have been set back.
+            agent.last_update_at = Some(received);
         }
         for broadcast in delivered {
             let covered = |node: &str| {
@@ -503,10 +605,10 @@ impl Agent {
             audit_problem: String::new(),
             transport: self.transport,
             certificate_expires_at: self.certificate_expires_at,
-            kept_updates: Vec::new(),
-            repeated_updates_total: 0,
+            kept_updates: self.stream.kept(),
+            repeated_updates_total: self.stream.repeated(),
             throttled_seconds_total: self.throttled.as_secs_f64(),
-            identity_problem: String::new(),
+            identity_problem: self.identity_problem(),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! which it was observed: the view keeps old facts, and it is the reader who
 //! decides by their age.
 
-use std::{ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1 as wire;
@@ -66,6 +66,8 @@ pub struct Cluster {
     pub corosync: Fact<wire::CorosyncConfig>,
     /// The guest list was read: a guest that is missing in it does not exist.
     pub guest_list_at: Option<Timestamp>,
+    /// That list is the word of a member that may speak for the cluster now.
+    pub guest_list_counts: bool,
     pub storage_config_at: Option<Timestamp>,
     pub guest_configs_at: Option<Timestamp>,
     pub nodes: Range<u32>,
@@ -73,6 +75,29 @@ pub struct Cluster {
     pub storages: Range<u32>,
     /// Levels as nodes broadcast them; absent when no broadcast was read.
     pub subscribed: Option<bool>,
+    /// Files that all members share, as those hold them that may speak for the
+    /// cluster.
+    pub shared_files: Vec<SharedFile>,
+}
+
+/// The copies of one file that can be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedFile {
+    pub path: &'static str,
+    /// By node.
+    pub copies: Vec<Copy>,
+}
+
+/// One member's copy of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    pub node: NodeIndex,
+    /// Begin of a SHA-256; empty when there is no such file.
+    pub digest: Name,
+    /// When that content was seen first.
+    pub since: Timestamp,
+    /// When it was read last.
+    pub at: Timestamp,
 }
 
 /// The cluster as one of its members sees it.
@@ -138,6 +163,32 @@ pub struct AgentState {
     pub is_pve_node: bool,
     /// Why the connection ended; empty while connected.
     pub last_error: Name,
+    /// A second agent that uses its name.
+    pub doubled: Option<Doubled>,
+    /// What its link found wrong with who it says it is, and when.
+    pub identity_problem: Option<(Name, Timestamp)>,
+}
+
+/// Two agents that deliver under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubled {
+    pub since: Timestamp,
+    /// When that was seen last.
+    pub at: Timestamp,
+    /// Of their streams; the same twice when one is a live copy of the other.
+    pub epochs: [Name; 2],
+    /// Where they were reached, as far as that is known. Sorted.
+    pub addresses: Vec<Name>,
+}
+
+impl fmt::Display for Doubled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("two agents deliver under the name of this node")?;
+        if let [first, second, ..] = self.addresses.as_slice() {
+            write!(f, ", at {first} and {second}")?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,6 +300,10 @@ pub struct Guest {
     pub key: ObjectKey,
     pub cluster: ClusterIndex,
     pub vmid: u32,
+    /// Which of the guests that had the VMID one after the other, from one.
+    pub generation: u32,
+    /// When that was seen first; absent before it was looked at.
+    pub generation_since: Option<Timestamp>,
     pub kind: wire::GuestKind,
     /// Chosen by whoever owns the guest; sanitise before showing. May be empty.
     pub name: Name,

@@ -3,12 +3,16 @@
 
 use std::time::Duration;
 
-use super::{Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, gate, words};
+use super::{
+    Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, coordinator, gate, words,
+};
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
     view::{Cluster, NodeIndex, NodeStatus, Subject, View},
 };
+
+mod identity;
 
 const MEMBERS: &str = "/etc/pve/.members";
 
@@ -112,12 +116,26 @@ pub(super) const STALE_REPORT: Check = Check {
 };
 
 fn stale_report(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
+    let lost = coordinator::lost(input);
     for (index, node) in input.view.nodes() {
         let subject = Subject::Node(index);
         let Some(agent) = &node.agent else {
             verdicts.not_applicable(subject, "the node never had an agent");
             continue;
         };
+        if let Some(failure) = identity::doubt(input, index, agent) {
+            verdicts.fail(subject, failure);
+            continue;
+        }
+        // The coordinator itself is the finding then.
+        if lost
+            .as_ref()
+            .is_some_and(|lost| lost.nodes.contains(&index))
+        {
+            let since = agent.last_update_at;
+            verdicts.unknown(subject, Unknown::Stale { since });
+            continue;
+        }
         if input.is_recent(agent.last_update_at, input.params.limits.agent_silent) {
             verdicts.pass(subject);
             continue;

@@ -1,10 +1,11 @@
 //! The registry: every check, one row each.
 
 use super::{
-    Check, cluster_node, container, container_mount, corosync, corosync_link, guest_disk,
-    guest_load, guest_network, guest_snapshot, guest_state, ha, ha_service, ha_setup, network,
-    node_commit, node_cpu, node_disk, node_filesystem, node_memory, node_network, node_service,
-    pmxcfs, quorum, storage, storage_mount, storage_nfs, storage_space, storage_thin,
+    Check, cluster_node, container, container_mount, coordinator, corosync, corosync_link,
+    guest_disk, guest_load, guest_network, guest_snapshot, guest_state, ha, ha_service, ha_setup,
+    network, node_commit, node_cpu, node_disk, node_filesystem, node_memory, node_network,
+    node_service, pmxcfs, pmxcfs_copies, quorum, storage, storage_mount, storage_nfs,
+    storage_space, storage_thin,
 };
 
 /// Every check, in order of the catalogue.
@@ -20,6 +21,7 @@ pub const CHECKS: &[Check] = &[
     corosync::CRYPTO_OFF,
     cluster_node::CLOCK_SKEW,
     pmxcfs::UNRESPONSIVE,
+    pmxcfs_copies::DESYNC,
     node_cpu::SUSTAINED_PRESSURE,
     node_cpu::IOWAIT_HIGH,
     node_memory::PRESSURE,
@@ -57,6 +59,7 @@ pub const CHECKS: &[Check] = &[
     ha_setup::QUORUM_TOO_SMALL,
     ha_setup::WATCHDOG,
     network::BRIDGE_MISSING,
+    coordinator::HEARTBEAT,
 ];
 
 /// The check with this id.

@@ -34,6 +34,8 @@ struct Key {
     check: &'static str,
     cluster: ClusterId,
     subject: String,
+    /// Of the guest that it is about; zero of everything else.
+    generation: u32,
     discriminator: String,
 }
 
@@ -108,6 +110,7 @@ impl Lifecycle {
             check: check.id,
             cluster: view.cluster(cluster).id.clone(),
             subject: subject.key(view),
+            generation: generation(view, subject),
             discriminator: failure.discriminator.clone(),
         };
         let entry = match self.entries.entry(key) {
@@ -121,7 +124,13 @@ impl Lifecycle {
         if entry.seen {
             return;
         }
-        build::renew(&mut entry.finding, failure, severity, check);
+        build::renew(
+            &mut entry.finding,
+            failure,
+            severity,
+            check,
+            (view, subject),
+        );
         entry.step(Step::Fail(failure.hold), input.at);
     }
 
@@ -143,11 +152,17 @@ impl Lifecycle {
 
 /// What an evaluation says of a defect that it did not find.
 fn not_failing(input: &Input<'_>, key: &Key, result: Option<&CheckVerdicts>) -> Step {
+    // A cluster is never forgotten for its silence: its nodes joined another one.
     let Some(cluster) = input.view.find_cluster(&key.cluster) else {
-        return Step::Unknown;
+        return Step::Gone;
     };
+    let subject = input.view.find_subject(cluster, &key.subject);
+    // Another guest has its VMID now.
+    if subject.is_some_and(|subject| generation(input.view, subject) != key.generation) {
+        return Step::Gone;
+    }
     let said = result
-        .zip(input.view.find_subject(cluster, &key.subject))
+        .zip(subject)
         .map(|(result, subject)| result.of(subject))
         .unwrap_or_default();
     if said.is_empty() {
@@ -169,12 +184,23 @@ fn not_failing(input: &Input<'_>, key: &Key, result: Option<&CheckVerdicts>) -> 
     }
 }
 
+fn generation(view: &View, subject: Subject) -> u32 {
+    match subject {
+        Subject::Guest(guest) => view.guest(guest).generation,
+        _ => 0,
+    }
+}
+
 /// Whether the list that names such objects is fresh and does not name this one.
 fn is_gone(input: &Input<'_>, cluster: ClusterIndex, key: &Key) -> bool {
     let cluster = input.view.cluster(cluster);
     let read_at: Option<Timestamp> = match key.subject.split_once('/') {
         Some(("guest", _)) => cluster.guest_list_at,
         Some(("storage", _)) => cluster.storage_config_at,
+        // A node that stands alone is named by nobody but itself.
+        Some(("node", _)) if cluster.standalone => {
+            cluster.memberships.iter().map(|word| word.at).max()
+        }
         // Members are named by corosync.
         Some(("node", _)) => cluster.corosync.as_ref().map(|config| config.at),
         _ => None,

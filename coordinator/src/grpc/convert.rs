@@ -171,6 +171,7 @@ impl From<KeptUpdates> for message::KeptUpdates {
             ranges: ranges
                 .map(|(first, last)| message::SequenceRange { first, last })
                 .collect(),
+            given_up_ranges_total: kept.given_up_ranges_total,
         }
     }
 }

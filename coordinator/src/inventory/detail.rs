@@ -146,6 +146,8 @@ pub fn guest(guest: &Guest) -> GuestDetail {
             .unwrap_or_default(),
         pending_keys,
         created: settings.created_at.as_ref().and_then(timestamp),
+        generation: guest.generation,
+        generation_since: guest.generation_since,
     }
 }
 

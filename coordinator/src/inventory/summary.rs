@@ -319,6 +319,7 @@ fn kept_updates(kept: &KeptUpdates) -> KeptUpdates {
     KeptUpdates {
         epoch: name(&kept.epoch).into_owned(),
         ranges: kept.ranges.clone(),
+        given_up_ranges_total: kept.given_up_ranges_total,
     }
 }
 

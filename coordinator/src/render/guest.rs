@@ -206,6 +206,8 @@ fn facts(answer: &Guest) -> Table {
     fact("guest agent", yes_no(detail.agent_enabled));
     fact("unprivileged", yes_no(detail.unprivileged));
     fact("created (UTC)", detail.created.map(moment));
+    let since = detail.generation_since.filter(|_| detail.generation > 1);
+    fact("another guest of this VMID since", since.map(moment));
     fact(
         "changes at next start",
         Some(detail.pending_keys.join(", ")),

@@ -1,29 +1,25 @@
 //! One agent: its connection, its place in its stream, and what it delivered.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use pvelens_proto::agent::v1::{self as wire, Cursor, DescribeResponse};
+use pvelens_proto::agent::v1::{self as wire, DescribeResponse};
 
 use super::{
     Transport,
     clock::Clock,
+    digest::Digest,
     facts::{Facts, Kind, Stamp},
     limit,
+    stream::{EpochId, Stream},
 };
 use crate::view::{
-    CollectorFailure, DiskRates, InterfaceRates, Name, Nothing, PressureRates,
+    CollectorFailure, DiskRates, Doubled, InterfaceRates, Name, Nothing, PressureRates,
     rates::{
         CpuShares,
         guest::{Accounted, Traffic},
     },
 };
-
-/// Earlier epochs of which the place is remembered.
-const PAST_EPOCHS: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Agent {
@@ -49,9 +45,10 @@ pub(crate) struct Agent {
     pub(crate) rates: Rates,
     pub(super) collectors: BTreeMap<Name, Collector>,
     pub(super) stream: Stream,
-    /// When an update of an epoch that had ended arrived last: two agents use
-    /// one name.
-    pub(crate) doubled_at: Option<Timestamp>,
+    /// Of files that all members share, by path.
+    pub(crate) digests: BTreeMap<&'static str, Digest>,
+    /// What its link found wrong with who it says it is, and when.
+    pub(crate) identity_problem: Option<(Name, Timestamp)>,
     /// By the node's clock.
     pub(super) booted: Option<Timestamp>,
 }
@@ -66,6 +63,9 @@ pub(super) struct Collector {
     pub(super) failures: Vec<CollectorFailure>,
     /// Why there is nothing to collect, when its newest sample says so.
     pub(super) nothing: Option<Name>,
+    /// Epoch and number of the payload that its newest sample speaks of and that
+    /// has not arrived.
+    pub(super) awaits: Option<(EpochId, u64)>,
 }
 
 /// Rates over the last two samples of each source.
@@ -92,27 +92,6 @@ pub(crate) struct Paging {
     pub(crate) oom_kills: Option<u64>,
 }
 
-/// Place in the stream of an agent.
-#[derive(Debug, Default)]
-pub(super) struct Stream {
-    epoch: String,
-    /// Absent until an update of the epoch was kept.
-    sequence: Option<u64>,
-    past: VecDeque<(String, u64)>,
-}
-
-/// What an update is to its stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Its sequence number was already kept.
-    Kept,
-    /// It follows what was kept.
-    Next,
-    /// It belongs to an epoch that has ended, or repeats current content: a
-    /// sample counts if it is newer than what is known.
-    Aside,
-}
-
 impl Agent {
     pub(super) fn new(described: &DescribeResponse, at: Timestamp) -> Self {
         let mut agent = Self {
@@ -134,7 +113,8 @@ impl Agent {
             rates: Rates::default(),
             collectors: BTreeMap::new(),
             stream: Stream::default(),
-            doubled_at: None,
+            digests: BTreeMap::new(),
+            identity_problem: None,
             booted: None,
         };
         agent.describe(described);
@@ -151,21 +131,27 @@ impl Agent {
         }
     }
 
-    /// Places an update; a new epoch ends the meaning of old sequence numbers.
-    pub(super) fn place(&mut self, cursor: &Cursor, baseline: bool) -> Place {
-        let (place, entered) = self.stream.place(cursor, baseline);
-        if entered {
-            self.facts.end_epoch();
-        }
-        if place == Place::Next {
-            self.stream.sequence = Some(cursor.sequence);
-        }
-        place
+    /// Whether counters of that sample can be compared with those of a newer one.
+    pub(super) fn is_comparable(&self, previous: &Stamp, newer: &Stamp) -> bool {
+        previous.epoch == newer.epoch
+            && self.booted.is_none_or(|booted| previous.observed >= booted)
     }
 
-    /// Whether counters of that sample can be compared with newer ones.
-    pub(super) fn is_comparable(&self, previous: &Stamp) -> bool {
-        previous.sequence.is_some() && self.booted.is_none_or(|booted| previous.observed >= booted)
+    /// What is wrong with who it says it is; empty = nothing.
+    pub(super) fn identity_problem(&self) -> String {
+        if let Some((problem, _)) = &self.identity_problem {
+            return problem.to_string();
+        }
+        let at = self.last_update_at.unwrap_or(self.known_since);
+        match self.stream.doubled_at(at) {
+            Some(doubled) => doubled.to_string(),
+            None => String::new(),
+        }
+    }
+
+    /// The second agent of this name, if one was seen lately.
+    pub(crate) fn doubled_at(&self, at: Timestamp) -> Option<&Doubled> {
+        self.stream.doubled_at(at)
     }
 
     /// Everything its collectors could not read, sorted by collector and path.
@@ -184,59 +170,6 @@ impl Agent {
                 reason: collector.nothing.clone()?,
                 at: self.clock.correct(stamp.observed, stamp.received),
             })
-        })
-    }
-}
-
-impl Stream {
-    /// The place, and whether a new epoch begins.
-    fn place(&mut self, cursor: &Cursor, baseline: bool) -> (Place, bool) {
-        let epoch = limit::cut(&cursor.epoch, limit::NAME);
-        let entered = epoch != self.epoch;
-        if entered {
-            if let Some((_, kept)) = self.past.iter_mut().find(|(past, _)| past == epoch) {
-                if !baseline && cursor.sequence <= *kept {
-                    return (Place::Kept, false);
-                }
-                if !baseline {
-                    *kept = cursor.sequence;
-                }
-                return (Place::Aside, false);
-            }
-            self.enter(epoch);
-        }
-        let place = if baseline {
-            Place::Aside
-        } else if self.sequence.is_some_and(|kept| cursor.sequence <= kept) {
-            Place::Kept
-        } else {
-            Place::Next
-        };
-        (place, entered)
-    }
-
-    fn enter(&mut self, epoch: &str) {
-        let ended = std::mem::replace(&mut self.epoch, epoch.to_owned());
-        if let Some(sequence) = self.sequence.take() {
-            self.past.push_back((ended, sequence));
-            if self.past.len() > PAST_EPOCHS {
-                self.past.pop_front();
-            }
-        }
-    }
-
-    /// Where to resume an epoch; the current one when it has no name.
-    pub(super) fn cursor(&self, epoch: &str) -> Option<Cursor> {
-        if epoch.is_empty() || epoch == self.epoch {
-            return Some(Cursor {
-                epoch: self.epoch.clone(),
-                sequence: self.sequence?,
-            });
-        }
-        let (epoch, sequence) = self.past.iter().find(|(past, _)| past == epoch)?;
-        Some(Cursor {
-            epoch: epoch.clone(),
-            sequence: *sequence,
         })
     }
 }

@@ -211,5 +211,6 @@ fn usable(computed: Option<WireTime>, received: Timestamp) -> Option<Timestamp> 
 }
 
 fn kept<T>(known: &Broadcast<T>, now: Timestamp) -> bool {
-    now.duration_since(known.received) < KEPT
+    // What was received much later is of before the clock was set back.
+    (-AHEAD..KEPT).contains(&now.duration_since(known.received))
 }

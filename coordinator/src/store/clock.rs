@@ -12,6 +12,11 @@ use pvelens_proto::{Timestamp as WireTime, timestamp_to_millis};
 const SPAN_SECONDS: i64 = 300;
 /// Below this an offset is as likely delay of batching and network.
 const NOISE: SignedDuration = SignedDuration::from_secs(2);
+/// A sample that is older than one before it by this much shows a clock that was
+/// set back. Less than that a slow collector is late.
+const STEP: SignedDuration = SignedDuration::from_mins(2);
+/// How much later than the quickest a message of a live stream comes.
+const LIVE: SignedDuration = SignedDuration::from_secs(60);
 /// 2015 and 2200: no agent ran before, none will after.
 const PLAUSIBLE_MILLIS: std::ops::Range<i64> = 1_420_070_400_000..7_258_118_400_000;
 
@@ -24,6 +29,8 @@ pub(crate) struct Clock {
     heard: bool,
     /// What times of the node are ahead by, beyond noise.
     correction: Option<SignedDuration>,
+    /// The sample measured last, and its difference.
+    last: Option<(Timestamp, SignedDuration)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,15 +44,45 @@ impl Clock {
     /// A heartbeat sent at `sent` by the node's clock arrived.
     pub(super) fn heartbeat(&mut self, sent: Timestamp, received: Timestamp) {
         self.heard = true;
-        self.measure(sent, received);
+        self.note(received.duration_since(sent), received);
     }
 
-    /// Something that had happened at `sent` by the node's clock arrived.
+    /// A sample of `sent` by the node's clock arrived. Samples are measured in the
+    /// order of the stream.
     pub(super) fn measure(&mut self, sent: Timestamp, received: Timestamp) {
-        let span = received.as_second().div_euclid(SPAN_SECONDS);
         let difference = received.duration_since(sent);
+        if let Some((last, before)) = self.last
+            && last.duration_since(sent) > STEP
+        {
+            self.set_back(last.duration_since(sent), before);
+        }
+        self.last = Some((sent, difference));
+        self.note(difference, received);
+    }
+
+    /// The node's clock was set back by at least `by`. What was measured before
+    /// would hide that, as the smallest, until its span is over.
+    fn set_back(&mut self, by: SignedDuration, before: SignedDuration) {
+        let smallest = self.smallest();
+        let is_live = smallest.is_some_and(|smallest| {
+            before.saturating_sub(smallest) <= LIVE && (self.heard || smallest.abs() <= LIVE)
+        });
+        if is_live {
+            // The sample itself says where the clock is now.
+            (self.newer, self.older, self.heard) = (None, None, true);
+            return;
+        }
+        // An old sample of a spool does not: the step is known, the delay is not.
+        for known in [&mut self.newer, &mut self.older].into_iter().flatten() {
+            known.difference = known.difference.saturating_add(by);
+        }
+    }
+
+    fn note(&mut self, difference: SignedDuration, received: Timestamp) {
+        let span = received.as_second().div_euclid(SPAN_SECONDS);
         match &mut self.newer {
-            Some(newer) if span <= newer.span => {
+            // A span far ahead is of before the clock here was set back.
+            Some(newer) if span <= newer.span && newer.span - span <= 1 => {
                 newer.difference = newer.difference.min(difference);
             }
             newer => {
@@ -56,13 +93,17 @@ impl Clock {
         self.correction = self.offset().filter(|offset| offset.abs() >= NOISE);
     }
 
-    /// Positive when the node's clock is ahead.
-    pub(crate) fn offset(&self) -> Option<SignedDuration> {
-        let smallest = [self.newer, self.older]
+    fn smallest(&self) -> Option<SignedDuration> {
+        [self.newer, self.older]
             .into_iter()
             .flatten()
             .map(|smallest| smallest.difference)
-            .min()?;
+            .min()
+    }
+
+    /// Positive when the node's clock is ahead.
+    pub(crate) fn offset(&self) -> Option<SignedDuration> {
+        let smallest = self.smallest()?;
         // Old samples and a clock that is behind look alike without a heartbeat.
         smallest
             .checked_neg()
@@ -119,6 +160,46 @@ mod tests {
         for second in (10..=700).step_by(10) {
             clock.measure(at(second), at(second));
         }
+        assert_eq!(clock.offset(), Some(SignedDuration::ZERO));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_far_is_noticed_at_once() {
+        let mut clock = Clock::default();
+        for second in (0..100).step_by(10) {
+            clock.measure(at(second), at(second + 1));
+        }
+        clock.measure(at(100 - 3600), at(101));
+        assert_eq!(clock.offset(), Some(SignedDuration::from_secs(-3601)));
+        assert_eq!(clock.correct(at(110 - 3600), at(112)), at(111));
+        // And a day ahead.
+        clock.measure(at(86_400), at(111));
+        assert_eq!(clock.offset(), Some(SignedDuration::from_secs(86_289)));
+    }
+
+    #[test]
+    fn a_step_within_a_replayed_spool_is_not_taken_for_delay() {
+        let mut clock = Clock::default();
+        clock.heartbeat(at(0), at(0));
+        for second in [-900, -890, -4000, -3990] {
+            clock.measure(at(second), at(1));
+        }
+        // Known is only that it was set back by this much.
+        assert_eq!(clock.offset(), Some(SignedDuration::from_secs(-3110)));
+        clock.measure(at(-3600), at(1));
+        assert_eq!(clock.offset(), Some(SignedDuration::from_secs(-3110)));
+    }
+
+    #[test]
+    fn a_coordinator_whose_clock_is_set_back_follows_at_once() {
+        let mut clock = Clock::default();
+        clock.heartbeat(at(90_000), at(90_000));
+        clock.heartbeat(at(90_010), at(3610));
+        assert_eq!(clock.offset(), Some(SignedDuration::from_secs(86_400)));
+        assert_eq!(clock.correct(at(90_010), at(3610)), at(3610));
+        clock.heartbeat(at(4000), at(4000));
+        clock.heartbeat(at(4400), at(4400));
+        clock.heartbeat(at(4800), at(4800));
         assert_eq!(clock.offset(), Some(SignedDuration::ZERO));
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{self as wire, sample::Payload};
 
-use super::clock::Clock;
+use super::{clock::Clock, stream::EpochId};
 use crate::view::Name;
 
 /// When and where in its stream a sample was.
@@ -14,8 +14,9 @@ pub(crate) struct Stamp {
     /// By the node's clock.
     pub(crate) observed: Timestamp,
     pub(crate) received: Timestamp,
-    /// Sequence number of the full payload; absent when its epoch has ended.
-    pub(super) sequence: Option<u64>,
+    pub(super) epoch: EpochId,
+    /// Sequence number of the full payload, within its epoch.
+    pub(super) sequence: u64,
 }
 
 /// A payload and its stamp.
@@ -74,13 +75,6 @@ macro_rules! facts {
                 match kind {
                     $(Kind::$kind => &mut self.$field),+
                 }
-            }
-
-            /// `Unchanged` may no longer refer to what is held.
-            pub(super) fn end_epoch(&mut self) {
-                $(if let Some(held) = &mut self.$field {
-                    held.stamp.sequence = None;
-                })+
             }
         }
     };

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use pvelens_proto::agent::v1::{self as wire, FailureKind, Sample, SourceFailure, sample::Payload};
 
 use super::{
-    agent::{Agent, Collector, Place},
+    agent::{Agent, Collector},
     broadcast::Broadcasts,
     clock::plausible,
     facts::{Held, Kind, KnownConfig, KnownConfigs, Slot, Stamp, StorageEntries, kind_of},
     keys::{Keys, Recorder},
     limit,
+    stream::Place,
 };
 use crate::view::Name;
 
@@ -83,8 +84,8 @@ impl Agent {
         }
         let kind = known.and_then(|(_, collector)| collector.kind);
         let newest = known.map(|(_, collector)| collector.stamp.observed);
-        if place == Place::Aside && newest.is_some_and(|newest| stamp.observed <= newest) {
-            return (false, None);
+        if place != Place::Next && newest.is_some_and(|newest| stamp.observed <= newest) {
+            return (false, self.fill_in(name, sample.payload, stamp, shared));
         }
         let name = known.map_or_else(|| name.into(), |(name, _)| Name::clone(name));
         let mut failures: Vec<SourceFailure> = sample.failures;
@@ -94,6 +95,7 @@ impl Agent {
         }
         let mut broadcast = None;
         let mut nothing = None;
+        let mut awaits = None;
         let kind = match sample.payload {
             None => kind,
             Some(Payload::NoData(none)) => {
@@ -104,8 +106,9 @@ impl Agent {
                 kind
             }
             Some(Payload::Unchanged(unchanged)) => {
-                if let Some(kind) = kind {
-                    self.keep_unchanged(kind, unchanged.since_sequence, stamp, shared);
+                let since = unchanged.since_sequence;
+                if !kind.is_some_and(|kind| self.keep_unchanged(kind, since, stamp, shared)) {
+                    awaits = Some((stamp.epoch, since));
                 }
                 kind
             }
@@ -128,9 +131,43 @@ impl Agent {
             stamp,
             failures,
             nothing,
+            awaits,
         };
         self.collectors.insert(name, collector);
         (true, broadcast)
+    }
+
+    /// A sample that comes after newer ones of its collector. What a newer one
+    /// speaks of as unchanged is taken all the same.
+    fn fill_in(
+        &mut self,
+        name: &str,
+        payload: Option<Payload>,
+        stamp: Stamp,
+        shared: &mut Shared<'_>,
+    ) -> Option<wire::ClusterBroadcast> {
+        let payload = match payload? {
+            Payload::NoData(_) | Payload::Unchanged(_) => return None,
+            payload => payload,
+        };
+        limit::check(&payload).ok()?;
+        let collector = self.collectors.get_mut(name)?;
+        if collector.awaits != Some((stamp.epoch, stamp.sequence)) {
+            // The table takes what is newer of each node.
+            return match payload {
+                Payload::ClusterBroadcast(broadcast) => Some(broadcast),
+                _ => None,
+            };
+        }
+        collector.awaits = None;
+        let newest = collector.stamp;
+        let mut broadcast = None;
+        let kind = self.keep(payload, stamp, shared, &mut broadcast)?;
+        if let Some(collector) = self.collectors.get_mut(name) {
+            collector.kind = Some(kind);
+        }
+        self.keep_unchanged(kind, stamp.sequence, newest, shared);
+        broadcast
     }
 
     /// Makes the payload the newest of its kind.
@@ -142,6 +179,7 @@ impl Agent {
         broadcast: &mut Option<wire::ClusterBroadcast>,
     ) -> Option<Kind> {
         let kind = kind_of(&payload);
+        self.note_digest(&payload, stamp);
         let facts = &mut self.facts;
         match payload {
             Payload::Cpu(value) => self.keep_cpu(value.into(), stamp, shared),
@@ -269,14 +307,21 @@ impl Agent {
         kind
     }
 
-    /// The held payload of the kind was read again.
-    fn keep_unchanged(&mut self, kind: Kind, since: u64, stamp: Stamp, shared: &mut Shared<'_>) {
+    /// The held payload of the kind was read again. False when what was read
+    /// again has not arrived.
+    fn keep_unchanged(
+        &mut self,
+        kind: Kind,
+        since: u64,
+        stamp: Stamp,
+        shared: &mut Shared<'_>,
+    ) -> bool {
         let Some(held) = self.facts.slot(kind).stamp() else {
-            return;
+            return false;
         };
-        // It speaks of a payload that did not arrive: what is held is older.
-        if held.sequence.is_none_or(|held| held < since) {
-            return;
+        // It speaks of another payload: what is held is older, or another agent's.
+        if held.epoch != stamp.epoch || held.sequence < since {
+            return false;
         }
         let stamp = Stamp {
             sequence: held.sequence,
@@ -308,6 +353,7 @@ impl Agent {
         {
             *held = stamp;
         }
+        true
     }
 }
 

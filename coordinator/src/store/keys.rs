@@ -109,9 +109,25 @@ impl Keys {
         touch(storages, storage, |name| name.into(), full, recorder, at)
     }
 
+    /// The VMID is another guest's from now on.
+    pub(super) fn forget_guest(&mut self, vmid: u32) {
+        while let Some((id, _)) = self
+            .guests
+            .range((vmid, i32::MIN)..=(vmid, i32::MAX))
+            .next()
+        {
+            let id = *id;
+            self.guests.remove(&id);
+        }
+    }
+
     /// Forgets objects that have had no new value for long.
     pub(super) fn sweep(&mut self, now: Timestamp) {
-        let kept = |known: &Known| now.as_second() - known.used.as_second() < KEPT_SECONDS;
+        let kept = |known: &mut Known| {
+            // From before the clock was set back.
+            known.used = known.used.min(now);
+            now.as_second() - known.used.as_second() < KEPT_SECONDS
+        };
         self.nodes.retain(|_, known| kept(known));
         self.guests.retain(|_, known| kept(known));
         self.storages.retain(|_, storages| {

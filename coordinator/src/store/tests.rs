@@ -12,6 +12,9 @@ use crate::{
     view::{self, View},
 };
 
+mod identity;
+mod jump;
+
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 fn view(store: &Store, second: i64) -> View {

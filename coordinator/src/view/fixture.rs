@@ -58,12 +58,25 @@ pub(crate) fn healthy() -> View {
                 ..wire::CorosyncConfig::default()
             }),
             guest_list_at: Some(at()),
+            guest_list_counts: true,
             storage_config_at: Some(at()),
             guest_configs_at: Some(at()),
             nodes: 0..3,
             guests: 0..2,
             storages: 0..2,
             subscribed: Some(true),
+            shared_files: vec![SharedFile {
+                path: "/etc/pve/storage.cfg",
+                copies: all
+                    .iter()
+                    .map(|node| Copy {
+                        node: *node,
+                        digest: "5707a6e".into(),
+                        since: Timestamp::UNIX_EPOCH,
+                        at: at(),
+                    })
+                    .collect(),
+            }],
         }],
         nodes,
         guests: vec![
@@ -104,6 +117,8 @@ fn node(index: u32, name: &str) -> Node {
             clock_offset_seconds: Some(0.0),
             is_pve_node: true,
             last_error: "".into(),
+            doubled: None,
+            identity_problem: None,
         }),
         status: NodeStatus::Online,
         node_id: Some(index + 1),
@@ -171,6 +186,8 @@ fn guest(key: u32, vmid: u32, kind: wire::GuestKind, name: &str, node: NodeIndex
         key: ObjectKey(key),
         cluster: ClusterIndex(0),
         vmid,
+        generation: 1,
+        generation_since: Some(at()),
         kind,
         name: name.into(),
         node,

@@ -21,6 +21,7 @@ use crate::store::{
 };
 
 mod authority;
+mod copies;
 mod figures;
 mod guest;
 mod measured;
@@ -69,6 +70,7 @@ struct Scene<'a> {
     nodes: Vec<Member<'a>>,
     corosync: Option<Dated<Arc<wire::CorosyncConfig>>>,
     guest_list: Option<Dated<Arc<wire::GuestList>>>,
+    guest_list_counts: bool,
     guest_configs: Option<Dated<Arc<KnownConfigs>>>,
     storages: Option<Dated<Arc<StorageEntries>>>,
 }
@@ -87,7 +89,9 @@ impl<'a> Scene<'a> {
     fn new(store: &'a ClusterStore, cluster: ClusterIndex, first_node: u32, at: Timestamp) -> Self {
         let words = Words::new(&store.agents, at);
         let corosync = words.best(|agent| agent.facts.corosync.as_ref());
-        let guest_list = words.best(|agent| agent.facts.guest_list.as_ref());
+        let (guest_list_counts, guest_list) = words
+            .ranked_best(|agent| agent.facts.guest_list.as_ref())
+            .map_or((false, None), |(counts, list)| (counts, Some(list)));
         let mut names: BTreeMap<&str, Member<'a>> = store
             .agents
             .iter()
@@ -117,8 +121,21 @@ impl<'a> Scene<'a> {
             named.extend(list.value.guests.iter().map(|guest| guest.node.as_str()));
         }
         named.retain(|name| !name.is_empty() && !names.contains_key(name));
+        // Nobody lists it, its agent is gone: it was removed or renamed.
+        let is_left = |name: &str, member: &Member<'_>| {
+            words.anyone_counts()
+                && !member.announced
+                && member.agent.is_some_and(|agent| {
+                    let heard = agent.last_update_at.unwrap_or(agent.known_since);
+                    !agent.connected && at.duration_since(heard) > FRESH
+                })
+                && corosync.as_ref().is_none_or(|corosync| {
+                    corosync.value.nodes.iter().all(|node| node.name != name)
+                })
+        };
         let mut nodes: Vec<(Name, Member<'a>)> = names
             .into_iter()
+            .filter(|(name, member)| !is_left(name, member))
             .map(|(name, member)| {
                 let known = store.agents.get_key_value(name);
                 let name = known.map_or_else(|| name.into(), |(name, _)| Name::clone(name));
@@ -151,6 +168,7 @@ impl<'a> Scene<'a> {
             nodes,
             corosync,
             guest_list,
+            guest_list_counts,
         }
     }
 
@@ -165,12 +183,14 @@ impl<'a> Scene<'a> {
             standalone: self.corosync.is_none() && !self.words.name_a_cluster(),
             memberships: self.memberships(),
             guest_list_at: self.guest_list.as_ref().map(|list| list.at),
+            guest_list_counts: self.guest_list_counts,
             storage_config_at: self.storages.as_ref().map(|storages| storages.at),
             guest_configs_at: self.guest_configs.as_ref().map(|configs| configs.at),
             nodes: self.first_node..length(view.nodes.len()),
             guests: length(guests)..length(view.guests.len()),
             storages: length(storages)..length(view.storages.len()),
             subscribed: self.subscribed(),
+            shared_files: self.shared_files(),
             corosync: self.corosync.clone(),
         });
     }

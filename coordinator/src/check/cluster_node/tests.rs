@@ -91,3 +91,47 @@ fn one_clock_cannot_be_compared() {
     scene.view.clusters[0].standalone = true;
     assert_eq!(scene.judge(SKEW, "cluster"), "not applicable");
 }
+
+#[test]
+fn two_agents_with_one_identity_are_found_with_what_to_do() {
+    let mut scene = Scene::healthy();
+    let at = scene.at;
+    scene.node(1).agent.as_mut().unwrap().doubled = Some(crate::view::Doubled {
+        since: at,
+        at,
+        epochs: ["a".into(), "b".into()],
+        addresses: vec!["192.0.2.1".into(), "192.0.2.2".into()],
+    });
+    assert_eq!(scene.judge(STALE, "node/pve2"), "warning identity");
+    assert_eq!(scene.judge(STALE, "node/pve1"), "pass");
+    assert_eq!(
+        scene.summary(STALE),
+        "Two agents deliver under the name of pve2: one is a copy."
+    );
+    let mut lifecycle = crate::finding::lifecycle::Lifecycle::default();
+    let findings = lifecycle.update(&scene.input(), &scene.run_all());
+    let finding = &findings[0];
+    assert_eq!(finding.title, "The identity of an agent is in doubt");
+    assert!(finding.remediation.fix.contains("pvelens agents revoke"));
+    let shown: Vec<String> = finding
+        .evidence
+        .iter()
+        .map(|seen| format!("{:?}", seen.value))
+        .collect();
+    for value in ["a", "b", "192.0.2.1", "192.0.2.2"] {
+        assert!(shown.iter().any(|shown| shown.contains(value)), "{shown:?}");
+    }
+}
+
+#[test]
+fn what_the_link_finds_wrong_with_an_identity_is_a_finding() {
+    let mut scene = Scene::healthy();
+    let at = scene.at;
+    scene.node(0).agent.as_mut().unwrap().identity_problem =
+        Some(("two links show its certificate".into(), at));
+    assert_eq!(scene.judge(STALE, "node/pve1"), "warning identity");
+    assert_eq!(
+        scene.summary(STALE),
+        "The identity of the agent of pve1 is in doubt: two links show its certificate."
+    );
+}

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Key;
 use crate::{
-    check::{Check, Failure},
+    check::{Check, Failure, Remedy},
     finding::{Finding, FindingState, Remediation, Severity},
     untrusted,
     view::{Subject, View},
@@ -37,7 +37,7 @@ pub(super) fn finding(
         first_seen: at,
         last_seen: at,
         evidence: Vec::new(),
-        remediation: remediation(view, check, subject, &key.discriminator),
+        remediation: remediation(view, &check.remediation, subject, &key.discriminator),
         caused_by: Vec::new(),
         cause_of: Vec::new(),
         confidence: 1.0,
@@ -51,7 +51,17 @@ pub(super) fn finding(
 }
 
 /// Takes over what the newest failure says.
-pub(super) fn renew(finding: &mut Finding, failure: &Failure, severity: Severity, check: &Check) {
+pub(super) fn renew(
+    finding: &mut Finding,
+    failure: &Failure,
+    severity: Severity,
+    check: &Check,
+    (view, subject): (&View, Subject),
+) {
+    if let Some((title, remedy)) = failure.instead {
+        title.clone_into(&mut finding.title);
+        finding.remediation = remediation(view, remedy, subject, &finding.discriminator);
+    }
     finding.severity = severity;
     finding.lane = failure.lane.unwrap_or(check.lane);
     finding.summary.clone_from(&failure.summary);
@@ -72,6 +82,10 @@ fn fingerprint(key: &Key) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
+    // A later guest with the same VMID has findings of its own.
+    if key.generation > 1 {
+        hash.update(key.generation.to_be_bytes());
+    }
     let mut hex = String::with_capacity(32);
     for byte in hash.finalize().iter().take(16) {
         // Writing to a string cannot fail.
@@ -82,8 +96,7 @@ fn fingerprint(key: &Key) -> String {
 
 /// The remedy with the names of the case. Names go into commands that people
 /// paste: what is not plainly a name leaves the placeholder.
-fn remediation(view: &View, check: &Check, subject: Subject, part: &str) -> Remediation {
-    let remedy = &check.remediation;
+fn remediation(view: &View, remedy: &Remedy, subject: Subject, part: &str) -> Remediation {
     let names = names(view, subject, part);
     let fill = |text: &str| {
         let mut text = text.to_owned();
@@ -177,6 +190,7 @@ mod tests {
             check: "a.b",
             cluster: "c0ffee".into(),
             subject: subject.to_owned(),
+            generation: 0,
             discriminator: discriminator.to_owned(),
         };
         let first = fingerprint(&key("node/a", "b"));

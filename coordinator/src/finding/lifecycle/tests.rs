@@ -88,6 +88,7 @@ fn failure() -> Failure {
         evidence: Vec::new(),
         confidence: 1.0,
         hold: None,
+        instead: None,
     }
 }
 
@@ -388,4 +389,33 @@ proptest! {
             was_open = is_open;
         }
     }
+}
+
+#[test]
+fn findings_of_a_guest_end_with_it_also_when_its_vmid_is_given_again() {
+    let mut run = Run::of("guest.state.io_error");
+    let broken = |subject| {
+        vec![Verdict {
+            subject,
+            outcome: Outcome::Fail(Box::new(failure())),
+        }]
+    };
+    let guest = Subject::Guest(crate::view::GuestIndex(0));
+    run.evaluate(broken(guest));
+    run.second = 120;
+    let first = run.evaluate(broken(guest)).unwrap();
+    assert_eq!(first.state, Open);
+    run.scene.view.guests[0].generation = 2;
+    run.second = 130;
+    // Nothing was judged yet of the guest that has its VMID now.
+    let unclear = Verdict {
+        subject: guest,
+        outcome: Outcome::Unknown(Unknown::Coverage),
+    };
+    assert_eq!(run.evaluate(vec![unclear]), None);
+    run.second = 140;
+    let second = run.evaluate(broken(guest)).unwrap();
+    assert_eq!(second.state, Pending);
+    assert_eq!(second.subject, first.subject);
+    assert_ne!(second.fingerprint, first.fingerprint);
 }

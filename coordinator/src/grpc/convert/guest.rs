@@ -92,6 +92,8 @@ impl From<GuestDetail> for message::GuestDetail {
             snapshots,
             pending_keys,
             created,
+            generation,
+            generation_since,
         } = detail;
         Self {
             cores,
@@ -109,6 +111,8 @@ impl From<GuestDetail> for message::GuestDetail {
             snapshots: all(snapshots),
             pending_keys,
             created_at: created.map(timestamp),
+            generation,
+            generation_since: generation_since.map(timestamp),
         }
     }
 }

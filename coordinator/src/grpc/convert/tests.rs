@@ -177,6 +177,7 @@ fn guests_and_agents_are_complete() {
             kept_updates: vec![KeptUpdates {
                 epoch: u.text(),
                 ranges: vec![(u.big(), u.big())],
+                given_up_ranges_total: u.big(),
             }],
             repeated_updates_total: u.big(),
             throttled_seconds_total: u.ratio(),

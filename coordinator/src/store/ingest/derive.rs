@@ -168,7 +168,7 @@ impl Agent {
         let held = self.facts.pve_status.take();
         let comparable = held
             .as_ref()
-            .is_some_and(|held| self.is_comparable(&held.stamp));
+            .is_some_and(|held| self.is_comparable(&held.stamp, &stamp));
         let earlier = std::mem::take(&mut self.rates.traffic);
         let guests = held.as_ref().map(|held| held.value.guests.as_slice());
         let mut before = guests.unwrap_or_default().iter().zip(&earlier);
@@ -216,7 +216,7 @@ impl Agent {
             stamp: before,
         } = held?;
         let seconds = rates::seconds_between(before.observed, stamp.observed)?;
-        self.is_comparable(before)
+        self.is_comparable(before, &stamp)
             .then(|| (Arc::clone(value), seconds))
     }
 

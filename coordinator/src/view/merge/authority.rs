@@ -69,6 +69,14 @@ impl<'a> Words<'a> {
 
     /// The newest value from a member whose word counts, else from any.
     pub(super) fn best<T>(&self, held_by: fn(&Agent) -> Option<&Held<T>>) -> Option<Dated<Arc<T>>> {
+        self.ranked_best(held_by).map(|(_, value)| value)
+    }
+
+    /// As [`best`](Self::best), with whether the word of that member counts.
+    pub(super) fn ranked_best<T>(
+        &self,
+        held_by: fn(&Agent) -> Option<&Held<T>>,
+    ) -> Option<(bool, Dated<Arc<T>>)> {
         let mut words = self.words.iter().peekable();
         let mut best: Option<(bool, Dated<Arc<T>>)> = None;
         for (name, agent) in self.agents {
@@ -85,19 +93,32 @@ impl<'a> Words<'a> {
                 best = Some((counts, Dated { value, at: held.at }));
             }
         }
-        best.map(|(_, value)| value)
+        best
     }
 
     /// Nodes that those whose word counts name; if there are none, that anyone
     /// ever named.
     pub(super) fn announced(&self) -> impl Iterator<Item = &'a str> {
-        let anyone = !self.words.iter().any(|word| word.counts);
+        let anyone = !self.anyone_counts();
         self.words
             .iter()
             .filter(move |word| anyone || word.counts)
             .flat_map(|word| &word.members.members)
             .map(|member| member.name.as_str())
             .filter(|name| !name.is_empty())
+    }
+
+    /// Whether this member may speak for the cluster now.
+    pub(super) fn counts(&self, reporter: &str) -> bool {
+        let found = self
+            .words
+            .binary_search_by(|word| (**word.reporter).cmp(reporter));
+        found.is_ok_and(|position| self.words[position].counts)
+    }
+
+    /// Whether anyone may speak for the cluster now.
+    pub(super) fn anyone_counts(&self) -> bool {
+        self.words.iter().any(|word| word.counts)
     }
 
     /// Whether no member list was ever read.

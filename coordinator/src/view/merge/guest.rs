@@ -126,6 +126,8 @@ impl Scene<'_> {
             key,
             cluster: self.cluster,
             vmid: listed.vmid,
+            generation: 1,
+            generation_since: None,
             kind: listed.kind,
             name: name(known, measured),
             node: self.index(position),

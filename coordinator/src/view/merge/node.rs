@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pvelens_proto::agent::v1::FailureKind;
 
 use super::{FRESH, Member, Scene, held};
@@ -16,9 +16,6 @@ use crate::{
         NodeStatus, Nothing,
     },
 };
-
-/// How long a second agent of one name is remembered.
-const DOUBLED: SignedDuration = SignedDuration::from_mins(10);
 
 impl Scene<'_> {
     /// Sorted by name. Guests are counted later.
@@ -47,7 +44,7 @@ impl Scene<'_> {
             } else {
                 CoverageLevel::None
             },
-            agent: agent.map(state),
+            agent: agent.map(|agent| state(agent, self.at)),
             status,
             node_id,
             ip_address,
@@ -99,16 +96,13 @@ impl Scene<'_> {
 
     /// Sorted by collector and path.
     fn failures(&self, agent: &Agent) -> Vec<CollectorFailure> {
-        let doubled = agent
-            .doubled_at
-            .filter(|at| self.is_recent(*at, DOUBLED))
-            .map(|at| CollectorFailure {
-                collector: "agent".into(),
-                path: String::new(),
-                kind: FailureKind::Unspecified,
-                detail: "two agents deliver under the name of this node".to_owned(),
-                at,
-            });
+        let doubled = agent.doubled_at(self.at).map(|doubled| CollectorFailure {
+            collector: "agent".into(),
+            path: String::new(),
+            kind: FailureKind::Unspecified,
+            detail: doubled.to_string(),
+            at: doubled.at,
+        });
         let mut failures: Vec<_> = agent.failures().cloned().chain(doubled).collect();
         failures.sort_by(|a, b| (&a.collector, &a.path).cmp(&(&b.collector, &b.path)));
         failures
@@ -172,7 +166,7 @@ fn part<T>(part: Option<&(T, Stamp)>, recent: bool) -> Option<&T> {
     part.filter(|_| recent).map(|(value, _)| value)
 }
 
-fn state(agent: &Agent) -> AgentState {
+fn state(agent: &Agent, at: Timestamp) -> AgentState {
     AgentState {
         version: Name::clone(&agent.version),
         connected: agent.connected,
@@ -180,5 +174,7 @@ fn state(agent: &Agent) -> AgentState {
         clock_offset_seconds: agent.clock.offset().map(|offset| offset.as_secs_f64()),
         is_pve_node: agent.is_pve_node,
         last_error: Name::clone(&agent.last_error),
+        doubled: agent.doubled_at(at).cloned(),
+        identity_problem: agent.identity_problem.clone(),
     }
 }

@@ -160,6 +160,8 @@ pub(super) fn guest_detail(u: &mut Unique) -> GuestDetail {
         }],
         pending_keys: vec![u.text()],
         created: Some(u.time()),
+        generation: u.number(),
+        generation_since: Some(u.time()),
     }
 }
 

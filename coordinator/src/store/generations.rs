@@ -1,0 +1,160 @@
+//! Which guest a VMID means.
+//!
+//! A VMID is given again after its guest was removed. Guests that had one VMID one
+//! after the other are told apart by a generation, counted here from one: in memory,
+//! so that a restart of the coordinator begins anew, with whoever has the VMID then.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use pvelens_proto::agent::v1 as wire;
+
+use super::keys::{Keys, NO_SERIES};
+use crate::view::Guest;
+
+mod marks;
+#[cfg(test)]
+mod tests;
+
+use marks::Conflict;
+
+/// A guest is gone when a second list, this much later, does not name it either.
+const CONFIRMED: SignedDuration = SignedDuration::from_secs(60);
+/// Guests of one cluster that are remembered, also those that are gone.
+const GUESTS: usize = 100_000;
+
+/// The guests of one cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Generations {
+    known: BTreeMap<u32, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    kind: wire::GuestKind,
+    number: u32,
+    since: Timestamp,
+    /// Newest that was read.
+    config: Option<Arc<wire::GuestConfig>>,
+    absent: Absent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// The newest list names it.
+    No,
+    /// Named again, but its marks were not read since.
+    Was,
+    /// Since then, as of a list of that time.
+    Since(Timestamp, Timestamp),
+    Gone,
+}
+
+impl Generations {
+    /// Says of each guest of a view which it is; `list_at` is the time of their
+    /// list, if that is the word of a member that may speak for the cluster.
+    /// Sorted by VMID. Series of guests that are gone end.
+    pub(super) fn observe(
+        &mut self,
+        guests: &mut [Guest],
+        list_at: Option<Timestamp>,
+        at: Timestamp,
+        keys: &mut Keys,
+    ) {
+        let mut known = self.known.iter_mut().peekable();
+        let mut new: Vec<(u32, Known)> = Vec::new();
+        for guest in guests {
+            let vmid = guest.vmid;
+            while let Some((vmid, known)) = known.next_if(|(other, _)| **other < vmid) {
+                known.miss(*vmid, list_at, at, keys);
+            }
+            if let Some((_, known)) = known.next_if(|(other, _)| **other == vmid) {
+                if known.is_another(guest, list_at) {
+                    known.number = known.number.saturating_add(1);
+                    known.since = at;
+                    keys.forget_guest(vmid);
+                    guest.key = NO_SERIES;
+                    guest.rates = None;
+                }
+                known.see(guest, list_at);
+                (guest.generation, guest.generation_since) = (known.number, Some(known.since));
+            } else {
+                (guest.generation, guest.generation_since) = (1, Some(at));
+                new.push((vmid, Known::new(guest, at)));
+            }
+        }
+        for (vmid, known) in known {
+            known.miss(*vmid, list_at, at, keys);
+        }
+        self.known.extend(new);
+        if self.known.len() > GUESTS {
+            self.known.retain(|_, known| known.absent != Absent::Gone);
+        }
+    }
+}
+
+impl Known {
+    fn new(guest: &Guest, at: Timestamp) -> Self {
+        Self {
+            kind: guest.kind,
+            number: 1,
+            since: at,
+            config: guest.config.clone(),
+            absent: Absent::No,
+        }
+    }
+
+    /// Whether the guest is another one than was known.
+    fn is_another(&self, guest: &Guest, list_at: Option<Timestamp>) -> bool {
+        if self.absent == Absent::Gone {
+            // A member that may not speak for the cluster still lists it.
+            return list_at.is_some();
+        }
+        let has_kind = |kind| kind != wire::GuestKind::Unspecified;
+        if guest.kind != self.kind && has_kind(guest.kind) && has_kind(self.kind) {
+            return true;
+        }
+        let (Some(before), Some(now)) = (&self.config, &guest.config) else {
+            return false;
+        };
+        if Arc::ptr_eq(before, now) {
+            return false;
+        }
+        match marks::conflict(before, now) {
+            Conflict::None => false,
+            // An edit could do as much, but not without the guest being there.
+            Conflict::Weak => self.absent != Absent::No,
+            Conflict::Strong => true,
+        }
+    }
+
+    fn see(&mut self, guest: &Guest, list_at: Option<Timestamp>) {
+        if guest.kind != wire::GuestKind::Unspecified {
+            self.kind = guest.kind;
+        }
+        if let Some(config) = &guest.config {
+            self.config = Some(Arc::clone(config));
+        }
+        if list_at.is_some() {
+            self.absent = match self.absent {
+                Absent::Since(..) | Absent::Was if guest.config.is_none() => Absent::Was,
+                _ => Absent::No,
+            };
+        }
+    }
+
+    fn miss(&mut self, vmid: u32, list_at: Option<Timestamp>, at: Timestamp, keys: &mut Keys) {
+        let Some(list_at) = list_at else { return };
+        match self.absent {
+            Absent::No | Absent::Was => self.absent = Absent::Since(at, list_at),
+            Absent::Since(since, first) => {
+                if list_at > first && at.duration_since(since) >= CONFIRMED {
+                    self.absent = Absent::Gone;
+                    self.config = None;
+                    keys.forget_guest(vmid);
+                }
+            }
+            Absent::Gone => {}
+        }
+    }
+}
