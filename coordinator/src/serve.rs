@@ -203,11 +203,6 @@ impl Server {
                 settings: settings.subscribe(),
             };
             tasks.spawn(remote.serve(surfaces.take_api(), shutdown.clone()));
-            tasks.spawn(shutdown.clone().run_until_cancelled_owned(tell_who_belongs(
-                Arc::clone(&coordinator),
-                Arc::clone(&trust),
-                Arc::clone(&clock),
-            )));
             let listening = Listening {
                 coordinator: Arc::clone(&coordinator),
                 trust,
@@ -302,18 +297,6 @@ fn chain(error: TrustError) -> String {
 fn names(config: &Config) -> Names {
     let (link, api) = (config.link.listen.port(), config.api.listen.port());
     Names::new(&config.link.names, link, api)
-}
-
-/// Keeps the coordinator told which nodes belong here: one that is away is missed.
-async fn tell_who_belongs(coordinator: Arc<Coordinator>, trust: Arc<Trust>, clock: Clock) {
-    let mut changes = trust.changes();
-    loop {
-        changes.borrow_and_update();
-        coordinator.enrolled(&trust.nodes(), clock());
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 /// What a connection to an agent needs.

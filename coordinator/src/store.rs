@@ -174,11 +174,9 @@ impl Store {
         self.forget_moved(agent, address);
         let (cluster, node) = self.admit(agent, at)?;
         let known = self.clusters.get_mut(&cluster)?.agents.get_mut(&node)?;
-        known.connected = true;
-        known.address = limit::cut(address, limit::DETAIL).to_owned();
-        known.last_error = "".into();
-        let address = known.address.clone();
-        known.stream.reached(&agent.epoch, &address);
+        let address = limit::cut(address, limit::DETAIL);
+        known.reach(address);
+        known.stream.reached(&agent.epoch, address);
         Some((cluster, node))
     }
 
@@ -263,6 +261,7 @@ impl Store {
     /// The connection to the agent at `address` ended or could not be made.
     pub fn disconnected(&mut self, address: &str, reason: &str, _at: Timestamp) {
         let reason = limit::cut(reason, limit::DETAIL);
+        let address = limit::cut(address, limit::DETAIL);
         if !self.lose(address, reason)
             && (self.unreached.len() < limit::ADDRESSES || self.unreached.contains_key(address))
         {
@@ -292,16 +291,12 @@ impl Store {
         }
     }
 
-    /// Agents at the address are not connected; whether there were any.
+    /// Agents at the address are not connected there; whether there were any.
     fn lose(&mut self, address: &str, reason: &str) -> bool {
         let mut known = false;
         let agents = self.clusters.values_mut();
         for agent in agents.flat_map(|cluster| cluster.agents.values_mut()) {
-            if agent.address == address {
-                agent.connected = false;
-                agent.last_error = reason.into();
-                known = true;
-            }
+            known |= agent.lose(address, reason);
         }
         known
     }

@@ -81,6 +81,15 @@ pub const PROGRAMS: &[Program] = &[
                  stands in it.",
             ),
             (
+                "/etc/pvelens/joined.toml",
+                "Where the link goes, written by pvelens-agent join; no secret.",
+            ),
+            (
+                "/var/lib/pvelens-agent/identity/",
+                "The key and the certificate of this node, once it has joined a coordinator; only \
+                 root may read it.",
+            ),
+            (
                 "/var/lib/pvelens-agent/audit/",
                 "The record of guest commands.",
             ),

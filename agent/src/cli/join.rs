@@ -31,6 +31,9 @@ mod call;
 pub(super) mod pending;
 mod pin;
 pub(super) mod places;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests are the coordinator")]
+mod tests;
 pub(super) mod unit;
 mod words;
 

@@ -2,11 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::Path,
+    pin::Pin,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    task::{self, Poll},
 };
 
 use futures::stream::{self, BoxStream, StreamExt};
@@ -24,11 +27,19 @@ use pvelens_proto::agent::v1::{
     sample::Payload,
     watch_response::Event,
 };
-use tokio::net::UnixListener;
+use tokio::{
+    io::ReadBuf,
+    net::{TcpStream, UnixListener},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{Request, Response, transport::Server};
+use tonic::{
+    Request, Response,
+    transport::{Server, server::Connected},
+};
 
 use super::*;
+use crate::trust::fixture::{Holder, Key};
 
 pub(crate) fn at() -> Timestamp {
     Timestamp::from_second(1_795_600_000).unwrap()
@@ -51,6 +62,10 @@ pub(crate) struct FakeAgent {
     /// Of the heartbeat and of each answer about the record.
     pub(crate) head: Mutex<Option<AuditHead>>,
     pub(crate) record: Mutex<ListAuditResponse>,
+    /// Certificates that it was given.
+    pub(crate) installed: Mutex<Vec<InstallCertificateRequest>>,
+    /// Of its stream; `e1` when it is not set.
+    pub(crate) epoch: &'static str,
 }
 
 impl FakeAgent {
@@ -76,9 +91,82 @@ impl FakeAgent {
         agent
     }
 
+    /// Dials a coordinator and serves there as the holder of a certificate; returns when
+    /// that ends.
+    pub(crate) async fn dial(self: Arc<Self>, coordinator: SocketAddr, holder: &Holder) {
+        let stream = TcpStream::connect(coordinator).await.unwrap();
+        let tls = TlsAcceptor::from(holder.link_server()).accept(stream);
+        // Whoever is refused hears it here.
+        let Ok(stream) = tls.await else { return };
+        let (guarded, guard) = guarded::guarded(stream);
+        let one = stream::once(async { Ok::<_, io::Error>(Dialled(guarded)) });
+        // A server whose connections do not come ends while they are served.
+        let connections = one.chain(stream::pending());
+        let service = NodeAgentServiceServer::from_arc(self);
+        let serving = Server::builder()
+            .add_service(service)
+            .serve_with_incoming(connections);
+        tokio::select! {
+            served = serving => served.unwrap(),
+            () = guard.gone() => {}
+        }
+    }
+
+    fn epoch(&self) -> String {
+        let epoch = if self.epoch.is_empty() {
+            "e1"
+        } else {
+            self.epoch
+        };
+        epoch.to_owned()
+    }
+
     /// What it answers to a command from now on.
     pub(crate) fn answer(&self, command: &'static str, result: GuestCommandResult) {
         self.results.lock().unwrap().insert(command, result);
+    }
+}
+
+/// A connection that was dialled, as a server wants it.
+struct Dialled(guarded::Guarded<TlsStream<TcpStream>>);
+
+impl Connected for Dialled {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Dialled {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Dialled {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
 
@@ -159,7 +247,7 @@ impl NodeAgentService for FakeAgent {
             agent_version: "0.1.0".to_owned(),
             node_name: self.node.to_owned(),
             cluster_id: self.cluster_id.to_owned(),
-            epoch: "e1".to_owned(),
+            epoch: self.epoch(),
             started_at: Some(pvelens_proto::timestamp_from_millis(at().as_millisecond())),
             ..DescribeResponse::default()
         }))
@@ -187,7 +275,7 @@ impl NodeAgentService for FakeAgent {
         });
         let update = Event::Update(NodeUpdate {
             cursor: Some(Cursor {
-                epoch: "e1".to_owned(),
+                epoch: self.epoch(),
                 sequence,
             }),
             samples: vec![Sample {
@@ -264,13 +352,17 @@ impl NodeAgentService for FakeAgent {
         &self,
         _: Request<CreateCsrRequest>,
     ) -> Result<Response<CreateCsrResponse>, Status> {
-        Err(Status::failed_precondition("has not joined"))
+        Ok(Response::new(CreateCsrResponse {
+            csr_der: Key::new().csr,
+            expires_at: None,
+        }))
     }
 
     async fn install_certificate(
         &self,
-        _: Request<InstallCertificateRequest>,
+        request: Request<InstallCertificateRequest>,
     ) -> Result<Response<InstallCertificateResponse>, Status> {
-        Err(Status::failed_precondition("has not joined"))
+        self.installed.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(InstallCertificateResponse::default()))
     }
 }

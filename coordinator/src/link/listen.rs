@@ -64,10 +64,27 @@ impl Listening {
             let port = &self.coordinator.ports().link;
             tokio::join!(self.accept(listener, &links, &shutdown), port.tell());
         };
+        let accepting = async { tokio::join!(accepting, self.keep_enrolled()) };
         shutdown.run_until_cancelled(accepting).await;
         // Each ends with the token, and says so in the log.
         links.close();
         links.wait().await;
+    }
+
+    /// Tells which nodes belong here, at the start and whenever that changes: one that is
+    /// silent since the start is missed, too.
+    async fn keep_enrolled(&self) {
+        let mut changes = self.trust.changes();
+        loop {
+            changes.borrow_and_update();
+            let nodes = self.trust.nodes();
+            self.coordinator.enrolled(&nodes, (self.clock)());
+            self.news.notify_one();
+            // Its sender lives as long as the trust.
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Waits until the port shall be open.

@@ -14,6 +14,8 @@ use crate::{
     view::{ClusterId, Name},
 };
 
+mod reverse;
+
 /// An agent, and a coordinator that follows it.
 struct Followed {
     coordinator: Arc<Coordinator>,

@@ -21,6 +21,9 @@ use crate::view::{
     },
 };
 
+/// Connections of one agent.
+const WAYS: usize = 8;
+
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) version: Name,
@@ -33,6 +36,8 @@ pub(crate) struct Agent {
     pub(super) certificate_expires_at: Option<Timestamp>,
     /// How long its updates had to wait.
     pub(super) throttled: Duration,
+    /// Where it is connected, the newest last.
+    ways: Vec<String>,
     /// Receive time of the newest update.
     pub(crate) last_update_at: Option<Timestamp>,
     /// When it first said anything.
@@ -103,6 +108,7 @@ impl Agent {
             transport: Transport::Local,
             certificate_expires_at: None,
             throttled: Duration::ZERO,
+            ways: Vec::new(),
             last_update_at: None,
             known_since: at,
             updates_total: 0,
@@ -129,6 +135,36 @@ impl Agent {
         if !version.is_empty() && &*self.version != version {
             self.version = version.into();
         }
+    }
+
+    /// It answered there.
+    pub(super) fn reach(&mut self, address: &str) {
+        self.connected = true;
+        address.clone_into(&mut self.address);
+        self.last_error = "".into();
+        self.ways.retain(|way| way != address);
+        self.ways.push(address.to_owned());
+        if self.ways.len() > WAYS {
+            self.ways.remove(0);
+        }
+    }
+
+    /// It does not answer there any more; whether it ever did. It may be connected
+    /// by another way, a socket and a link.
+    pub(super) fn lose(&mut self, address: &str, reason: &str) -> bool {
+        let before = self.ways.len();
+        self.ways.retain(|way| way != address);
+        if before == self.ways.len() && self.address != address {
+            return false;
+        }
+        match self.ways.last() {
+            Some(way) => self.address.clone_from(way),
+            None => {
+                self.connected = false;
+                self.last_error = reason.into();
+            }
+        }
+        true
     }
 
     /// Whether counters of that sample can be compared with those of a newer one.

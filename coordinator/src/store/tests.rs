@@ -259,6 +259,23 @@ fn connections_are_shown_as_they_are() {
     assert_eq!(connected, [false, true]);
 }
 
+#[test]
+fn an_agent_with_a_socket_and_a_link_is_connected_while_it_has_one() {
+    let mut store = Store::default();
+    let feed = Feed::new("c", "pve1");
+    store.connected(&feed.described, "/run/a.sock", at(0));
+    store.connected(&feed.described, "192.0.2.1:40000", at(1));
+    assert_eq!(store.agents()[0].address, "192.0.2.1:40000");
+    store.disconnected("192.0.2.1:40000", "reset", at(2));
+    let agent = &store.agents()[0];
+    assert!(agent.connected && agent.last_error.is_empty());
+    assert_eq!(agent.address, "/run/a.sock");
+    store.disconnected("/run/a.sock", "closed", at(3));
+    let agent = &store.agents()[0];
+    assert!(!agent.connected);
+    assert_eq!(agent.last_error, "closed");
+}
+
 fn places(store: &Store) -> Vec<(String, String, bool)> {
     let agents = store.agents().into_iter();
     agents

@@ -6,6 +6,7 @@ use crate::{
     view::{CoverageLevel, NodeStatus, StorageOnNode, StorageStatus},
 };
 
+mod authority;
 mod guest;
 mod order;
 
