@@ -21,3 +21,4 @@ pub mod score;
 pub mod sim;
 pub mod small;
 pub mod soak;
+pub mod wire;

@@ -62,7 +62,7 @@ impl World {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let trees = directory.join("trees");
         let cluster = Cluster::create_at(&spec, &trees, i64::try_from(now.as_millis())?)?;
-        let roots: Vec<_> = (0..usize::from(nodes)).map(|index| cluster.root(index)).collect();
+        let roots: Vec<_> = (0..usize::from(nodes)).map(|index| cluster.root(index).to_owned()).collect();
         let names = cluster.state().nodes.iter().map(|node| node.name.clone());
         let names: Vec<String> = names.collect();
         let clock = directory.join("clock");
@@ -205,7 +205,7 @@ impl World {
         };
         let response = FindingServiceClient::new(channel).list_findings(request).await?;
         let findings = response.into_inner().findings.into_iter();
-        Ok(findings.map(|finding| format!("{} {}", finding.check, finding.subject)).collect())
+        Ok(findings.map(|finding| format!("{} {}", finding.check_id, finding.subject)).collect())
     }
 
     /// Waits until a check fails.
