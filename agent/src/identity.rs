@@ -17,6 +17,8 @@ pub(crate) mod certificate;
 mod file;
 mod key;
 mod slot;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod tls;
 
 pub use accept::{AcceptError, Accepted, accept};

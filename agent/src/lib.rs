@@ -7,9 +7,10 @@
 //! [`recorder`] takes it to disk in an emergency, and [`service`] serves it; [`ledger`]
 //! knows how all that goes. [`guest`] runs what the node's policy allows in its guests,
 //! and [`audit`] writes it down. [`probe`] holds what needs privileges, in processes of
-//! its own, and [`link`] what needs a network; [`joined`] says where that goes. [`cli`] is the program, with [`config`],
-//! and [`cage`] watches that its sandbox holds. [`once`] reads everything once, for a
-//! look at a node whose agent does not answer.
+//! its own, and [`link`] what needs a network; [`joined`] says where that goes, and
+//! [`identity`] who this node is there. [`cli`] is the program, with [`config`], and
+//! [`cage`] watches that its sandbox holds. [`once`] reads everything once, for a look
+//! at a node whose agent does not answer.
 
 pub mod audit;
 pub mod cage;

@@ -18,6 +18,7 @@ use crate::{
     },
 };
 
+pub mod enrollment;
 pub(crate) mod finding;
 pub(crate) mod guest;
 mod inventory;

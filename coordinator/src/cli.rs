@@ -13,10 +13,13 @@ use std::{
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{log, untrusted};
+use refusal::refusal;
 
 mod access;
 mod agents;
+mod authority;
 mod client;
+mod clients;
 mod config;
 pub(crate) mod doctor;
 mod findings;
@@ -25,10 +28,12 @@ mod guest_diagnosis;
 mod guests;
 mod health;
 mod inventory;
+mod length;
 mod log_level;
 mod mcp;
 mod output;
 mod recheck;
+mod refusal;
 mod serve;
 mod setup;
 #[cfg(test)]
@@ -161,8 +166,18 @@ enum Command {
     /// The agents and what they deliver
     ///
     /// Which agents report, how fresh their samples are, which sources they could
-    /// not read, and how far their clocks are off.
+    /// not read, and how far their clocks are off. With a word: tokens with which nodes
+    /// join, and the end of a node.
     Agents(agents::Agents),
+    /// Certificates for people and programs elsewhere
+    ///
+    /// With one they use the coordinator on port 8441, in the role that it gives. On this
+    /// machine sockets give the roles, and no certificate is needed.
+    #[command(subcommand)]
+    Client(clients::Client),
+    /// The authority that vouches for nodes and clients: renew it, keep it, restore it
+    #[command(subcommand)]
+    Ca(authority::Ca),
     /// Say what a first install still needs, with the commands to copy (for root)
     ///
     /// Looks at the coordinator, the agent of this node and the nodes that have none yet,
@@ -265,6 +280,8 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Health(arguments) => client::run(arguments.run()),
         Command::Recheck(arguments) => client::run(arguments.run()),
         Command::Agents(arguments) => client::run(arguments.run()),
+        Command::Client(arguments) => client::run(arguments.run()),
+        Command::Ca(arguments) => arguments.run(),
         Command::Access(arguments) => client::run(arguments.run()),
         Command::LogLevel(arguments) => client::run(arguments.run()),
     }

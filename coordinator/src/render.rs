@@ -11,6 +11,7 @@ mod cell;
 mod cluster;
 mod coordinator;
 mod doctor;
+mod enrollment;
 mod finding;
 mod guest;
 mod guest_command;

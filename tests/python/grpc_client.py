@@ -1,7 +1,10 @@
 """A client in another language: lists and analyses over gRPC reflection, and
-does what the role of a socket allows.
+does what the role of a connection allows.
 
 Usage: grpc_client.py READ_SOCKET OPERATE_SOCKET
+       grpc_client.py --tls HOST:PORT READER_CREDENTIALS OPERATOR_CREDENTIALS
+
+Credentials are directories as `pvelens client issue` makes them.
 
 Builds every message from what the coordinator says of itself, so nothing here
 is generated and nothing has to be kept in step. Prints one line; exits non-zero
@@ -9,6 +12,8 @@ when an answer is not as described.
 """
 
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -22,6 +27,7 @@ SERVICES = {
     "grpc.health.v1.Health",
     "pvelens.v1.AdminService",
     "pvelens.v1.AnalysisService",
+    "pvelens.v1.EnrollmentService",
     "pvelens.v1.FindingService",
     "pvelens.v1.FleetService",
     "pvelens.v1.GuestCommandService",
@@ -159,20 +165,20 @@ def access(client, role):
     return set(answer.methods)
 
 
-def refused(client, method, socket, **fields):
-    """A call that needs the role of another socket."""
+def refused(client, method, way, **fields):
+    """A call that needs a higher role; the hint names the way to it."""
     try:
         client.call(*method.split("/"), **fields)
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.PERMISSION_DENIED, error
         info = client.error_info(error)
         assert (info.reason, info.domain) == ("ROLE_TOO_LOW", "pvelens"), info
-        assert socket in info.metadata["hint"], info
+        assert way in info.metadata["hint"], info
     else:
         raise AssertionError(f"{method} was allowed")
 
 
-def check_guest_commands(reader, operator):
+def check_guest_commands(reader, operator, way="operate.sock"):
     """What there is to ask of a VM, and one answer."""
     guests = reader.pages("pvelens.v1.InventoryService", "ListGuests", "guests")
     vm = next(str(g.vmid) for g in guests if g.kind == 1 and g.status == "running")
@@ -186,7 +192,7 @@ def check_guest_commands(reader, operator):
         raise AssertionError("a reader ran a guest command")
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.PERMISSION_DENIED, error
-        assert "operate.sock" in reader.error_info(error).metadata["hint"], error
+        assert way in reader.error_info(error).metadata["hint"], error
     events = list(operator.call(*RUN.split("/"), guest=vm, command="load"))
     kinds = [event.WhichOneof("event") for event in events]
     assert kinds[0] == "begun" and kinds[-1] == "result", f"events: {kinds}"
@@ -195,14 +201,15 @@ def check_guest_commands(reader, operator):
     return f"{listed.allowed} of {listed.total} would run in {vm}; {result.says[0]}"
 
 
-def check_roles(reader, operator):
-    """Each socket gives its role, and no more."""
+def check_roles(reader, operator, ways=("operate.sock", "admin.sock")):
+    """Each connection gives its role, and no more."""
+    to_operator, to_admin = ways
     assert RECHECK not in access(reader, READER)
-    refused(reader, RECHECK, "operate.sock")
-    refused(reader, SET_LOG_LEVEL, "admin.sock", level=4, revert_after_seconds=60)
+    refused(reader, RECHECK, to_operator)
+    refused(reader, SET_LOG_LEVEL, to_admin, level=4, revert_after_seconds=60)
 
     assert RECHECK in access(operator, OPERATOR)
-    refused(operator, SET_LOG_LEVEL, "admin.sock", level=4, revert_after_seconds=60)
+    refused(operator, SET_LOG_LEVEL, to_admin, level=4, revert_after_seconds=60)
     rechecked = operator.call(*RECHECK.split("/"))
     assert rechecked.coverage.at.seconds > 0, f"recheck: {rechecked}"
     outcomes = [finding.outcome for finding in rechecked.findings]
@@ -211,24 +218,92 @@ def check_roles(reader, operator):
     return f"{rechecked.resolved_total} resolved, {rechecked.failing_total} still fail"
 
 
+def check_watch(client):
+    """A stream that stays open until the client has seen enough."""
+    described = client.method("grpc.health.v1.Health", "Watch")
+    assert described.server_streaming
+    states = client.call("grpc.health.v1.Health", "Watch", service="pvelens.v1.FleetService")
+    assert next(states).status == 1
+    states.cancel()
+
+
+def check_without_certificate(known, stranger):
+    """Enrolling is all that a connection without a certificate may ask for."""
+
+    def called(service, method, **fields):
+        described = known.method(service, method)
+        request = GetMessageClass(described.input_type)(**fields)
+        invoke = stranger.unary_unary(
+            f"/{service}/{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(described.output_type).FromString,
+        )
+        try:
+            invoke(request, timeout=DEADLINE_SECONDS)
+        except grpc.RpcError as error:
+            return error
+        raise AssertionError(f"{method} was allowed without a certificate")
+
+    error = called("pvelens.v1.FleetService", "GetAccess")
+    assert error.code() == grpc.StatusCode.UNAUTHENTICATED, error
+    assert "client issue" in known.error_info(error).metadata["hint"], error
+    # It is heard, and the token is none.
+    error = called("pvelens.v1.EnrollmentService", "Enroll", token_id="none", node_name="pve9")
+    assert error.code() not in (
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.UNAVAILABLE,
+    ), error
+    return f"only enrolment: {error.code().name}"
+
+
+OPTIONS = [("grpc.max_receive_message_length", LIMIT_BYTES)]
+
+
+def over_sockets(read_socket, operate_socket):
+    # gRPC's C core otherwise names the server by the socket's path, which HTTP/2
+    # servers reject.
+    options = [*OPTIONS, ("grpc.default_authority", "localhost")]
+    with (
+        grpc.insecure_channel(f"unix:{read_socket}", options=options) as reader,
+        grpc.insecure_channel(f"unix:{operate_socket}", options=options) as operator,
+    ):
+        print("gRPC:", check(Client(reader)))
+        print("guest commands:", check_guest_commands(Client(reader), Client(operator)))
+        print("roles:", check_roles(Client(reader), Client(operator)))
+
+
+def over_tls(address, *directories):
+    # Every coordinator has this name beside its own, for clients that insist on one.
+    options = [*OPTIONS, ("grpc.ssl_target_name_override", "pvelens")]
+    with ExitStack() as stack:
+
+        def channel(directory, with_certificate=True):
+            file = lambda name: (Path(directory) / name).read_bytes()
+            own = (file("key.pem"), file("cert.pem")) if with_certificate else (None, None)
+            credentials = grpc.ssl_channel_credentials(file("ca.pem"), *own)
+            return stack.enter_context(grpc.secure_channel(address, credentials, options=options))
+
+        reader, operator = (Client(channel(directory)) for directory in directories)
+        ways = ("--role operator", "--role admin")
+        print("gRPC over TLS:", check(reader))
+        check_watch(reader)
+        print("guest commands:", check_guest_commands(reader, operator, ways[0]))
+        print("roles:", check_roles(reader, operator, ways))
+        stranger = channel(directories[0], with_certificate=False)
+        print("without a certificate:", check_without_certificate(reader, stranger))
+
+
 def main():
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 2
-    options = [
-        # gRPC's C core otherwise names the server by the socket's path, which
-        # HTTP/2 servers reject.
-        ("grpc.default_authority", "localhost"),
-        ("grpc.max_receive_message_length", LIMIT_BYTES),
-    ]
+    arguments = sys.argv[1:]
     try:
-        with (
-            grpc.insecure_channel(f"unix:{sys.argv[1]}", options=options) as reader,
-            grpc.insecure_channel(f"unix:{sys.argv[2]}", options=options) as operator,
-        ):
-            print("gRPC:", check(Client(reader)))
-            print("guest commands:", check_guest_commands(Client(reader), Client(operator)))
-            print("roles:", check_roles(Client(reader), Client(operator)))
+        if len(arguments) == 2:
+            over_sockets(*arguments)
+        elif len(arguments) == 4 and arguments[0] == "--tls":
+            over_tls(*arguments[1:])
+        else:
+            print(__doc__, file=sys.stderr)
+            return 2
     except (AssertionError, grpc.RpcError, KeyError) as error:
         print(f"gRPC: {error}", file=sys.stderr)
         return 1

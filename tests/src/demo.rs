@@ -25,7 +25,7 @@ mod agents;
 mod guest_agent;
 mod live;
 
-pub use live::Live;
+pub use live::{Bound, Live};
 
 /// Faults that show the most of the product on three nodes.
 pub const DEFAULT_SEED: u64 = 4;

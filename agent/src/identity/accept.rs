@@ -225,3 +225,181 @@ fn has_voucher(
             })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::testing::{
+        Authority, CLIENT, COORDINATOR, Leaf, NODE, SERVER, chain, key,
+    };
+
+    struct World {
+        old: Authority,
+        key: String,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self {
+                old: Authority::new("old"),
+                key: key(),
+            }
+        }
+
+        /// By an agent that trusts the old authority and gets the same.
+        fn accept(&self, certificates: &[Vec<u8>]) -> Result<Accepted, AcceptError> {
+            self.accept_with(certificates, &[self.old.wire(&[])])
+        }
+
+        fn accept_with(
+            &self,
+            certificates: &[Vec<u8>],
+            authorities: &[wire::Authority],
+        ) -> Result<Accepted, AcceptError> {
+            let trusted = [self.old.der.clone()];
+            accept(&trusted, authorities, &chain(certificates), &self.key)
+        }
+
+        fn leaf(&self, leaf: &Leaf<'_>) -> Vec<u8> {
+            self.old.issue(&self.key, leaf)
+        }
+
+        fn good(&self) -> Vec<u8> {
+            self.leaf(&Leaf::new(NODE, SERVER))
+        }
+    }
+
+    #[test]
+    fn a_certificate_for_the_own_key_from_a_trusted_authority_is_taken() {
+        let world = World::new();
+        let accepted = world.accept(&[world.good()]).unwrap();
+        assert_eq!((&*accepted.cluster, &*accepted.node), ("ab12", "pve1"));
+        assert_eq!(accepted.authorities, [world.old.der.clone()]);
+        assert_eq!(accepted.begins_at.to_string(), "2020-01-01T00:00:00Z");
+        assert_eq!(accepted.expires_at.to_string(), "2090-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_does_not_refuse_a_new_certificate() {
+        let world = World::new();
+        for years in [(2020, 2021), (2088, 2090)] {
+            let mut leaf = Leaf::new(NODE, SERVER);
+            leaf.years = years;
+            assert!(world.accept(&[world.leaf(&leaf)]).is_ok(), "{years:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_for_this_node_to_serve_links_is_refused() {
+        let world = World::new();
+        let both = [SERVER, CLIENT].concat();
+        let mut two = Leaf::new(NODE, SERVER);
+        two.uris.push(COORDINATOR);
+        let mut none = Leaf::new(NODE, SERVER);
+        none.uris.clear();
+        for (wrong, words) in [
+            (Leaf::new(COORDINATOR, SERVER), "not for a node"),
+            (
+                Leaf::new("pvelens://client/admin/x", SERVER),
+                "not for a node",
+            ),
+            (Leaf::new("https://example.org", SERVER), "names nobody"),
+            (Leaf::new(NODE, CLIENT), "server of a link"),
+            (Leaf::new(NODE, &[]), "server of a link"),
+            (Leaf::new(NODE, &both), "server of a link"),
+            (two, "exactly one name"),
+            (none, "exactly one name"),
+        ] {
+            let error = world.accept(&[world.leaf(&wrong)]).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let other = world.old.issue(&key(), &Leaf::new(NODE, SERVER));
+        assert!(matches!(world.accept(&[other]), Err(AcceptError::OtherKey)));
+    }
+
+    #[test]
+    fn an_authority_that_nobody_vouches_for_is_refused_with_what_it_signed() {
+        let world = World::new();
+        let foreign = Authority::new("old");
+        let leaf = foreign.issue(&world.key, &Leaf::new(NODE, SERVER));
+        let untrusted = world.accept(std::slice::from_ref(&leaf));
+        assert!(
+            matches!(untrusted, Err(AcceptError::Untrusted(_))),
+            "{untrusted:?}"
+        );
+        // Of the same name, vouched for by itself, and by a voucher for another key.
+        let vouched = Authority::new("old").signed_by(&world.old);
+        for crosses in [vec![], vec![foreign.der.clone()], vec![vouched]] {
+            let authorities = [world.old.wire(&[]), foreign.wire(&crosses)];
+            let refused = world.accept_with(&[world.good()], &authorities);
+            assert!(
+                matches!(refused, Err(AcceptError::Unvouched)),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_authority_is_not_vouched_for_by_a_certificate_of_a_node() {
+        let world = World::new();
+        // A node has a certificate by the trusted authority and signs with its key.
+        let node = Authority::new("pve1");
+        let foreign = Authority::new("foreign");
+        let cross = foreign.signed_by(&node);
+        let authorities = [world.old.wire(&[]), node.wire(&[]), foreign.wire(&[cross])];
+        let refused = world.accept_with(&[world.good()], &authorities);
+        assert!(
+            matches!(refused, Err(AcceptError::Unvouched)),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn rotation_is_followed_over_several_steps_and_in_any_order() {
+        let world = World::new();
+        let (new, newest) = (Authority::new("new"), Authority::new("newest"));
+        let crosses = [newest.signed_by(&new), new.signed_by(&world.old)];
+        let leaf = newest.issue(&world.key, &Leaf::new(NODE, SERVER));
+        let authorities = [
+            newest.wire(&crosses[..1]),
+            new.wire(&crosses[1..]),
+            world.old.wire(&[]),
+        ];
+        let [first, second] = crosses;
+        let chain = [leaf, first, second];
+        let accepted = world.accept_with(&chain, &authorities).unwrap();
+        assert_eq!(accepted.authorities.len(), 3);
+        assert_eq!(accepted.authorities.first(), Some(&newest.der));
+        // The old ones may go in the same step.
+        let gone = world.accept_with(&chain, &authorities[..2]).unwrap();
+        assert_eq!(gone.authorities.len(), 2);
+        // The step between is missing.
+        let gap = world.accept_with(&chain, &authorities[..1]);
+        assert!(matches!(gap, Err(AcceptError::Unvouched)), "{gap:?}");
+    }
+
+    #[test]
+    fn what_is_too_much_or_no_certificate_is_refused() {
+        let world = World::new();
+        let good = world.good();
+        let own = world.old.wire(&[]);
+        assert!(world.accept(&[]).is_err());
+        assert!(world.accept(&vec![good.clone(); CHAIN + 1]).is_err());
+        assert!(world.accept(&[good.clone(), vec![0x30; 4]]).is_err());
+        assert!(world.accept(&[vec![0; certificate::BYTES + 1]]).is_err());
+        let mut longer = good.clone();
+        longer.push(0);
+        assert!(world.accept(&[longer]).is_err());
+        let good = [good];
+        assert!(world.accept_with(&good, &[]).is_err());
+        assert!(
+            world
+                .accept_with(&good, &vec![own.clone(); AUTHORITIES + 1])
+                .is_err()
+        );
+        let garbage = world.old.wire(&[b"garbage".to_vec()]);
+        assert!(world.accept_with(&good, &[garbage]).is_err());
+        let many = world.old.wire(&vec![world.old.der.clone(); CHAIN + 1]);
+        assert!(world.accept_with(&good, &[many]).is_err());
+    }
+}

@@ -254,3 +254,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Identit
         source,
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at what was written")]
+mod tests;

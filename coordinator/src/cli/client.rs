@@ -94,6 +94,17 @@ impl Connection {
             .way(self.socket.as_deref(), "PVELENS_SOCKET", Role::Reader)?;
         open_way(&way, Role::Reader).await
     }
+
+    /// What is shown to a coordinator elsewhere, when it is one.
+    pub(super) fn credentials(&self) -> Option<PathBuf> {
+        let way = self
+            .elsewhere
+            .way(self.socket.as_deref(), "PVELENS_SOCKET", Role::Reader);
+        match way {
+            Ok(Way::Server { credentials, .. }) => Some(credentials),
+            _ => None,
+        }
+    }
 }
 
 impl Operating {
@@ -222,7 +233,7 @@ pub(super) fn refused(status: &Status) -> Failure {
 }
 
 /// How to go on, in the coordinator's words.
-fn hint(status: &Status) -> Option<String> {
+pub(super) fn hint(status: &Status) -> Option<String> {
     let details = status.get_error_details();
     details.error_info()?.metadata.get("hint").cloned()
 }

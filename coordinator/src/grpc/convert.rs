@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod coordinator;
+mod enrollment;
 mod finding;
 mod guest;
 mod guest_command;
@@ -30,7 +31,7 @@ pub(super) trait Carries<A: Render>: Send + 'static {
     fn rendered(text: String, answer: A) -> Self;
 }
 
-fn timestamp(at: Timestamp) -> pvelens_proto::Timestamp {
+pub(super) fn timestamp(at: Timestamp) -> pvelens_proto::Timestamp {
     const NANOS: i128 = 1_000_000_000;
     let nanos = at.as_nanosecond();
     pvelens_proto::Timestamp {

@@ -36,7 +36,8 @@ mod live;
 #[cfg(test)]
 mod tests;
 
-use connection::{Connection, Peer};
+use connection::Connection;
+pub(super) use connection::Peer;
 use door::Door;
 use live::Live;
 

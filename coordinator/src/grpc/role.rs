@@ -43,8 +43,9 @@ const METHODS: &[(&str, Role)] = &[
     ("pvelens.v1.AnalysisService/Analyze", Role::Reader),
     ("pvelens.v1.EnrollmentService/BackUpAuthority", Role::Admin),
     ("pvelens.v1.EnrollmentService/CreateToken", Role::Admin),
-    ("pvelens.v1.EnrollmentService/Enroll", Role::Reader),
-    ("pvelens.v1.EnrollmentService/GetAuthorities", Role::Admin),
+    // Also without any role.
+    (OPEN, Role::Reader),
+    ("pvelens.v1.EnrollmentService/GetAuthorities", Role::Reader),
     ("pvelens.v1.EnrollmentService/IssueClient", Role::Admin),
     ("pvelens.v1.EnrollmentService/ListClients", Role::Admin),
     ("pvelens.v1.EnrollmentService/ListTokens", Role::Admin),

@@ -14,6 +14,12 @@ use crate::{
     untrusted,
 };
 
+mod enrollment;
+
+pub(super) use enrollment::{
+    ambiguous_node, enroll, no_client_certificate, no_such_node, no_trust, trust,
+};
+
 const DOMAIN: &str = "pvelens";
 
 /// What a request names beside the cluster.

@@ -21,6 +21,7 @@ use tonic_types::StatusExt;
 use super::*;
 use crate::{answer, check::Params, finding::Severity, link, log::Level};
 
+mod enrollment;
 mod guest_command;
 
 struct Served {

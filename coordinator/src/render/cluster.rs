@@ -1,5 +1,7 @@
 //! Clusters and agents.
 
+use jiff::Timestamp;
+
 use super::{
     block::{Describe, Document, Mark, Table, Tone, figures, names, words},
     cell::{cluster_cell, known, missing, moment, several},
@@ -7,7 +9,8 @@ use super::{
 use crate::{
     answer::{Agents, ClusterStatus},
     finding::Severity,
-    inventory::ClusterSummary,
+    inventory::{AgentSummary, ClusterSummary},
+    store::Transport,
 };
 
 impl Describe for ClusterStatus {
@@ -80,22 +83,30 @@ impl Describe for Agents {
             document.line(Mark::None, "No agent has reported yet.");
             return document;
         }
-        let problems = self.agents.iter().map(|agent| &agent.audit_problem);
+        let problems = self
+            .agents
+            .iter()
+            .flat_map(|agent| [&agent.identity_problem, &agent.audit_problem]);
         for problem in problems.filter(|problem| !problem.is_empty()) {
             document.line(Mark::Severity(Severity::Critical), problem);
         }
+        let is_link = |agent: &AgentSummary| agent.transport == Transport::Link;
+        // Where all are on this host it goes without saying.
+        let has_link = self.agents.iter().any(is_link);
         let several = several(self.agents.iter().map(|agent| &*agent.cluster));
         let mut table = Table::new(&[
             words("CLUSTER"),
             names("NODE"),
             words("STATE"),
             words("LAST UPDATE (UTC)"),
-            figures("CLOCK").spare(2),
-            figures("UPDATES").spare(3),
+            words("VIA").spare(2),
+            words("CERT. ENDS").spare(1),
+            figures("CLOCK").spare(3),
+            figures("UPDATES").spare(4),
             figures("MISSED"),
-            figures("AUDIT").spare(6),
-            words("VERSION").spare(4),
-            names("ADDRESS").spare(5),
+            figures("AUDIT").spare(7),
+            words("VERSION").spare(5),
+            names("ADDRESS").spare(6),
             names("ERROR"),
         ]);
         for agent in &self.agents {
@@ -110,6 +121,12 @@ impl Describe for Agents {
                     Some(agent.node.clone()),
                     Some(if agent.connected { "connected" } else { "GONE" }.to_owned()),
                     agent.last_update.map(moment),
+                    has_link.then(|| via(agent.transport).to_owned()),
+                    if is_link(agent) {
+                        agent.certificate_expires.map(day)
+                    } else {
+                        Some(String::new())
+                    },
                     agent
                         .clock_offset_seconds
                         .map(|offset| format!("{offset:+.1} s")),
@@ -125,4 +142,16 @@ impl Describe for Agents {
         document.table(table);
         document
     }
+}
+
+fn via(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Local => "local",
+        Transport::Link => "link",
+    }
+}
+
+/// `2026-11-25`, in UTC.
+fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
 }

@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod coordinator;
+mod enrollment;
 mod guest_command;
 mod guest_diagnosis;
 mod sample;

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::Context;
@@ -14,7 +14,7 @@ use pvelens::{
     render::{Format, Style},
     serve::{ADMIN_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET, Server},
 };
-use pvelens_tests::demo::{DEFAULT_SEED, Demo, DemoSpec, Live, report, verdict};
+use pvelens_tests::demo::{Bound, DEFAULT_SEED, Demo, DemoSpec, Live, report, verdict};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -70,8 +70,8 @@ async fn main() -> anyhow::Result<()> {
     }
     // Nodes come and go in the simulation, which is no news here.
     let log = Log::start(Level::Error).context("starting the log")?;
-    let (server, directory) = started.bind().await?;
-    print(&how_to_use(&server, &directory))?;
+    let (server, bound) = started.bind().await?;
+    print(&how_to_use(&server, &bound))?;
     Ok(started.live_on(server, log).await?)
 }
 
@@ -87,7 +87,8 @@ async fn cancel_when_interrupted(shutdown: CancellationToken) {
     shutdown.cancel();
 }
 
-fn how_to_use(server: &Server, directory: &Path) -> String {
+fn how_to_use(server: &Server, bound: &Bound) -> String {
+    let directory = bound.directory.as_path();
     let socket = directory.join(READ_SOCKET);
     let mut lines = vec![
         String::new(),
@@ -108,6 +109,14 @@ fn how_to_use(server: &Server, directory: &Path) -> String {
     lines.push(format!(
         "Serving MCP on {}",
         directory.join(MCP_SOCKET).display()
+    ));
+    lines.push(format!(
+        "Serving gRPC over TLS on {}, once a client was issued:",
+        bound.remote
+    ));
+    lines.push(format!(
+        "  cargo run -q -p pvelens -- client issue me --role reader --out DIR --socket {}",
+        directory.join(ADMIN_SOCKET).display()
     ));
     lines.push("Stop with Ctrl-C.".to_owned());
     lines.join("\n") + "\n"

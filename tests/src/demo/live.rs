@@ -22,7 +22,7 @@ use pvelens::{
     coordinator::{Coordinator, Current},
     link::{self, Clock},
     log::Log,
-    serve::Server,
+    serve::{self, Server},
 };
 use pvelens_agent::guest::catalogue::Catalogue;
 use tokio::{sync::Notify, time::sleep};
@@ -42,6 +42,15 @@ const POLICY: &str = "[[allow]]\nguests = [\"all\"]\ncommands = [\"all\"]\n";
 /// The port of the product.
 const PORT: u16 = 8442;
 
+/// Where clients find the coordinator.
+#[derive(Debug)]
+pub struct Bound {
+    /// Of the Unix sockets.
+    pub directory: PathBuf,
+    /// Of gRPC over TLS, once somebody was invited.
+    pub remote: SocketAddr,
+}
+
 /// A cluster with running agents and a coordinator that knows its past.
 #[derive(Debug)]
 pub struct Live {
@@ -52,6 +61,11 @@ pub struct Live {
     clock: Arc<AtomicI64>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+}
+
+/// On this machine only: the ports of the product may be those of a real coordinator.
+fn free_port() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 impl Live {
@@ -175,7 +189,7 @@ impl Live {
     ///
     /// # Errors
     /// When a socket cannot be bound.
-    pub async fn bind(&self) -> Result<(Server, PathBuf), DemoError> {
+    pub async fn bind(&self) -> Result<(Server, Bound), DemoError> {
         let directory = self.demo.directory().join("run");
         std::fs::create_dir_all(&directory)?;
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
@@ -198,10 +212,35 @@ impl Live {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, if is_free { PORT } else { 0 })),
                 ..config::Http::default()
             },
+            link: config::Link {
+                listen: free_port()?,
+                names: vec![Ipv4Addr::LOCALHOST.to_string()],
+                ..config::Link::default()
+            },
+            api: config::Api {
+                listen: free_port()?,
+            },
+            store: config::Store {
+                directory: self.store()?,
+            },
             ..Config::default()
         };
+        let trust = serve::open_trust(&self.coordinator, &config, self.now()()).await;
+        let bound = Bound {
+            remote: config.api.listen,
+            directory,
+        };
         let server = Server::bind(Arc::clone(&self.coordinator), config, None).await?;
-        Ok((server, directory))
+        Ok((server.trusting(trust), bound))
+    }
+
+    /// What the coordinator keeps, with everything else of the demonstration.
+    fn store(&self) -> io::Result<PathBuf> {
+        let store = self.demo.directory().join("store");
+        std::fs::create_dir_all(&store)?;
+        std::fs::set_permissions(&store, Permissions::from_mode(0o700))?;
+        // The settings take no relative path.
+        std::path::absolute(store)
     }
 
     /// Lets the guest agents of running VMs answer, and the nodes allow every command.

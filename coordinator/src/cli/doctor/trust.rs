@@ -241,7 +241,7 @@ pub(super) fn invited(invited: &Invited, now: Timestamp) -> Vec<Item> {
     match open.count() {
         0 => {}
         count => items.push(Item::ok(format!(
-            "tokens that are open: {count}; `pvelens tokens list` shows them"
+            "tokens that are open: {count}; `pvelens agents tokens` shows them"
         ))),
     }
     for client in invited.clients.iter().filter(|client| !client.revoked) {
