@@ -12,11 +12,7 @@ use pvelens::{
     store::Store,
     view,
 };
-
-#[path = "view/fleet.rs"]
-mod fleet;
-
-use fleet::Fleet;
+use pvelens_tests::fleet::{self, Fleet};
 
 const SIZES: &[Fleet] = &[fleet::SMALL, fleet::ONE_LARGE_CLUSTER, fleet::MANY_CLUSTERS];
 

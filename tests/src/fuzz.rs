@@ -74,6 +74,14 @@ pub const TARGETS: &[Target] = &[
     guest::GUEST_OUTPUT,
 ];
 
+/// Encoded updates of the small node: one of each of its samples, and one of all.
+///
+/// # Errors
+/// When its files cannot be read.
+pub fn small_node_updates() -> Result<Vec<Vec<u8>>> {
+    node::updates()
+}
+
 /// Runs the target of a name.
 ///
 /// # Panics

@@ -57,10 +57,11 @@ fn judge(input: &Input<'_>, cluster: &Cluster) -> Vec<Outcome> {
     let mut compared = false;
     let mut outcomes = Vec::new();
     for file in &cluster.shared_files {
+        // What does not change is confirmed seldom; `differ` waits for that.
         let copies: Vec<&Copy> = file
             .copies
             .iter()
-            .filter(|copy| input.is_recent(copy.at, input.params.limits.state_age))
+            .filter(|copy| input.is_recent(copy.at, input.params.limits.config_age))
             .collect();
         compared |= copies.len() >= 2;
         if differ(&copies, input.at) {

@@ -12,17 +12,20 @@ use pvelens_proto::{
     timestamp_from_millis,
 };
 
-pub(crate) const SMALL: Fleet = Fleet {
+pub const SMALL: Fleet = Fleet {
+    start: START,
     clusters: 1,
     nodes_per_cluster: 3,
     guests_per_cluster: 100,
 };
-pub(crate) const ONE_LARGE_CLUSTER: Fleet = Fleet {
+pub const ONE_LARGE_CLUSTER: Fleet = Fleet {
+    start: START,
     clusters: 1,
     nodes_per_cluster: 32,
     guests_per_cluster: 10_000,
 };
-pub(crate) const MANY_CLUSTERS: Fleet = Fleet {
+pub const MANY_CLUSTERS: Fleet = Fleet {
+    start: START,
     clusters: 63,
     nodes_per_cluster: 16,
     guests_per_cluster: 794,
@@ -35,10 +38,12 @@ const GIB: u64 = 1 << 30;
 
 /// Every node has an agent; guests are spread evenly.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fleet {
-    clusters: u32,
-    nodes_per_cluster: u32,
-    guests_per_cluster: u32,
+pub struct Fleet {
+    /// Seconds since the epoch, of the first round.
+    pub start: i64,
+    pub clusters: u32,
+    pub nodes_per_cluster: u32,
+    pub guests_per_cluster: u32,
 }
 
 impl fmt::Display for Fleet {
@@ -52,29 +57,30 @@ impl fmt::Display for Fleet {
     }
 }
 
-/// A payload of one node that does not change.
-type Configured = fn(&Fleet, u32) -> Payload;
-
-/// Time of a round.
-pub(crate) fn at(round: u32) -> Timestamp {
+/// Time of a round of the fleets that are always the same.
+#[must_use]
+pub fn at(round: u32) -> Timestamp {
     Timestamp::from_second(START + i64::from(round) * 10).unwrap_or_default()
 }
 
-fn wire_at(round: u32) -> WireTime {
-    timestamp_from_millis((START + i64::from(round) * 10) * 1000)
-}
-
 impl Fleet {
-    pub(crate) fn nodes(&self) -> u32 {
+    fn wire_at(&self, round: u32) -> WireTime {
+        timestamp_from_millis((self.start + i64::from(round) * 10) * 1000)
+    }
+
+    #[must_use]
+    pub fn nodes(&self) -> u32 {
         self.clusters * self.nodes_per_cluster
     }
 
-    pub(crate) fn guests(&self) -> u32 {
+    #[must_use]
+    pub fn guests(&self) -> u32 {
         self.clusters * self.guests_per_cluster
     }
 
     /// A store that has heard all rounds up to this one.
-    pub(crate) fn store(&self, rounds: u32) -> Store {
+    #[must_use]
+    pub fn store(&self, rounds: u32) -> Store {
         let mut store = Store::default();
         for round in 0..=rounds {
             for (agent, update) in self.round(round) {
@@ -85,7 +91,8 @@ impl Fleet {
     }
 
     /// One update of every agent. Configuration is in full in round 0 only.
-    pub(crate) fn round(&self, round: u32) -> Vec<(DescribeResponse, NodeUpdate)> {
+    #[must_use]
+    pub fn round(&self, round: u32) -> Vec<(DescribeResponse, NodeUpdate)> {
         (0..self.clusters)
             .flat_map(|cluster| {
                 (0..self.nodes_per_cluster).map(move |node| self.update(cluster, node, round))
@@ -98,44 +105,18 @@ impl Fleet {
         let described = DescribeResponse {
             agent_version: "0.1.0".to_owned(),
             node_name: name(node),
-            cluster_id: format!("{cluster:064x}"),
+            cluster_id: cluster_id(cluster),
             is_pve_node: true,
             epoch: epoch.clone(),
             ..DescribeResponse::default()
         };
-        let mut samples = vec![
-            sample("cpu", round, cpu(round)),
-            sample("pressure", round, pressure(round)),
-            sample("memory", round, memory()),
-            sample("load", round, Payload::Load(wire::Load::default())),
-            sample("disk", round, disks(round)),
-            sample("filesystem", round, filesystems()),
-            sample("network", round, self.network(node, round)),
-            sample("guest_runtime", round, self.runtimes(node, round)),
-            sample("broadcast", round, self.broadcast(round)),
-            sample("pve_status", round, self.pve_status(node, round)),
-        ];
-        let configured: [(&str, Configured); 6] = [
-            ("members", Self::members),
-            ("guest_list", Self::guest_list),
-            ("guest_config", Self::guest_configs),
-            ("storage_config", Self::storage_config),
-            ("corosync", Self::corosync),
-            ("host", |_, node| {
-                Payload::HostIdentity(wire::HostIdentity {
-                    node_name: name(node),
-                    is_pve_node: true,
-                    ..wire::HostIdentity::default()
-                })
-            }),
-        ];
-        samples.extend(configured.map(|(collector, payload)| {
-            let payload = if round == 0 {
-                payload(self, node)
-            } else {
-                Payload::Unchanged(Unchanged { since_sequence: 1 })
-            };
-            sample(collector, round, payload)
+        let mut samples = self.measured(node, round);
+        let configured = self.configured(&cluster_id(cluster), node, round);
+        samples.extend(configured.into_iter().map(|mut sample| {
+            if round > 0 {
+                sample.payload = Some(Payload::Unchanged(Unchanged { since_sequence: 1 }));
+            }
+            sample
         }));
         let update = NodeUpdate {
             cursor: Some(Cursor {
@@ -146,6 +127,56 @@ impl Fleet {
             ..NodeUpdate::default()
         };
         (described, update)
+    }
+
+    /// What one node measures in one round.
+    #[must_use]
+    pub fn measured(&self, node: u32, round: u32) -> Vec<Sample> {
+        let payloads = [
+            ("cpu", cpu(round)),
+            ("pressure", pressure(round)),
+            ("memory", memory()),
+            ("load", Payload::Load(wire::Load::default())),
+            ("disk", disks(round)),
+            ("filesystem", filesystems()),
+            ("network", self.network(node, round)),
+            ("guest_runtime", self.runtimes(node, round)),
+            ("broadcast", self.broadcast(round)),
+            ("pve_status", self.pve_status(node, round)),
+        ];
+        let samples = payloads.map(|(collector, payload)| self.sample(collector, round, payload));
+        samples.to_vec()
+    }
+
+    /// What does not change, in full.
+    #[must_use]
+    pub fn configured(&self, cluster_id: &str, node: u32, round: u32) -> Vec<Sample> {
+        let host = Payload::HostIdentity(wire::HostIdentity {
+            node_name: name(node),
+            is_pve_node: true,
+            root_ca_sha256: cluster_id.to_owned(),
+            ..wire::HostIdentity::default()
+        });
+        let payloads = [
+            ("members", self.members(node)),
+            ("guest_list", self.guest_list()),
+            ("guest_config", self.guest_configs()),
+            ("storage_config", self.storage_config()),
+            ("corosync", self.corosync()),
+            ("host", host),
+        ];
+        let samples = payloads.map(|(collector, payload)| self.sample(collector, round, payload));
+        samples.to_vec()
+    }
+
+    fn sample(&self, collector: &str, round: u32, payload: Payload) -> Sample {
+        Sample {
+            collector: collector.to_owned(),
+            observed_at: Some(self.wire_at(round)),
+            interval_seconds: 10,
+            payload: Some(payload),
+            ..Sample::default()
+        }
     }
 
     fn vmids(&self) -> impl Iterator<Item = u32> {
@@ -178,7 +209,7 @@ impl Fleet {
         })
     }
 
-    fn guest_list(&self, _: u32) -> Payload {
+    fn guest_list(&self) -> Payload {
         let guests = self.vmids().map(|vmid| wire::GuestListEntry {
             vmid,
             kind: kind(vmid).into(),
@@ -191,7 +222,7 @@ impl Fleet {
         })
     }
 
-    fn guest_configs(&self, _: u32) -> Payload {
+    fn guest_configs(&self) -> Payload {
         let guests = self.vmids().map(|vmid| wire::GuestConfig {
             vmid,
             kind: kind(vmid).into(),
@@ -227,7 +258,7 @@ impl Fleet {
         })
     }
 
-    fn storage_config(&self, _: u32) -> Payload {
+    fn storage_config(&self) -> Payload {
         let storages = (0..STORAGES).map(|storage| wire::StorageEntry {
             name: format!("storage{storage}"),
             storage_type: if storage % 2 == 0 { "lvmthin" } else { "nfs" }.to_owned(),
@@ -241,7 +272,7 @@ impl Fleet {
         })
     }
 
-    fn corosync(&self, _: u32) -> Payload {
+    fn corosync(&self) -> Payload {
         let nodes = (0..self.nodes_per_cluster).map(|node| wire::CorosyncNode {
             name: name(node),
             node_id: node + 1,
@@ -291,7 +322,7 @@ impl Fleet {
     }
 
     fn pve_status(&self, node: u32, round: u32) -> Payload {
-        let computed_at = Some(wire_at(round));
+        let computed_at = Some(self.wire_at(round));
         let guests = self.vmids_on(node).map(|vmid| wire::PveGuestStatus {
             computed_at,
             vmid,
@@ -330,7 +361,7 @@ impl Fleet {
 
     /// Every member hears the whole cluster.
     fn broadcast(&self, round: u32) -> Payload {
-        let computed_at = Some(wire_at(round));
+        let computed_at = Some(self.wire_at(round));
         let nodes = 0..self.nodes_per_cluster;
         let storages = nodes.clone().flat_map(|node| {
             (0..STORAGES).map(move |storage| wire::BroadcastStorage {
@@ -366,7 +397,14 @@ impl Fleet {
     }
 }
 
-fn name(node: u32) -> String {
+/// As the fingerprint of a root CA.
+fn cluster_id(cluster: u32) -> String {
+    format!("{cluster:064x}")
+}
+
+/// Of one node in its cluster.
+#[must_use]
+pub fn name(node: u32) -> String {
     format!("pve{node:02}")
 }
 
@@ -376,16 +414,6 @@ fn kind(vmid: u32) -> wire::GuestKind {
         wire::GuestKind::Lxc
     } else {
         wire::GuestKind::Qemu
-    }
-}
-
-fn sample(collector: &str, round: u32, payload: Payload) -> Sample {
-    Sample {
-        collector: collector.to_owned(),
-        observed_at: Some(wire_at(round)),
-        interval_seconds: 10,
-        payload: Some(payload),
-        ..Sample::default()
     }
 }
 

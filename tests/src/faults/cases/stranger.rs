@@ -1,0 +1,119 @@
+//! Whoever can reach the ports.
+
+use std::{
+    net::SocketAddr,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::{task, time::sleep};
+
+use crate::{
+    faults::{
+        Options,
+        net::Net,
+        world::{API_PORT, LINK_PORT, World},
+    },
+    rig::{
+        figures::{cpu_time, peak_resident_bytes},
+        run,
+    },
+};
+
+const ROUNDS: u32 = 20;
+const FLOOD: Duration = Duration::from_secs(20);
+/// What a coordinator of three nodes may need while somebody does this.
+const RESIDENT_LIMIT: u64 = 1 << 30;
+
+fn hostile(options: &Options, network: Vec<String>, arguments: &[&str]) -> Result<Command> {
+    let mut line = network;
+    line.push(options.hostile.display().to_string());
+    line.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    let (program, arguments) = line.split_first().context("no program")?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
+}
+
+pub(super) async fn scan(options: &Options) -> Result<String> {
+    let world = World::new(options, "scan", 2, 1).await?;
+    world.settle(0).await?;
+    let mut scans = Vec::new();
+    for port in [LINK_PORT, API_PORT] {
+        let address = SocketAddr::new(Net::coordinator(), port).to_string();
+        let rounds = ROUNDS.to_string();
+        let arguments = ["scan", &address, "--rounds", &rounds];
+        let mut command = hostile(options, world.net.at_node(1), &arguments)?;
+        scans.push((port, task::spawn_blocking(move || run(&mut command))));
+    }
+    // Meanwhile answers come and updates arrive.
+    let mut slowest = Duration::ZERO;
+    while scans.iter().any(|(_, scan)| !scan.is_finished()) {
+        let began = Instant::now();
+        ensure!(world.agent(0).await?.connected, "the link did not outlive it");
+        slowest = slowest.max(began.elapsed());
+        sleep(Duration::from_millis(100)).await;
+    }
+    let mut seen = Vec::new();
+    for (port, scan) in scans {
+        seen.push(format!("{port}: {}", scan.await??.trim()));
+    }
+    let peak = peak_resident_bytes(world.coordinator.pid())?;
+    ensure!(peak < RESIDENT_LIMIT, "it needed {peak} bytes");
+    let account = world.settle(0).await?;
+    Ok(format!(
+        "{}; slowest answer meanwhile {} ms, RSS {} MiB; {account}",
+        seen.join("; "),
+        slowest.as_millis(),
+        peak >> 20
+    ))
+}
+
+/// A node with a good certificate that sends as much as it can.
+pub(super) async fn flood(options: &Options) -> Result<String> {
+    let world = World::new(options, "flood", 3, 2).await?;
+    world.settle(0).await?;
+    let line = world.coordinator.token(1, 600).await?;
+    world.join_with(2, &line).await?;
+    let identity = world.nodes[2].place.identity().display().to_string();
+    let address = SocketAddr::new(Net::coordinator(), LINK_PORT).to_string();
+    let arguments = ["flood", identity.as_str(), &address];
+    let mut command = hostile(options, world.net.at_node(2), &arguments)?;
+    let mut child = command.stdout(Stdio::null()).spawn()?;
+    let before = cpu_time(world.coordinator.pid())?;
+    let began = Instant::now();
+    let mut slowest = Duration::ZERO;
+    let mut seen = Ok(());
+    while began.elapsed() < FLOOD && seen.is_ok() {
+        let asked = Instant::now();
+        seen = match world.agent(0).await {
+            Ok(agent) if agent.connected => Ok(()),
+            Ok(agent) => Err(anyhow::anyhow!("an honest link ended: {}", agent.last_error)),
+            Err(error) => Err(error),
+        };
+        slowest = slowest.max(asked.elapsed());
+        sleep(Duration::from_millis(100)).await;
+    }
+    let cpu = cpu_time(world.coordinator.pid())?.saturating_sub(before);
+    let hostile = world.agent(2).await;
+    child.kill()?;
+    child.wait()?;
+    seen?;
+    let hostile = hostile?;
+    let peak = peak_resident_bytes(world.coordinator.pid())?;
+    ensure!(peak < RESIDENT_LIMIT, "it needed {peak} bytes");
+    ensure!(
+        hostile.throttled_seconds_total > 0.0 || !hostile.last_error.is_empty(),
+        "nothing says that it sends too much"
+    );
+    let account = world.settle(0).await?;
+    Ok(format!(
+        "{} updates taken, made to wait {:.0} s; slowest answer {} ms, RSS {} MiB, {:.0} % of a core; honest node: {account}",
+        hostile.updates_total,
+        hostile.throttled_seconds_total,
+        slowest.as_millis(),
+        peak >> 20,
+        100.0 * cpu.as_secs_f64() / FLOOD.as_secs_f64()
+    ))
+}
