@@ -81,7 +81,11 @@ fn newest(updates: &[NodeUpdate]) -> Timestamp {
 fn assert_figures(coordinator: &Coordinator, at: Timestamp, node: &str) {
     let current = coordinator.evaluate(at);
     let view = &current.view;
-    let node = view.nodes.iter().find(|known| &*known.name == node).unwrap();
+    let node = view
+        .nodes
+        .iter()
+        .find(|known| &*known.name == node)
+        .unwrap();
     assert!(node.facts.memory.is_some(), "no memory");
     assert!(node.facts.load.is_some(), "no load");
     assert!(!view.guests.is_empty(), "no guests");
@@ -126,7 +130,8 @@ fn every_payload_of_today_is_understood_as_far_as_it_was_known() {
             let kept = DynamicMessage::decode(kept, &*bytes).unwrap();
             if known.contains(&payload.number()) {
                 let today = DynamicMessage::decode(watch.clone(), &*bytes).unwrap();
-                agrees(&kept, &today).unwrap_or_else(|error| panic!("{}: {error:#}", payload.name()));
+                agrees(&kept, &today)
+                    .unwrap_or_else(|error| panic!("{}: {error:#}", payload.name()));
             }
         }
         // What a node really sends, too.
@@ -244,7 +249,10 @@ async fn an_agent_of_the_version_before_is_linked_and_only_lacks_what_it_never_h
         let names = Names::new(&["127.0.0.1".to_owned()], 8440, 8441);
         let trust = Arc::new(Trust::open(directory.path(), names, then).unwrap());
         let identity = joined(&trust, &described, then);
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let coordinator = Arc::new(Coordinator::new(Params::default()));
         let shutdown = CancellationToken::new();
         let listening = Listening {
@@ -313,21 +321,33 @@ async fn the_agent_of_today_answers_a_coordinator_of_the_version_before() {
     let host = Arc::new(Host::open(tree.path()).unwrap());
     let spool = Arc::new(Spool::new("today".to_owned()));
     let updates = small_node_updates().unwrap();
-    spool.append(NodeUpdate::decode(&**updates.last().unwrap()).unwrap().samples);
+    spool.append(
+        NodeUpdate::decode(&**updates.last().unwrap())
+            .unwrap()
+            .samples,
+    );
     let agent = NodeAgent::new(host, spool);
     let socket = tree.path().join("local.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(serve(listener, agent, shutdown.clone()));
     let address = format!("unix:{}", socket.display());
-    let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+    let channel = Endpoint::from_shared(address)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
     for release in releases().unwrap() {
         let kept = |name: &str| release.kept(&format!("{MESSAGES}/{name}.binpb")).unwrap();
         let read = |name: &str, bytes: &[u8]| {
-            let message = release.message(&format!("pvelens.agent.v1.{name}")).unwrap();
+            let message = release
+                .message(&format!("pvelens.agent.v1.{name}"))
+                .unwrap();
             DynamicMessage::decode(message, bytes).unwrap()
         };
-        let mut answer = call(&channel, "Describe", kept("DescribeRequest")).await.unwrap();
+        let mut answer = call(&channel, "Describe", kept("DescribeRequest"))
+            .await
+            .unwrap();
         let bytes = answer.message().await.unwrap().unwrap();
         let description = read("DescribeResponse", &bytes);
         let name = description.get_field_by_name("node_name").unwrap();
@@ -336,16 +356,26 @@ async fn the_agent_of_today_answers_a_coordinator_of_the_version_before() {
         let mut answer = call(&channel, "Watch", kept("WatchRequest")).await.unwrap();
         let mut samples = 0;
         while samples == 0 {
-            let bytes = timeout(DEADLINE, answer.message()).await.unwrap().unwrap().unwrap();
+            let bytes = timeout(DEADLINE, answer.message())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap();
             let response = read("WatchResponse", &bytes);
             if response.has_field_by_name("update") {
                 let update = response.get_field_by_name("update").unwrap();
-                let update = update.as_message().unwrap().get_field_by_name("samples").unwrap();
+                let update = update
+                    .as_message()
+                    .unwrap()
+                    .get_field_by_name("samples")
+                    .unwrap();
                 samples = update.as_list().unwrap().len();
             }
         }
         assert!(samples > 50, "{samples}");
-        let mut answer = call(&channel, "GetSelfReport", kept("GetSelfReportRequest")).await.unwrap();
+        let mut answer = call(&channel, "GetSelfReport", kept("GetSelfReportRequest"))
+            .await
+            .unwrap();
         let bytes = answer.message().await.unwrap().unwrap();
         assert!(read("GetSelfReportResponse", &bytes).has_field_by_name("report"));
         // Refused since this agent runs none, by the method itself.

@@ -208,8 +208,7 @@ impl Server {
                 trust,
                 clock: Arc::clone(&clock),
                 news: Arc::clone(&news),
-                listen: config.link.listen,
-                enabled: config.link.enabled,
+                settings: settings.subscribe(),
             };
             tasks.spawn(listening.run(shutdown.clone()));
         }

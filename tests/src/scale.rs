@@ -111,10 +111,7 @@ pub async fn run(options: &Options) -> Result<Report> {
     let linked = began.elapsed();
     until_seen(&coordinator, fleet.guests()).await?;
 
-    let (cpu_before, own_before) = (
-        cpu_time(coordinator.pid())?,
-        cpu_time(std::process::id())?,
-    );
+    let (cpu_before, own_before) = (cpu_time(coordinator.pid())?, cpu_time(std::process::id())?);
     let began = Instant::now();
     let mut queries = Queries::default();
     while began.elapsed() < Duration::from_secs(options.seconds) {
@@ -178,7 +175,10 @@ async fn until_linked(coordinator: &Coordinator, wanted: u32) -> Result<()> {
         if Instant::now() > end {
             let why = agents.iter().find(|agent| !agent.connected);
             let why = why.map(|agent| agent.last_error.clone());
-            bail!("{linked} of {wanted} links are up; {why:?}; {}", coordinator.last_words());
+            bail!(
+                "{linked} of {wanted} links are up; {why:?}; {}",
+                coordinator.last_words()
+            );
         }
         sleep(POLL * 4).await;
     }
@@ -229,9 +229,20 @@ impl fmt::Display for Report {
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let mebibytes = self.peak_bytes as f64 / f64::from(1 << 20);
         let share = |time: Duration| 100.0 * time.as_secs_f64() / wall;
-        writeln!(f, "  coordinator CPU        {:.0} % of one core", share(self.cpu))?;
-        writeln!(f, "  all agents' CPU        {:.0} % of one core", share(self.agents_cpu))?;
-        writeln!(f, "  coordinator RSS, peak  {mebibytes:.0} MiB (goal below 2048)")?;
+        writeln!(
+            f,
+            "  coordinator CPU        {:.0} % of one core",
+            share(self.cpu)
+        )?;
+        writeln!(
+            f,
+            "  all agents' CPU        {:.0} % of one core",
+            share(self.agents_cpu)
+        )?;
+        writeln!(
+            f,
+            "  coordinator RSS, peak  {mebibytes:.0} MiB (goal below 2048)"
+        )?;
         writeln!(
             f,
             "  view age               p50 {:.2} s, p99 {:.2} s",

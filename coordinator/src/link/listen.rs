@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use super::{Clock, admission::Admission, claims::Claims, connection::Context};
 use crate::{
-    config::Opening,
+    config::Config,
     coordinator::Coordinator,
     port::{self, PortState, Sources, Turned},
     trust::Trust,
@@ -42,14 +42,14 @@ pub struct Listening {
     pub trust: Arc<Trust>,
     pub clock: Clock,
     pub news: Arc<Notify>,
-    pub listen: SocketAddr,
-    pub enabled: Opening,
+    /// Where to listen, and whether at all; read again while it runs.
+    pub settings: watch::Receiver<Arc<Config>>,
 }
 
 impl fmt::Debug for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listening")
-            .field("listen", &self.listen)
+            .field("listen", &self.address())
             .finish_non_exhaustive()
     }
 }
@@ -58,14 +58,14 @@ impl Listening {
     /// Accepts links until `shutdown`, as soon as there is somebody to accept.
     pub async fn run(self, shutdown: CancellationToken) {
         let links = TaskTracker::new();
-        let accepting = async {
-            self.until_wanted().await;
-            let listener = self.open().await;
-            let port = &self.coordinator.ports().link;
-            tokio::join!(self.accept(listener, &links, &shutdown), port.tell());
+        let serving = async {
+            loop {
+                self.until(true).await;
+                self.serve(&links, shutdown.child_token()).await;
+            }
         };
-        let accepting = async { tokio::join!(accepting, self.keep_enrolled()) };
-        shutdown.run_until_cancelled(accepting).await;
+        let serving = async { tokio::join!(serving, self.keep_enrolled()) };
+        shutdown.run_until_cancelled(serving).await;
         // Each ends with the token, and says so in the log.
         links.close();
         links.wait().await;
@@ -87,33 +87,59 @@ impl Listening {
         }
     }
 
-    /// Waits until the port shall be open.
-    async fn until_wanted(&self) {
-        let mut changes = self.trust.changes();
-        while !self.enabled.is_wanted(self.trust.is_in_use()) {
-            // Its sender lives as long as the trust.
-            if changes.changed().await.is_err() {
+    /// Serves until the port is not wanted any more, and then ends the links.
+    async fn serve(&self, links: &TaskTracker, end: CancellationToken) {
+        let port = &self.coordinator.ports().link;
+        let accepting = async {
+            let listener = self.open().await;
+            tokio::join!(self.accept(listener, links, &end), port.tell())
+        };
+        tokio::select! {
+            _ = accepting => {}
+            () = self.until(false) => {}
+        }
+        end.cancel();
+        port.set_state(PortState::Closed);
+        info!("closed for links");
+    }
+
+    /// Waits until the port shall be open, or shall not.
+    async fn until(&self, open: bool) {
+        let (mut changes, mut settings) = (self.trust.changes(), self.settings.clone());
+        loop {
+            let enabled = settings.borrow_and_update().link.enabled;
+            if enabled.is_wanted(self.trust.is_in_use()) == open {
                 return;
             }
+            // Both senders live as long as the coordinator.
+            tokio::select! {
+                Ok(()) = changes.changed() => {}
+                Ok(()) = settings.changed() => {}
+                else => std::future::pending().await,
+            }
         }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.settings.borrow().link.listen
     }
 
     /// Opens the port, if not now then later: what there is without it goes on.
     async fn open(&self) -> TcpListener {
         let port = &self.coordinator.ports().link;
         loop {
-            match port::bind(self.listen) {
+            let wanted = self.address();
+            match port::bind(wanted) {
                 Ok(listener) => {
-                    let address = listener.local_addr().unwrap_or(self.listen);
+                    let address = listener.local_addr().unwrap_or(wanted);
                     info!(%address, "open for links");
                     port.set_state(PortState::Open(address));
                     return listener;
                 }
                 Err(error) => {
-                    let why = format!("{}: {error}", self.listen);
+                    let why = format!("{wanted}: {error}");
                     if port.set_state(PortState::Failed(why)) {
-                        let address = self.listen;
-                        warn!(%address, %error, "the port for links cannot be opened; see link.listen");
+                        warn!(address = %wanted, %error, "the port for links cannot be opened; see link.listen");
                     }
                 }
             }

@@ -210,7 +210,7 @@ fn client_state(client: &Client, now: Timestamp) -> (Tone, &'static str) {
     } else if client.expires <= now {
         (Tone::Dim, "ended")
     } else if client.expires.duration_since(now) < SOON {
-        (Tone::Warning, "ends soon")
+        (Tone::Warning, "ending")
     } else {
         (Tone::Plain, "good")
     }

@@ -104,7 +104,9 @@ fn compare(
     let known: BTreeSet<&Key> = emitted.union(held).collect();
     let newest = newest(held);
     let invented = kept.iter().filter(|key| {
-        let is_newer = newest.get(key.0.as_str()).is_some_and(|newest| key.1 > *newest);
+        let is_newer = newest
+            .get(key.0.as_str())
+            .is_some_and(|newest| key.1 > *newest);
         !known.contains(key) && !is_newer
     });
     let invented: Vec<_> = invented.collect();
@@ -126,5 +128,7 @@ fn compare(
 
 fn newest(keys: &BTreeSet<Key>) -> BTreeMap<&str, u64> {
     // In order, so the last of an epoch stays.
-    keys.iter().map(|(epoch, number)| (epoch.as_str(), *number)).collect()
+    keys.iter()
+        .map(|(epoch, number)| (epoch.as_str(), *number))
+        .collect()
 }

@@ -1,11 +1,6 @@
 //! What strangers and a hostile node do to the ports of a coordinator.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -32,7 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// # Errors
 /// When the port is not there at all.
 pub async fn scan(address: SocketAddr, rounds: u32) -> Result<String> {
-    drop(TcpStream::connect(address).await.context("the port is closed")?);
+    drop(
+        TcpStream::connect(address)
+            .await
+            .context("the port is closed")?,
+    );
     let mut silent = Vec::new();
     for _ in 0..SILENT {
         if let Ok(Ok(stream)) = timeout(Duration::from_secs(1), TcpStream::connect(address)).await {
@@ -80,7 +79,11 @@ pub async fn scan(address: SocketAddr, rounds: u32) -> Result<String> {
     Ok(format!(
         "{} silent connections ({} ended by the port), {rounds} rounds of garbage, {ended} ended at once",
         silent.len(),
-        if cut == 1 { "the first was" } else { "none was" }
+        if cut == 1 {
+            "the first was"
+        } else {
+            "none was"
+        }
     ))
 }
 
@@ -164,10 +167,7 @@ impl NodeAgentService for Flood {
         }))
     }
 
-    async fn watch(
-        &self,
-        _: Request<WatchRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let updates = stream::iter(0..).map(|number| Ok(Self::update(number)));
         Ok(Response::new(updates.boxed()))
     }

@@ -28,7 +28,8 @@ pub(super) fn hindrance() -> Option<String> {
     let name = format!("pvl{}t", std::process::id());
     let made = ip(&["netns", "add", &name]);
     drop(ip(&["netns", "delete", &name]));
-    made.err().map(|error| format!("no network namespaces: {error:#}"))
+    made.err()
+        .map(|error| format!("no network namespaces: {error:#}"))
 }
 
 fn ip(arguments: &[&str]) -> Result<String> {
@@ -53,7 +54,9 @@ impl Net {
         for node in 0..nodes {
             let (name, port) = (net.node(node), format!("port{node}"));
             ip(&["netns", "add", &name])?;
-            inside(&["link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
+            inside(&[
+                "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &name,
+            ])?;
             inside(&["link", "set", &port, "master", "br0", "up"])?;
             let address = format!("{}/24", Self::address(node));
             ip(&["-n", &name, "addr", "add", &address, "dev", "eth0"])?;
@@ -107,7 +110,17 @@ impl Net {
         ];
         for (namespace, address, device) in places {
             let neighbour: &[&str] = if swallows {
-                &["neigh", "replace", &address, "lladdr", nobody, "nud", "permanent", "dev", device]
+                &[
+                    "neigh",
+                    "replace",
+                    &address,
+                    "lladdr",
+                    nobody,
+                    "nud",
+                    "permanent",
+                    "dev",
+                    device,
+                ]
             } else {
                 &["neigh", "delete", &address, "dev", device]
             };
@@ -118,7 +131,9 @@ impl Net {
 }
 
 fn entering(namespace: &str) -> Vec<String> {
-    ["ip", "netns", "exec", namespace].map(str::to_owned).to_vec()
+    ["ip", "netns", "exec", namespace]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// What a command line begins with that has no network at all.

@@ -139,7 +139,9 @@ pub(super) async fn watch(
     cursor: Option<Cursor>,
 ) -> Result<tonic::Streaming<pvelens_proto::agent::v1::WatchResponse>> {
     let address = format!("unix:{}", socket.display());
-    let channel = tonic::transport::Endpoint::from_shared(address)?.connect().await?;
+    let channel = tonic::transport::Endpoint::from_shared(address)?
+        .connect()
+        .await?;
     let mut client = NodeAgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
     Ok(client.watch(WatchRequest { cursor }).await?.into_inner())
 }

@@ -48,7 +48,12 @@ pub(super) struct World {
 
 impl World {
     /// Nodes of one cluster, of which the first `joined` have joined and are linked.
-    pub(super) async fn new(options: &Options, name: &str, nodes: u8, joined: usize) -> Result<Self> {
+    pub(super) async fn new(
+        options: &Options,
+        name: &str,
+        nodes: u8,
+        joined: usize,
+    ) -> Result<Self> {
         let directory = options.directory.join(name.replace(' ', "-"));
         fs::create_dir_all(&directory)?;
         let net = Net::new(nodes)?;
@@ -62,12 +67,15 @@ impl World {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let trees = directory.join("trees");
         let cluster = Cluster::create_at(&spec, &trees, i64::try_from(now.as_millis())?)?;
-        let roots: Vec<_> = (0..usize::from(nodes)).map(|index| cluster.root(index).to_owned()).collect();
+        let roots: Vec<_> = (0..usize::from(nodes))
+            .map(|index| cluster.root(index).to_owned())
+            .collect();
         let names = cluster.state().nodes.iter().map(|node| node.name.clone());
         let names: Vec<String> = names.collect();
         let clock = directory.join("clock");
         fs::write(&clock, "+0")?;
-        let coordinator = Coordinator::start(Self::coordinator(options, &directory, "coordinator", &net)).await?;
+        let coordinator =
+            Coordinator::start(Self::coordinator(options, &directory, "coordinator", &net)).await?;
         let mut world = Self {
             options: options.clone(),
             directory,
@@ -82,7 +90,9 @@ impl World {
             let network = world.net.at_node(u8::try_from(index)?);
             let place = Place { directory, root };
             let programs = &world.options.programs;
-            world.nodes.push(Node::start(&name, place, programs, network).await?);
+            world
+                .nodes
+                .push(Node::start(&name, place, programs, network).await?);
         }
         for index in 0..joined {
             world.join(index).await?;
@@ -122,13 +132,18 @@ impl World {
         let network = self.net.at_node(u8::try_from(index)?);
         let variables = self.nodes[index].agent.variables.clone();
         let programs = &self.options.programs;
-        self.nodes[index].join(programs, line, network, &variables).await
+        self.nodes[index]
+            .join(programs, line, network, &variables)
+            .await
     }
 
     /// Variables for processes whose clock [`World::set_clock`] sets.
     pub(super) fn clock_variables(&self) -> Result<Vec<(String, String)>> {
-        let library = FAKETIME.iter().find(|path| fs::exists(path).unwrap_or(false));
-        let library = library.context("no libfaketime; Debian has it in the package libfaketime")?;
+        let library = FAKETIME
+            .iter()
+            .find(|path| fs::exists(path).unwrap_or(false));
+        let library =
+            library.context("no libfaketime; Debian has it in the package libfaketime")?;
         let variables = [
             ("LD_PRELOAD", (*library).to_owned()),
             ("FAKETIME_TIMESTAMP_FILE", self.clock.display().to_string()),
@@ -137,7 +152,9 @@ impl World {
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
             ("DONT_FAKE_MONOTONIC", "1".to_owned()),
         ];
-        Ok(variables.map(|(name, value)| (name.to_owned(), value)).to_vec())
+        Ok(variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec())
     }
 
     /// Sets the wall clock of processes with [`World::clock_variables`]: `+90d`, `-2h`.
@@ -203,9 +220,13 @@ impl World {
             include_pending: true,
             ..ListFindingsRequest::default()
         };
-        let response = FindingServiceClient::new(channel).list_findings(request).await?;
+        let response = FindingServiceClient::new(channel)
+            .list_findings(request)
+            .await?;
         let findings = response.into_inner().findings.into_iter();
-        Ok(findings.map(|finding| format!("{} {}", finding.check_id, finding.subject)).collect())
+        Ok(findings
+            .map(|finding| format!("{} {}", finding.check_id, finding.subject))
+            .collect())
     }
 
     /// Waits until a check fails.

@@ -194,8 +194,13 @@ impl Coordinator {
             valid_seconds,
             ..CreateTokenRequest::default()
         };
-        let response = EnrollmentServiceClient::new(channel).create_token(request).await;
-        Ok(response.map_err(|status| anyhow!("{}", status.message()))?.into_inner().join_line)
+        let response = EnrollmentServiceClient::new(channel)
+            .create_token(request)
+            .await;
+        Ok(response
+            .map_err(|status| anyhow!("{}", status.message()))?
+            .into_inner()
+            .join_line)
     }
 
     /// Ends the certificates of a node.
@@ -208,7 +213,9 @@ impl Coordinator {
             node_name: node.to_owned(),
             ..RevokeAgentRequest::default()
         };
-        let response = EnrollmentServiceClient::new(channel).revoke_agent(request).await?;
+        let response = EnrollmentServiceClient::new(channel)
+            .revoke_agent(request)
+            .await?;
         Ok(response.into_inner().revoked_certificates)
     }
 }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
-    Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value,
 };
 
 const SAMPLE: &str = "pvelens.agent.v1.Sample";
@@ -41,7 +40,9 @@ fn filled(message: &MessageDescriptor, payload: &str, depth: u32) -> DynamicMess
         if let Some(alternatives) = alternatives {
             let is_wanted = |field: &FieldDescriptor| field.name() == payload;
             let mut fields = alternatives.fields();
-            let wanted = fields.find(is_wanted).or_else(|| alternatives.fields().next());
+            let wanted = fields
+                .find(is_wanted)
+                .or_else(|| alternatives.fields().next());
             if wanted.is_some_and(|wanted| wanted != field) {
                 continue;
             }
@@ -95,4 +96,3 @@ fn scalar(field: &FieldDescriptor, payload: &str, depth: u32) -> Value {
         }
     }
 }
-

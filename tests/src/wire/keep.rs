@@ -8,8 +8,8 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use pvelens_agent::{host::Host, service::NodeAgent, spool::Spool};
 use pvelens_proto::agent::v1::{
-    Cursor, DescribeRequest, NodeUpdate, WatchResponse, node_agent_service_server::NodeAgentService,
-    watch_response::Event,
+    Cursor, DescribeRequest, NodeUpdate, WatchResponse,
+    node_agent_service_server::NodeAgentService, watch_response::Event,
 };
 use tonic::Request;
 
@@ -45,7 +45,10 @@ pub fn keep(directory: &Path) -> Result<()> {
     let singles = updates.split_last().map_or(&[][..], |(_, singles)| singles);
     for (number, bytes) in (1..).zip(singles) {
         let mut update = NodeUpdate::decode(&**bytes)?;
-        let collector = update.samples.first().map(|sample| sample.collector.clone());
+        let collector = update
+            .samples
+            .first()
+            .map(|sample| sample.collector.clone());
         update.cursor = Some(Cursor {
             epoch: "kept".to_owned(),
             sequence: number,
@@ -80,12 +83,14 @@ fn described() -> Result<Vec<u8>> {
     let spool = std::sync::Arc::new(Spool::new("kept".to_owned()));
     let agent = NodeAgent::new(host, spool);
     let answer = agent.describe(Request::new(DescribeRequest {}));
-    let answer = answer.now_or_never().context("it does not answer at once")?;
+    let answer = answer
+        .now_or_never()
+        .context("it does not answer at once")?;
     Ok(answer?.into_inner().encode_to_vec())
 }
 
 fn forget_unknown(message: &mut DynamicMessage) {
-    drop(message.take_unknown_fields().count());
+    message.take_unknown_fields().for_each(drop);
     for (_, value) in message.fields_mut() {
         match value {
             prost_reflect::Value::Message(message) => forget_unknown(message),

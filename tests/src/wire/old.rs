@@ -111,7 +111,9 @@ pub async fn call(
     let path = format!("/{}/{method}", OldAgent::NAME);
     let path = http::uri::PathAndQuery::try_from(path)
         .map_err(|error| Status::internal(error.to_string()))?;
-    let answer = client.server_streaming(Request::new(request), path, Raw).await?;
+    let answer = client
+        .server_streaming(Request::new(request), path, Raw)
+        .await?;
     Ok(answer.into_inner())
 }
 

@@ -194,7 +194,7 @@ fn what_the_coordinator_says_no_to_is_said_with_what_to_do() {
         ("TOKEN_WITHDRAWN", "was withdrawn"),
         ("TOKEN_UNKNOWN", "does not know the token"),
         ("TOKEN_SCOPE", "not for this node"),
-        ("NODE_ALREADY_ENROLLED", "pvelens agents token pve1"),
+        ("NODE_ALREADY_ENROLLED", "pvelens agents token --node pve1"),
         ("SOMETHING_NEW", "the token is no good"),
     ] {
         let (pin, server) = good(&[Reply::No(reason)]);

@@ -23,7 +23,7 @@ pub(super) fn refused(coordinator: &str, node: &str, refusal: &Refusal) -> Strin
             plain(&refusal.message)
         ),
         "NODE_ALREADY_ENROLLED" => format!(
-            "a node {node} of this cluster has joined already. If this is that node, installed anew, {NEW_LINE} that is for it alone: `pvelens agents token {node}`; a second node must not have the same name"
+            "a node {node} of this cluster has joined already. If this is that node, installed anew, {NEW_LINE} that is for it alone: `pvelens agents token --node {node}`; a second node must not have the same name"
         ),
         _ => format!(
             "{}; the log of the coordinator may say more",

@@ -5,12 +5,13 @@ use std::net::Ipv4Addr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::watch,
     task::JoinHandle,
 };
 
 use super::*;
 use crate::{
-    config::Opening,
+    config::{Config, Opening},
     port::{PortState, Turned},
     trust::fixture::{Holder, Kept, hours, now, wish},
 };
@@ -21,6 +22,7 @@ const CLUSTER: &str = "c0ffee";
 struct Listens {
     kept: Kept,
     coordinator: Arc<Coordinator>,
+    settings: watch::Sender<Arc<Config>>,
     shutdown: CancellationToken,
 }
 
@@ -29,18 +31,21 @@ impl Listens {
         let kept = Kept::new();
         let coordinator = Arc::new(Coordinator::new(Params::default()));
         let shutdown = CancellationToken::new();
+        let mut config = Config::default();
+        config.link.listen = (Ipv4Addr::LOCALHOST, 0).into();
+        let settings = watch::Sender::new(Arc::new(config));
         let listening = Listening {
             coordinator: Arc::clone(&coordinator),
             trust: Arc::clone(&kept.trust),
             clock: Arc::new(now),
             news: Arc::default(),
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            enabled: Opening::Auto,
+            settings: settings.subscribe(),
         };
         tokio::spawn(listening.run(shutdown.clone()));
         Self {
             kept,
             coordinator,
+            settings,
             shutdown,
         }
     }
@@ -112,6 +117,21 @@ async fn the_port_opens_with_the_first_invitation_and_a_node_is_reached_through_
     assert!(record.certificate_expires_at > Some(now() + hours(24 * 89)));
     let handle = listens.coordinator.agents().of(CLUSTER, "pve1").unwrap();
     handle.describe().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_port_that_is_not_wanted_any_more_closes_with_its_links() {
+    let listens = Listens::new();
+    let holder = listens.kept.trust.join(CLUSTER, "pve1");
+    let link = listens.dial(agent("pve1"), holder).await;
+    listens.until(|agent| agent.connected).await;
+    listens.settings.send_modify(|config| {
+        Arc::make_mut(config).link.enabled = Opening::Off;
+    });
+    link.link.await.unwrap();
+    while listens.coordinator.ports().link.state() != PortState::Closed {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

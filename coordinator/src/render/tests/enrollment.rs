@@ -175,7 +175,7 @@ fn authorities_look_like_this() {
 
 #[test]
 fn agents_with_links_look_like_this() {
-    let mut agents = answer::agents(&current());
+    let mut agents = answer::agents(&broken());
     let agent = agents.agents[0].clone();
     agents.agents[0].transport = Transport::Link;
     agents.agents[0].certificate_expires = Some(at() + SignedDuration::from_hours(24 * 80));

@@ -26,7 +26,12 @@ pub(super) async fn jumps(options: &Options) -> Result<String> {
     world.nodes[0].until_serving().await?;
     world.settle(0).await?;
     let mut offsets = Vec::new();
-    for (clock, offset) in [("+2h", JUMP_SECONDS), ("+0", 0.0), ("-2h", -JUMP_SECONDS), ("+0", 0.0)] {
+    for (clock, offset) in [
+        ("+2h", JUMP_SECONDS),
+        ("+0", 0.0),
+        ("-2h", -JUMP_SECONDS),
+        ("+0", 0.0),
+    ] {
         world.set_clock(clock)?;
         sleep(ROUNDS).await;
         let near = |agent: &pvelens_proto::v1::Agent| {
@@ -34,9 +39,18 @@ pub(super) async fn jumps(options: &Options) -> Result<String> {
                 .clock_offset_seconds
                 .is_some_and(|measured| (measured - offset).abs() < 60.0)
         };
-        let (agent, _) = world.until(0, "the offset of its clock", LINK, near).await?;
-        ensure!(agent.connected, "the link did not outlive it: {}", agent.last_error);
-        offsets.push(format!("{:+.0}", agent.clock_offset_seconds.unwrap_or(f64::NAN)));
+        let (agent, _) = world
+            .until(0, "the offset of its clock", LINK, near)
+            .await?;
+        ensure!(
+            agent.connected,
+            "the link did not outlive it: {}",
+            agent.last_error
+        );
+        offsets.push(format!(
+            "{:+.0}",
+            agent.clock_offset_seconds.unwrap_or(f64::NAN)
+        ));
         let counted = world.settle(0).await;
         counted.with_context(|| format!("with the clock at {clock}"))?;
     }
@@ -70,11 +84,17 @@ pub(super) async fn year(options: &Options) -> Result<String> {
     world.until_linked(1).await?;
     let after = world.agent(0).await?;
     let end = |agent: &pvelens_proto::v1::Agent| {
-        let end = agent.certificate_expires_at.as_ref().map(timestamp_to_millis);
+        let end = agent
+            .certificate_expires_at
+            .as_ref()
+            .map(timestamp_to_millis);
         end.unwrap_or(0) / 1000
     };
     let (old, new) = (end(&before), end(&after));
-    ensure!(new > old + 300 * DAY, "the certificate was not renewed: {old}, {new}");
+    ensure!(
+        new > old + 300 * DAY,
+        "the certificate was not renewed: {old}, {new}"
+    );
     let account = world.settle(0).await?;
     Ok(format!(
         "back by itself after {:.1} s with a certificate that ends {} days later; {account}",
@@ -91,7 +111,10 @@ pub(super) async fn stolen_token(options: &Options) -> Result<String> {
     let variables = world.clock_variables()?;
     world.coordinator.start_with(variables).await?;
     let refused = refusal(world.join_with(1, &line).await)?;
-    ensure!(refused.contains("ended"), "refused for another reason: {refused}");
+    ensure!(
+        refused.contains("ended"),
+        "refused for another reason: {refused}"
+    );
     world.until_linked(0).await?;
     let account = world.settle(0).await?;
     Ok(format!("{:?}; {account}", short(&refused)))

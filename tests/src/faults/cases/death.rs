@@ -29,7 +29,11 @@ impl Numbers {
 pub(super) async fn killed(options: &Options) -> Result<String> {
     let mut world = World::new(options, "kills", 2, 2).await?;
     let mut numbers = Numbers(options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let kills = if options.short { options.kills.min(6) } else { options.kills };
+    let kills = if options.short {
+        options.kills.min(6)
+    } else {
+        options.kills
+    };
     let mut counts = [0_u32; 3];
     for number in 0..kills {
         let victim = numbers.below(3);

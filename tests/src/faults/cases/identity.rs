@@ -23,10 +23,15 @@ pub(super) async fn revocation(options: &Options) -> Result<String> {
     let revoked = world.coordinator.revoke(&world.nodes[0].name).await?;
     ensure!(revoked >= 1, "no certificate was revoked");
     // Forgotten, or known to be gone.
-    let (_, cut) = world.until(0, "gone", SOON, |agent| !agent.connected).await?;
+    let (_, cut) = world
+        .until(0, "gone", SOON, |agent| !agent.connected)
+        .await?;
     sleep(WHILE).await;
     ensure!(!world.agent(0).await?.connected, "it came back");
-    ensure!(world.agent(1).await?.connected, "the other node is gone, too");
+    ensure!(
+        world.agent(1).await?.connected,
+        "the other node is gone, too"
+    );
     let said = world.agent(0).await?.last_error;
     // A new invitation ends that.
     world.nodes[0].pipe.kill()?;
@@ -52,7 +57,10 @@ pub(super) async fn replay(options: &Options) -> Result<String> {
     world.nodes[0].pipe.start()?;
     world.until_linked(0).await?;
     let other = refusal(world.join_with(1, &line).await)?;
-    ensure!(other.contains("used"), "refused for another reason: {other}");
+    ensure!(
+        other.contains("used"),
+        "refused for another reason: {other}"
+    );
     // Whoever copied the line and makes a key of its own gets nothing.
     let copy = Place {
         directory: world.directory.join("thief"),
@@ -66,7 +74,11 @@ pub(super) async fn replay(options: &Options) -> Result<String> {
     let again = refusal(stolen.await?)?;
     ensure!(world.agent(0).await?.connected, "the honest node is gone");
     let account = world.settle(0).await?;
-    Ok(format!("second node: {:?}; second key: {:?}; {account}", short(&other), short(&again)))
+    Ok(format!(
+        "second node: {:?}; second key: {:?}; {account}",
+        short(&other),
+        short(&again)
+    ))
 }
 
 pub(super) fn refusal(result: Result<String>) -> Result<String> {
@@ -92,7 +104,9 @@ pub(super) async fn wrong_authority(options: &Options) -> Result<String> {
     sleep(WHILE * 2).await;
     let agents = impostor.agents().await?;
     ensure!(
-        agents.iter().all(|agent| !agent.connected && agent.updates_total == 0),
+        agents
+            .iter()
+            .all(|agent| !agent.connected && agent.updates_total == 0),
         "the impostor heard something"
     );
     let said = world.nodes[0].agent.said();
@@ -119,11 +133,16 @@ pub(super) async fn doubled(options: &Options) -> Result<String> {
     };
     copy(&original.place.identity(), &place.identity())?;
     let joined = "joined.toml";
-    fs::copy(original.place.directory.join(joined), place.directory.join(joined))?;
+    fs::copy(
+        original.place.directory.join(joined),
+        place.directory.join(joined),
+    )?;
     let programs = &world.options.programs;
     let mut second = Node::start(&original.name, place, programs, world.net.at_node(1)).await?;
     second.pipe.start()?;
-    let problem = world.until(0, "a problem", MINUTES, |agent| !agent.identity_problem.is_empty());
+    let problem = world.until(0, "a problem", MINUTES, |agent| {
+        !agent.identity_problem.is_empty()
+    });
     let (agent, noticed) = problem.await?;
     ensure!(agent.connected, "the first one lost its place");
     let found = world.until_found("doubled", Duration::from_secs(30)).await;
@@ -134,7 +153,12 @@ pub(super) async fn doubled(options: &Options) -> Result<String> {
     second.pipe.kill()?;
     let account = world.settle(0).await.context("the first one")?;
     // Nothing of the copy is among what was kept.
-    let epoch = second.held().await?.into_iter().next().map(|(epoch, _)| epoch);
+    let epoch = second
+        .held()
+        .await?
+        .into_iter()
+        .next()
+        .map(|(epoch, _)| epoch);
     let kept = world.agent(0).await?.kept_updates;
     let of_copy = kept.iter().any(|kept| Some(&kept.epoch) == epoch.as_ref());
     Ok(format!(
@@ -142,13 +166,20 @@ pub(super) async fn doubled(options: &Options) -> Result<String> {
         noticed.as_secs_f64(),
         short(&agent.identity_problem),
         short(&found),
-        if of_copy { "something was" } else { "nothing was" }
+        if of_copy {
+            "something was"
+        } else {
+            "nothing was"
+        }
     ))
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(to)?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         if entry.file_type()?.is_file() {

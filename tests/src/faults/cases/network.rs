@@ -17,7 +17,10 @@ pub(super) async fn cut(options: &Options) -> Result<String> {
     world.net.cable(0, false)?;
     let gone = world.until(0, "gone", NOTICED, |agent| !agent.connected);
     let (agent, noticed) = gone.await?;
-    ensure!(world.agent(1).await?.connected, "the other node is gone, too");
+    ensure!(
+        world.agent(1).await?.connected,
+        "the other node is gone, too"
+    );
     let why = agent.last_error;
     sleep(OUTAGE.saturating_sub(noticed)).await;
     world.net.cable(0, true)?;
@@ -30,7 +33,10 @@ pub(super) async fn black_hole(options: &Options) -> Result<String> {
     world.net.black_hole(0, true)?;
     let gone = world.until(0, "gone", NOTICED, |agent| !agent.connected);
     let (agent, noticed) = gone.await?;
-    ensure!(world.agent(1).await?.connected, "the other node is gone, too");
+    ensure!(
+        world.agent(1).await?.connected,
+        "the other node is gone, too"
+    );
     let why = agent.last_error;
     sleep(OUTAGE.saturating_sub(noticed)).await;
     world.net.black_hole(0, false)?;
@@ -42,7 +48,10 @@ async fn back(world: &World, noticed: Duration, why: &str) -> Result<String> {
     ensure!(!why.is_empty(), "nothing says why the link ended");
     let returned = world.until_linked(0).await?;
     let account = world.settle(0).await?;
-    ensure!(account.beyond <= 1, "something was counted twice: {account}");
+    ensure!(
+        account.beyond <= 1,
+        "something was counted twice: {account}"
+    );
     Ok(format!(
         "noticed after {:.1} s ({why}), back {:.1} s after the end; {account}",
         noticed.as_secs_f64(),
@@ -59,11 +68,17 @@ pub(super) async fn slow_reader(options: &Options) -> Result<String> {
     world.nodes[0].pipe.freeze(true)?;
     let gone = world.until(0, "gone", NOTICED, |agent| !agent.connected);
     let (agent, noticed) = gone.await?;
-    ensure!(!agent.last_error.is_empty(), "nothing says why the link ended");
+    ensure!(
+        !agent.last_error.is_empty(),
+        "nothing says why the link ended"
+    );
     world.nodes[0].pipe.freeze(false)?;
     let returned = world.until_linked(0).await?;
     let account = world.settle(0).await?;
-    ensure!(account.beyond == before.beyond, "something was counted twice: {account}");
+    ensure!(
+        account.beyond == before.beyond,
+        "something was counted twice: {account}"
+    );
     drop(unread);
     Ok(format!(
         "a pipe that stands still is noticed after {:.1} s, back after {:.1} s; beside a reader that reads nothing: {account}",

@@ -51,7 +51,10 @@ pub(super) async fn scan(options: &Options) -> Result<String> {
     let mut slowest = Duration::ZERO;
     while scans.iter().any(|(_, scan)| !scan.is_finished()) {
         let began = Instant::now();
-        ensure!(world.agent(0).await?.connected, "the link did not outlive it");
+        ensure!(
+            world.agent(0).await?.connected,
+            "the link did not outlive it"
+        );
         slowest = slowest.max(began.elapsed());
         sleep(Duration::from_millis(100)).await;
     }
@@ -89,7 +92,10 @@ pub(super) async fn flood(options: &Options) -> Result<String> {
         let asked = Instant::now();
         seen = match world.agent(0).await {
             Ok(agent) if agent.connected => Ok(()),
-            Ok(agent) => Err(anyhow::anyhow!("an honest link ended: {}", agent.last_error)),
+            Ok(agent) => Err(anyhow::anyhow!(
+                "an honest link ended: {}",
+                agent.last_error
+            )),
             Err(error) => Err(error),
         };
         slowest = slowest.max(asked.elapsed());
