@@ -22,6 +22,7 @@ mod collect;
 mod doctor;
 mod flight;
 mod guests;
+mod identified;
 mod join;
 mod json;
 mod leave;

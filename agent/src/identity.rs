@@ -25,6 +25,7 @@ pub use accept::{AcceptError, Accepted, accept};
 pub use certificate::CertificateError;
 pub use file::IdentityError;
 pub use key::{KeyError, new_key_and_csr};
+pub(crate) use slot::words;
 pub use slot::{Held, Slot, SlotError};
 
 /// The name of the file in its directory.

@@ -8,6 +8,7 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
+use jiff::Timestamp;
 
 use super::{
     DoctorArguments, INCOMPLETE, Output, SettingsArguments,
@@ -21,6 +22,7 @@ use crate::{
 
 mod explain;
 mod guests;
+mod identity;
 mod node;
 mod process;
 mod reading;
@@ -119,7 +121,12 @@ fn examine(system: &System, settings: &SettingsArguments) -> anyhow::Result<Repo
         let (root, record) = (&config.agent.root, &config.audit.directory);
         let guests = guests::look(root, record, system.is_root);
         sections.push(section("Guest commands", guests));
-        sections.push(section("Link", vec![link(system)]));
+        let identity = identity::look(&config.identity.directory, Timestamp::now());
+        let pipe = link(system, identity.is_some());
+        sections.push(section(
+            "Link",
+            identity.into_iter().chain([pipe]).collect(),
+        ));
     }
     Ok(Report::new(sections))
 }
@@ -239,7 +246,7 @@ fn probes(system: &System) -> Vec<Item> {
     items
 }
 
-fn link(system: &System) -> Item {
+fn link(system: &System, is_joined: bool) -> Item {
     let unit = system.unit(LINK_UNIT);
     match (unit.processes.first(), unit.is_enabled) {
         (Some(process), _) => Item::ok(format!("{LINK_UNIT} runs (process {process})")),
@@ -248,6 +255,9 @@ fn link(system: &System) -> Item {
             .fix(format!(
                 "`journalctl -u {LINK_UNIT} -n 30` says why; then `systemctl restart {LINK_UNIT}`"
             )),
+        (None, false) if is_joined => Item::warning(format!("{LINK_UNIT} is not enabled"))
+            .why("the coordinator that this node joined hears nothing from it")
+            .fix(format!("`systemctl enable --now {LINK_UNIT}`")),
         (None, false) => {
             Item::ok("not joined to a coordinator elsewhere; not needed for one on this node")
         }

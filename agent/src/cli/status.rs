@@ -6,6 +6,7 @@
 use std::{io, path::Path, process::ExitCode};
 
 use anyhow::{Context, anyhow, bail};
+use jiff::Timestamp;
 use pvelens_proto::agent::v1::{DescribeRequest, GetSelfReportRequest, SelfReport};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -14,6 +15,7 @@ use super::{
     INCOMPLETE, Output, StatusArguments,
     collect::runtime,
     doctor::{self, AskError},
+    identified::{Identified, Standing, standing},
     json::Writer,
     print,
 };
@@ -29,10 +31,12 @@ struct Answer {
     /// Empty when it does not know.
     node_name: String,
     report: SelfReport,
+    identity: Identified,
 }
 
 pub(super) fn status(arguments: &StatusArguments) -> anyhow::Result<ExitCode> {
-    let socket = arguments.settings.load()?.agent.socket;
+    let config = arguments.settings.load()?;
+    let socket = config.agent.socket;
     if doctor::is_stopped(&socket)? {
         bail!(
             "the agent does not run: {unit} is stopped; `journalctl -u {unit} -n 30` may say why, \
@@ -43,26 +47,31 @@ pub(super) fn status(arguments: &StatusArguments) -> anyhow::Result<ExitCode> {
     let answer = runtime()?
         .block_on(ask(&socket))
         .map_err(|error| explained(&socket, error))?;
+    let (node_name, report) = answer;
+    let answer = Answer {
+        node_name,
+        report,
+        identity: Identified::look(&config.identity.directory),
+    };
     match arguments.output.output {
         Output::Text => print(&text::text(&answer, arguments.all)?)?,
         Output::Json => print(&format!("{:#}\n", object(&answer)?))?,
     }
-    Ok(if is_well(&answer.report) {
+    Ok(if is_well(&answer) {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(INCOMPLETE)
     })
 }
 
-async fn ask(socket: &Path) -> Result<Answer, AskError> {
+/// What the node is called, and what its agent says of itself.
+async fn ask(socket: &Path) -> Result<(String, SelfReport), AskError> {
     let ask = async {
         let (mut client, _) = doctor::connect(socket).await?;
         let agent = client.describe(DescribeRequest {}).await?.into_inner();
         let answer = client.get_self_report(GetSelfReportRequest {}).await?;
-        Ok(Answer {
-            node_name: agent.node_name,
-            report: answer.into_inner().report.unwrap_or_default(),
-        })
+        let report = answer.into_inner().report.unwrap_or_default();
+        Ok((agent.node_name, report))
     };
     timeout(doctor::DEADLINE, ask)
         .await
@@ -95,8 +104,8 @@ fn explained(socket: &Path, error: AskError) -> anyhow::Error {
 }
 
 /// Everything was read, and the loop goes on.
-fn is_well(report: &SelfReport) -> bool {
-    text::problems(report).is_empty()
+fn is_well(answer: &Answer) -> bool {
+    text::problems(answer).is_empty()
 }
 
 fn object(answer: &Answer) -> anyhow::Result<Value> {
@@ -105,9 +114,27 @@ fn object(answer: &Answer) -> anyhow::Result<Value> {
         .context("writing the report")?;
     Ok(json!({
         "node_name": answer.node_name,
-        "is_well": is_well(&answer.report),
+        "is_well": is_well(answer),
+        "identity": identity(&answer.identity),
         "report": report,
     }))
+}
+
+fn identity(identity: &Identified) -> Value {
+    match identity {
+        Identified::NotJoined => json!({ "state": "not_joined" }),
+        Identified::Closed => json!({ "state": "unknown" }),
+        Identified::Unusable(why) => json!({ "state": "unusable", "why": why }),
+        Identified::Joined(identity) => json!({
+            "state": "joined",
+            "cluster_id": identity.cluster,
+            "node_name": identity.node,
+            "coordinators": identity.coordinators,
+            "authority": identity.authority_fingerprint(),
+            "expires_at": identity.expires_at(),
+            "is_expired": standing(identity, Timestamp::now()) == Standing::Expired,
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub(super) fn server_config(identity: &Identity) -> Result<Arc<ServerConfig>, Er
     Ok(Arc::new(config))
 }
 
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

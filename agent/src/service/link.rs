@@ -177,7 +177,10 @@ pub(super) async fn accept_local(
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod seldom_tests {
     use super::*;
 
     #[test]

@@ -154,7 +154,10 @@ impl Trust {
                     .position(|record| record.cluster == cluster && record.node == node)
                     .ok_or_else(|| TrustError::NotFound(format!("node {node} that joined")))?;
                 let record = state.nodes.remove(place);
-                Ok(state.end_certificates(&identity, &record, now))
+                let good = state.end_certificates(&identity, &record, now);
+                // Also in the place that it was given and has not taken yet.
+                state.end_moves_of(&identity, now);
+                Ok(good)
             },
             now,
         )
@@ -232,6 +235,21 @@ impl State {
         }
         self.end(identity, now);
         good
+    }
+
+    /// Ends the places that somebody was given and has not taken.
+    fn end_moves_of(&mut self, from: &Identity, now: Timestamp) {
+        let from = from.to_string();
+        let (given, kept) = std::mem::take(&mut self.nodes)
+            .into_iter()
+            .partition(|record| record.moved_from.as_ref() == Some(&from));
+        self.nodes = kept;
+        let given: Vec<NodeRecord> = given;
+        for record in given {
+            if let Ok(identity) = Identity::node(&record.cluster, &record.node) {
+                self.end_certificates(&identity, &record, now);
+            }
+        }
     }
 
     /// Ends the place that a node left, by its identity.

@@ -297,6 +297,21 @@ fn a_node_that_moved_leaves_its_old_place_once_it_shows_the_new_certificate() {
 }
 
 #[test]
+fn revocation_reaches_a_node_on_its_way_to_another_place() {
+    let kept = Kept::new();
+    let trust = &kept.trust;
+    let alone = trust.join("a10e", "pve1");
+    let node = trust.node_of(alone.leaf(), now()).unwrap();
+    let given = trust
+        .renew_node(&node, CLUSTER, "pve1", &Key::new().csr, now())
+        .unwrap();
+    trust.revoke_node("a10e", "pve1", now()).unwrap();
+    let given = &given.chain.certificates_der[0];
+    assert_eq!(trust.node_of(given, now()), Err(Refusal::Revoked));
+    assert!(!trust.has_node(CLUSTER, "pve1") && trust.nodes().is_empty());
+}
+
+#[test]
 fn clients_are_renewed_listed_and_revoked_by_name_or_number() {
     let mut kept = Kept::new();
     let trust = Arc::clone(&kept.trust);

@@ -263,17 +263,20 @@ fn the_container_probe_is_only_missed_where_it_was_wanted() {
 #[test]
 fn a_link_is_only_missed_where_it_was_wanted() {
     let tree = Tree::new();
-    assert_eq!(link(&tree.system()).state, State::Ok);
+    assert_eq!(link(&tree.system(), false).state, State::Ok);
+    let joined = link(&tree.system(), true);
+    assert_eq!(joined.state, State::Warning);
+    assert!(joined.fix.contains("enable --now"), "{joined:?}");
     tree.link(
         "etc/systemd/system/multi-user.target.wants/pvelens-link.service",
         "/usr/lib/systemd/system/pvelens-link.service",
     );
-    assert_eq!(link(&tree.system()).state, State::Problem);
+    assert_eq!(link(&tree.system(), false).state, State::Problem);
     tree.write(
         "sys/fs/cgroup/system.slice/pvelens-link.service/cgroup.procs",
         "9\n",
     );
-    assert_eq!(link(&tree.system()).state, State::Ok);
+    assert_eq!(link(&tree.system(), false).state, State::Ok);
 }
 
 #[test]

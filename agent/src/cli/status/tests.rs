@@ -9,6 +9,7 @@ use pvelens_proto::{
 };
 
 use super::*;
+use crate::identity::testing::Authority;
 
 const NOW: i64 = 1_795_349_000_000;
 
@@ -40,6 +41,7 @@ fn well() -> Answer {
     let names = ["cpu", "memory", "storage_config", "zfs", "guest_config"];
     Answer {
         node_name: "pve1".to_owned(),
+        identity: Identified::NotJoined,
         report: SelfReport {
             reported_at: Some(timestamp_from_millis(NOW)),
             process: Some(AgentProcess {
@@ -132,14 +134,14 @@ fn ill() -> Answer {
 #[test]
 fn an_agent_that_is_well_says_so_in_its_first_line() {
     let answer = well();
-    assert!(is_well(&answer.report));
+    assert!(is_well(&answer));
     insta::assert_snapshot!(text::text(&answer, false).unwrap());
 }
 
 #[test]
 fn what_is_wrong_comes_first_worst_first() {
     let answer = ill();
-    assert!(!is_well(&answer.report));
+    assert!(!is_well(&answer));
     insta::assert_snapshot!(text::text(&answer, true).unwrap());
 }
 
@@ -163,8 +165,31 @@ fn a_loop_that_is_stuck_is_the_first_problem() {
         ..SamplingReport::default()
     });
     assert_eq!(
-        text::problems(&answer.report),
+        text::problems(&answer),
         ["nothing is sampled: the last tick was 95 s ago"]
+    );
+}
+
+#[test]
+fn an_identity_is_named_and_one_that_cannot_be_used_is_a_problem() {
+    let mut answer = well();
+    let joined = Authority::new("a").joined();
+    answer.identity = Identified::Joined(Box::new(joined));
+    let text = text::text(&answer, false).unwrap();
+    assert!(
+        text.contains("joined to mon.example.org:8440 as pve1 of cluster ab12; certificate good until 2090-01-01"),
+        "{text}"
+    );
+    assert_eq!(object(&answer).unwrap()["identity"]["is_expired"], false);
+    answer.report.reported_at = Some(timestamp_from_millis(3_786_912_000_000));
+    let text = text::text(&answer, false).unwrap();
+    assert!(text.contains("ended on 2090-01-01"), "{text}");
+    answer.identity = Identified::Unusable("its mode is 0644".to_owned());
+    assert!(!is_well(&answer));
+    let text = text::text(&answer, false).unwrap();
+    assert!(
+        text.contains("can link to this node: its mode is 0644"),
+        "{text}"
     );
 }
 

@@ -2,16 +2,20 @@
 
 use std::fmt::{self, Write};
 
+use jiff::Timestamp;
 use pvelens_proto::{
     agent::v1::{CollectorReport, FailureKind, FailureReport, SelfReport, SourceFailure},
     timestamp_to_millis,
 };
 
 use super::{
-    super::{plain, summary},
+    super::{
+        identified::{Identified, Standing, day, joined, standing},
+        plain, summary,
+    },
     Answer,
 };
-use crate::host::kind_name;
+use crate::{host::kind_name, identity::Identity};
 
 /// Collectors with problems that are listed, and failures that went away.
 const WRONG_SHOWN: usize = 12;
@@ -24,14 +28,17 @@ const RECENT_MILLIS: i64 = 3_600_000;
 
 pub(super) fn text(answer: &Answer, all: bool) -> Result<String, fmt::Error> {
     let report = &answer.report;
-    let problems = problems(report);
+    let problems = problems(answer);
     let at_most = |shown| if all { usize::MAX } else { shown };
     let mut text = heading(answer, problems.len());
     if !problems.is_empty() {
         text.push_str("\nWrong now\n");
         list(&mut text, &problems, at_most(WRONG_SHOWN))?;
     }
-    let notes = notes(report);
+    let mut notes = notes(report);
+    if let Identified::Joined(identity) = &answer.identity {
+        notes.push(identity_note(identity, report));
+    }
     if !notes.is_empty() {
         text.push_str("\nWorth knowing\n");
         list(&mut text, &notes, notes.len())?;
@@ -58,8 +65,9 @@ pub(super) fn text(answer: &Answer, all: bool) -> Result<String, fmt::Error> {
 }
 
 /// What keeps the agent from knowing its node, worst first.
-pub(super) fn problems(report: &SelfReport) -> Vec<String> {
+pub(super) fn problems(answer: &Answer) -> Vec<String> {
     let mut problems = Vec::new();
+    let report = &answer.report;
     let sampling = report.sampling.unwrap_or_default();
     if sampling.last_tick_age_seconds > STUCK_SECONDS {
         problems.push(format!(
@@ -74,6 +82,12 @@ pub(super) fn problems(report: &SelfReport) -> Vec<String> {
     let (without, partly): (Vec<_>, Vec<_>) =
         failing.partition(|one| one.last_payload_at != one.last_started_at);
     problems.extend(without.into_iter().chain(partly).map(failing_now));
+    if let Identified::Unusable(why) = &answer.identity {
+        let why = plain(why);
+        problems.push(format!(
+            "no coordinator elsewhere can link to this node: {why}"
+        ));
+    }
     problems
 }
 
@@ -95,6 +109,20 @@ fn heading(answer: &Answer, problems: usize) -> String {
         plain(&process.agent_version),
         span(process.uptime_seconds)
     )
+}
+
+/// By the clock of the agent.
+fn identity_note(identity: &Identity, report: &SelfReport) -> String {
+    let now = report.reported_at.as_ref().map(timestamp_to_millis);
+    let now = now.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    let standing = now.map_or(Standing::Good, |now| standing(identity, now));
+    let end = day(identity.expires_at());
+    let about = match standing {
+        Standing::Good => format!("certificate good until {end}"),
+        Standing::Late => format!("certificate ends on {end}, its renewal is late"),
+        Standing::Expired => format!("certificate ended on {end}, good for its renewal alone"),
+    };
+    format!("{}; {about}", joined(identity))
 }
 
 fn hanging(one: &CollectorReport) -> String {
