@@ -18,6 +18,7 @@ mod files;
 mod guest;
 mod node;
 mod spool;
+mod trust;
 
 /// Something that reads bytes of others.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +73,11 @@ pub const TARGETS: &[Target] = &[
     guest::GUEST_END,
     guest::GUEST_POLICY,
     guest::GUEST_OUTPUT,
+    trust::JOIN_LINE,
+    trust::ENROLMENT,
+    trust::CERTIFICATE,
+    trust::IDENTITY,
+    trust::BACKUP,
 ];
 
 /// Encoded updates of the small node: one of each of its samples, and one of all.

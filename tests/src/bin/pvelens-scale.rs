@@ -20,6 +20,9 @@ struct Arguments {
     /// How much faster than in reality time passes for the agents
     #[arg(long, default_value_t = 1.0)]
     factor: f64,
+    /// Report, and fail for no figure: for a small fleet, or programs for debugging
+    #[arg(long)]
+    no_goals: bool,
     /// Keep everything here
     #[arg(long)]
     directory: Option<PathBuf>,
@@ -43,5 +46,5 @@ async fn main() -> anyhow::Result<ExitCode> {
     for line in &wrong {
         println!("WRONG: {line}");
     }
-    Ok(ExitCode::from(u8::from(!wrong.is_empty())))
+    Ok(ExitCode::from(u8::from(!wrong.is_empty() && !arguments.no_goals)))
 }
