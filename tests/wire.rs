@@ -4,6 +4,7 @@
     clippy::tests_outside_test_module,
     reason = "an integration test is a test module"
 )]
+#![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -104,7 +104,9 @@ fn a_token_says_who_may_join_with_it_and_until_when() {
     let error = refused(try_with(&ticket, "../x", "pve1", now()));
     assert!(matches!(error, EnrollError::Request(_)), "{error}");
 
-    trust.withdraw_token(ticket.token_id.get(..4).unwrap(), now()).unwrap();
+    trust
+        .withdraw_token(ticket.token_id.get(..4).unwrap(), now())
+        .unwrap();
     let error = refused(try_with(&ticket, CLUSTER, "pve1", now()));
     assert!(matches!(error, EnrollError::Withdrawn));
     assert!(trust.withdraw_token("", now()).is_err());
@@ -374,7 +376,9 @@ fn an_authority_is_replaced_and_retired_when_nobody_needs_it() {
         (false, 1)
     );
     assert!(kept.trust.node_of(old.leaf(), now()).is_ok());
-    let needed = kept.trust.retire(first.fingerprint.get(..8).unwrap(), false, now());
+    let needed = kept
+        .trust
+        .retire(first.fingerprint.get(..8).unwrap(), false, now());
     assert!(needed.unwrap_err().to_string().contains("1 nodes"));
     let node = kept.trust.node_of(old.leaf(), now()).unwrap();
     kept.trust
