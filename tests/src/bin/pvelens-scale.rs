@@ -46,5 +46,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     for line in &wrong {
         println!("WRONG: {line}");
     }
-    Ok(ExitCode::from(u8::from(!wrong.is_empty() && !arguments.no_goals)))
+    Ok(ExitCode::from(u8::from(
+        !wrong.is_empty() && !arguments.no_goals,
+    )))
 }

@@ -160,7 +160,8 @@ fn enrol(data: &[u8]) {
         let leaf = leaf.map_or(&[][..], Vec::as_slice);
         let node = trust.node_of(leaf, now());
         assert!(
-            node.as_ref().is_ok_and(|node| node.node == request.node_name),
+            node.as_ref()
+                .is_ok_and(|node| node.node == request.node_name),
             "{node:?}"
         );
         assert!(trust.client_of(leaf, now()).is_err());
@@ -219,7 +220,9 @@ fn load_identity(data: &[u8]) {
     if let Ok(Some(identity)) = Identity::load(&path) {
         drop(identity.server_config());
         let beside = directory.path().join("again");
-        let saved = identity.save(&beside).and_then(|()| Identity::load(&beside));
+        let saved = identity
+            .save(&beside)
+            .and_then(|()| Identity::load(&beside));
         assert_eq!(saved.ok().flatten(), Some(identity));
     }
 }
