@@ -256,8 +256,8 @@ mod tests {
             certificates: &[Vec<u8>],
             authorities: &[wire::Authority],
         ) -> Result<Accepted, AcceptError> {
-            let trusted = [self.old.der.clone()];
-            accept(&trusted, authorities, &chain(certificates), &self.key)
+            let trusted = std::slice::from_ref(&self.old.der);
+            accept(trusted, authorities, &chain(certificates), &self.key)
         }
 
         fn leaf(&self, leaf: &Leaf<'_>) -> Vec<u8> {
@@ -274,7 +274,10 @@ mod tests {
         let world = World::new();
         let accepted = world.accept(&[world.good()]).unwrap();
         assert_eq!((&*accepted.cluster, &*accepted.node), ("ab12", "pve1"));
-        assert_eq!(accepted.authorities, [world.old.der.clone()]);
+        assert_eq!(
+            accepted.authorities.as_slice(),
+            std::slice::from_ref(&world.old.der)
+        );
         assert_eq!(accepted.begins_at.to_string(), "2020-01-01T00:00:00Z");
         assert_eq!(accepted.expires_at.to_string(), "2090-01-01T00:00:00Z");
     }

@@ -59,7 +59,13 @@ impl Authority {
         let (key, _) = new_key_and_csr("pve1").unwrap();
         let leaf = self.issue(&key, &Leaf::new(NODE, SERVER));
         let authorities = [self.wire(&[])];
-        let accepted = accept(&[self.der.clone()], &authorities, &chain(&[leaf]), &key).unwrap();
+        let accepted = accept(
+            std::slice::from_ref(&self.der),
+            &authorities,
+            &chain(&[leaf]),
+            &key,
+        )
+        .unwrap();
         Identity::new(accepted, key, vec!["mon.example.org:8440".to_owned()])
     }
 

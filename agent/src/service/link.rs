@@ -3,7 +3,11 @@
 //!
 //! An agent that has not joined has no identity to show, so it turns everybody away.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use rustls::ServerConfig;
 use tokio::{
@@ -18,6 +22,10 @@ use tracing::info;
 use super::peer::{Connection, Link};
 use crate::identity::{Slot, tls};
 
+mod seldom;
+
+use seldom::Seldom;
+
 /// Handshakes at the same time, and the time for one. Nobody has shown who it is yet.
 const HANDSHAKES: usize = 8;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -27,8 +35,8 @@ const LINKS: usize = 4;
 /// After turning somebody away: a pipe that comes back at once costs little, and a
 /// listener that fails is not asked without end.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Between two lines of the log.
-const SILENCE: Duration = Duration::from_secs(60);
+
+const NOT_JOINED: &str = "this node has not joined a coordinator";
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +67,7 @@ pub(super) async fn accept(
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     let links = Arc::new(Semaphore::new(LINKS));
-    let logs = Arc::new(std::sync::Mutex::new(Logs::default()));
+    let logs = Arc::new(Mutex::new(Logs::default()));
     let say = |which: fn(&mut Logs) -> &mut Seldom, what: &str| said(&logs, which, what);
     loop {
         let stream = match listener.accept().await {
@@ -102,12 +110,8 @@ pub(super) async fn accept(
     }
 }
 
-const NOT_JOINED: &str = "this node has not joined a coordinator";
-
-fn said(logs: &std::sync::Mutex<Logs>, which: fn(&mut Logs) -> &mut Seldom, why: &str) {
-    let mut logs = logs
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+fn said(logs: &Mutex<Logs>, which: fn(&mut Logs) -> &mut Seldom, why: &str) {
+    let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(times) = which(&mut logs).times(Instant::now()) {
         info!(connections = times, why, "turned away on link.sock");
     }
@@ -136,25 +140,6 @@ where
     })
 }
 
-/// Says how often something happened, once a minute at most.
-#[derive(Debug, Default)]
-struct Seldom {
-    said: Option<Instant>,
-    times: u64,
-}
-
-impl Seldom {
-    /// Counts one more time; gives the times since it was last said.
-    fn times(&mut self, now: Instant) -> Option<u64> {
-        self.times = self.times.saturating_add(1);
-        let quiet = self.said.is_some_and(|said| now < said + SILENCE);
-        (!quiet).then(|| {
-            self.said = Some(now);
-            std::mem::take(&mut self.times)
-        })
-    }
-}
-
 /// Accepts processes of this node, for ever.
 pub(super) async fn accept_local(
     listener: UnixListener,
@@ -178,20 +163,3 @@ pub(super) async fn accept_local(
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod seldom_tests {
-    use super::*;
-
-    #[test]
-    fn a_pipe_that_keeps_coming_is_named_once_a_minute() {
-        let mut log = Seldom::default();
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(log.times(start), Some(1));
-        assert_eq!(log.times(after(1)), None);
-        assert_eq!(log.times(after(59)), None);
-        assert_eq!(log.times(after(60)), Some(3));
-        assert_eq!(log.times(after(61)), None);
-    }
-}

@@ -104,7 +104,7 @@ fn a_token_says_who_may_join_with_it_and_until_when() {
     let error = refused(try_with(&ticket, "../x", "pve1", now()));
     assert!(matches!(error, EnrollError::Request(_)), "{error}");
 
-    trust.withdraw_token(&ticket.token_id[..4], now()).unwrap();
+    trust.withdraw_token(ticket.token_id.get(..4).unwrap(), now()).unwrap();
     let error = refused(try_with(&ticket, CLUSTER, "pve1", now()));
     assert!(matches!(error, EnrollError::Withdrawn));
     assert!(trust.withdraw_token("", now()).is_err());
@@ -374,14 +374,14 @@ fn an_authority_is_replaced_and_retired_when_nobody_needs_it() {
         (false, 1)
     );
     assert!(kept.trust.node_of(old.leaf(), now()).is_ok());
-    let needed = kept.trust.retire(&first.fingerprint[..8], false, now());
+    let needed = kept.trust.retire(first.fingerprint.get(..8).unwrap(), false, now());
     assert!(needed.unwrap_err().to_string().contains("1 nodes"));
     let node = kept.trust.node_of(old.leaf(), now()).unwrap();
     kept.trust
         .renew_node(&node, CLUSTER, "pve1", &Key::new().csr, now())
         .unwrap();
     kept.trust
-        .retire(&first.fingerprint[..8], false, now())
+        .retire(first.fingerprint.get(..8).unwrap(), false, now())
         .unwrap();
     kept.again();
     assert_eq!(
@@ -414,7 +414,7 @@ fn a_backup_takes_the_place_of_a_coordinator_that_is_gone() {
     restore(other.path(), &backup, true).unwrap();
     let mut foreign: serde_json::Value = serde_json::from_str(&backup).unwrap();
     foreign["authority_key"] = KeyPair::generate().unwrap().serialize_pem().into();
-    let half = &backup[..backup.len() / 2];
+    let half = backup.get(..backup.len() / 2).unwrap();
     for damaged in ["", "{}", half, &foreign.to_string()] {
         let place = tempfile::TempDir::new().unwrap();
         assert!(restore(place.path(), damaged, false).is_err());
@@ -439,7 +439,7 @@ fn what_cannot_be_used_is_said_and_never_replaced() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(fs::read_to_string(&state).unwrap(), content);
     };
-    damage(&text[..text.len() / 2], "pvelens ca restore");
+    damage(text.get(..text.len() / 2).unwrap(), "pvelens ca restore");
     damage("", "pvelens ca restore");
     damage(&text.replace("\"version\": 1", "\"version\": 9"), "newer");
     fs::write(&state, &text).unwrap();
