@@ -225,7 +225,10 @@ impl World {
             .await?;
         let findings = response.into_inner().findings.into_iter();
         Ok(findings
-            .map(|finding| format!("{} {}", finding.check_id, finding.subject))
+            .map(|finding| {
+                let (check, subject, title) = (finding.check_id, finding.subject, finding.title);
+                format!("{check} {subject}: {title}")
+            })
             .collect())
     }
 
