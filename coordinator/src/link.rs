@@ -134,7 +134,7 @@ impl Local {
     /// One connection, from its beginning to what ended it.
     async fn connection(&self, delivered: &mut bool) -> LinkError {
         match self.open().await {
-            Ok(mut open) => open.receive(delivered).await,
+            Ok(mut open) => open.receive(delivered, None).await,
             Err(error) => error,
         }
     }

@@ -42,9 +42,9 @@ const PING_DEADLINE: Duration = Duration::from_secs(5);
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 /// How often a link is looked at beside what it sends.
-const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// A node that had to wait longer than this between two looks sends too much.
-const FLOOD: Duration = Duration::from_secs(3);
+const FLOOD: Duration = Duration::from_secs(1);
 
 /// What every link needs.
 #[derive(Clone)]
@@ -383,7 +383,7 @@ impl Known<'_> {
         let mut delivered = false;
         let agent = open.agent();
         let turned = tokio::select! {
-            error = open.receive(&mut delivered) => Turned::Link(error),
+            error = open.receive(&mut delivered, Some(&self.guard)) => Turned::Link(error),
             () = self.guard.gone() => Turned::Link(LinkError::Closed),
             turned = self.look_after(&node, &agent) => turned,
         };

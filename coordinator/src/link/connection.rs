@@ -22,6 +22,7 @@ use tracing::{info, warn};
 use super::{
     Clock, LinkError,
     audit::Audit,
+    guarded::Guard,
     handle::{Handle, Held},
     quota::Quota,
 };
@@ -138,8 +139,13 @@ impl<'a> Open<'a> {
         })
     }
 
-    /// Keeps what comes, until something ends it.
-    pub(super) async fn receive(&mut self, delivered: &mut bool) -> LinkError {
+    /// Keeps what comes, until something ends it. What is too much has to wait, which the
+    /// guard of the link hears of.
+    pub(super) async fn receive(
+        &mut self,
+        delivered: &mut bool,
+        guard: Option<&Guard>,
+    ) -> LinkError {
         let mut quota = Quota::new(UPDATES_PER_SECOND, UPDATES_AT_ONCE);
         loop {
             let response = match timeout(SILENCE_DEADLINE, self.stream.message()).await {
@@ -165,7 +171,10 @@ impl<'a> Open<'a> {
             }
             let wait = quota.spend(1.0);
             if !wait.is_zero() {
-                self.throttled(wait);
+                match guard {
+                    Some(guard) => guard.waited(wait),
+                    None => self.throttled(wait),
+                }
                 sleep(wait).await;
             }
         }
@@ -175,8 +184,7 @@ impl<'a> Open<'a> {
         Arc::clone(&self.agent)
     }
 
-    /// Said by whoever limits what the agent sends.
-    pub(super) fn throttled(&self, time: Duration) {
+    fn throttled(&self, time: Duration) {
         self.context
             .coordinator
             .throttled(&self.agent, time, self.context.now());

@@ -82,6 +82,12 @@ impl Guard {
         self.gone.cancelled().await;
     }
 
+    /// Something else that was read had to wait so long.
+    pub(super) fn waited(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.waited_millis.fetch_add(millis, Ordering::Relaxed);
+    }
+
     /// Whether both guard the same stream.
     pub(super) fn is_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.waited_millis, &other.waited_millis)
