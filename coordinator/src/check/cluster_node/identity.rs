@@ -12,8 +12,8 @@ const PART: &str = "identity";
 const TITLE: &str = "The identity of an agent is in doubt";
 const REMEDY: Remedy = Remedy {
     diagnose: &["pvelens agents list", "pvelens-agent doctor"],
-    fix: "One of the two is a copy: a restored or cloned machine. Stop the agent of the copy, then revoke the identity (pvelens agents revoke) and join the right node again with a new token (pvelens agents token).",
-    impact: "Until then what is shown of the node may be that of the other machine. Revoking cuts the link of both.",
+    fix: "Where two machines show one identity, one of them is a copy, restored or cloned: stop the agent of the copy, then revoke the identity (pvelens agents revoke) and join the right node again with a new token (pvelens agents token). Where one sends too much, find out what runs there; revoking turns it out.",
+    impact: "Until then what is shown of the node may be that of the other machine. Revoking cuts its links.",
     risk: Risk::Low,
     way_back: "",
 };
