@@ -11,7 +11,7 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     net::TcpStream,
     task,
-    time::{interval, timeout},
+    time::{Instant, interval, timeout},
 };
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
@@ -22,7 +22,7 @@ use super::{
     claims::{Claim, Claims, Taken},
     connection::{ANSWER_DEADLINE, Contact, Context, Open, describe},
     guarded::{Guard, guarded},
-    renewal,
+    renewal::{self, RenewalError, Renewals},
 };
 use crate::{
     port,
@@ -43,6 +43,9 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 /// How often a link is looked at beside what it sends.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// After a renewal that failed. It is due a month before the certificate ends, so there
+/// is time, and an agent that is too old for it fails each time.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(600);
 /// A node that had to wait longer than this between two looks sends too much.
 const FLOOD: Duration = Duration::from_secs(1);
 
@@ -52,6 +55,7 @@ pub(super) struct Admission {
     pub(super) context: Context,
     pub(super) trust: Arc<Trust>,
     pub(super) claims: Arc<Claims>,
+    pub(super) renewals: Arc<Renewals>,
 }
 
 /// Why a connection became no link, or none any more.
@@ -68,7 +72,7 @@ pub(super) enum Turned {
     #[error("its certificate was renewed; it comes again with the new one")]
     Renewed,
     #[error("renewing its certificate: {0}")]
-    Renewal(renewal::RenewalError),
+    Renewal(RenewalError),
     #[error("its certificate was revoked")]
     Revoked,
     #[error("its certificate has ended")]
@@ -350,6 +354,9 @@ impl Known<'_> {
     /// Gives the agent a new certificate, and returns it.
     async fn renew(&self, node: &(ClusterId, Name)) -> Result<Vec<u8>, Turned> {
         let admission = self.admission;
+        if !admission.renewals.admit(&self.certificate) {
+            return Err(Turned::Renewal(RenewalError::TooMany));
+        }
         let renewed = renewal::renew(
             &self.channel,
             Arc::clone(&admission.trust),
@@ -401,6 +408,7 @@ impl Known<'_> {
         let mut looks = interval(LOOK_INTERVAL);
         // What the agent has in use, which the handshake may be older than.
         let mut leaf = self.leaf.clone();
+        let mut renewal_after = Instant::now();
         loop {
             let now = context.now();
             let certificate = match trust.node_of(&leaf, now) {
@@ -411,14 +419,17 @@ impl Known<'_> {
             if trust.is_revoked(&self.certificate.serial) {
                 return Turned::Revoked;
             }
-            if certificate.wants_renewal {
+            if certificate.wants_renewal && Instant::now() >= renewal_after {
                 match self.renew(node).await {
                     Ok(renewed) => {
                         leaf = renewed;
                         continue;
                     }
-                    // It is tried again at the next look, until it ends.
-                    Err(turned) => warn!(address = self.address, reason = %turned, "not renewed"),
+                    // It is tried again until it ends.
+                    Err(turned) => {
+                        renewal_after = Instant::now() + RENEWAL_PAUSE;
+                        warn!(address = self.address, reason = %turned, "not renewed");
+                    }
                 }
             }
             let expires_at = Some(certificate.expires_at);

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use super::{Clock, admission::Admission, claims::Claims, connection::Context};
+use super::{Clock, admission::Admission, connection::Context};
 use crate::{
     config::Config,
     coordinator::Coordinator,
@@ -160,7 +160,8 @@ impl Listening {
                 news: Arc::clone(&self.news),
             },
             trust: Arc::clone(&self.trust),
-            claims: Arc::new(Claims::default()),
+            claims: Arc::default(),
+            renewals: Arc::default(),
         };
         let port = &self.coordinator.ports().link;
         let unknown = Arc::new(Semaphore::new(UNKNOWN));

@@ -26,17 +26,33 @@ impl Quota {
         }
     }
 
+    /// Takes an amount if it may come now.
+    pub(super) fn admits(&mut self, amount: f64) -> bool {
+        let level = self.drained() + amount;
+        let is_admitted = level <= self.at_once;
+        if is_admitted {
+            self.level = level;
+        }
+        is_admitted
+    }
+
     /// Takes an amount that came; how long to wait before more may come.
     pub(super) fn spend(&mut self, amount: f64) -> Duration {
-        let now = Instant::now();
-        let passed = now.duration_since(self.at).as_secs_f64();
-        self.at = now;
-        self.level = (self.level - passed * self.per_second).max(0.0) + amount;
+        self.level = self.drained() + amount;
         let excess = self.level - self.at_once;
         if excess <= 0.0 {
             return Duration::ZERO;
         }
         Duration::try_from_secs_f64(excess / self.per_second).unwrap_or(Duration::MAX)
+    }
+
+    /// What is left of it now.
+    fn drained(&mut self) -> f64 {
+        let now = Instant::now();
+        let passed = now.duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.level = (self.level - passed * self.per_second).max(0.0);
+        self.level
     }
 }
 
@@ -57,6 +73,15 @@ mod tests {
         advance(Duration::from_secs(3600)).await;
         // Silence is not saved up.
         assert_eq!(quota.spend(110.0), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_admitted_costs_nothing() {
+        let mut quota = Quota::new(1.0, 2.0);
+        assert!(quota.admits(1.0) && quota.admits(1.0));
+        assert!((0..100).all(|_| !quota.admits(1.0)));
+        advance(Duration::from_secs(1)).await;
+        assert!(quota.admits(1.0) && !quota.admits(1.0));
     }
 
     proptest! {

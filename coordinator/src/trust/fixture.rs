@@ -87,6 +87,15 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
+    /// Somebody else with the same key.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            key: KeyPair::from_pem(&self.key.serialize_pem()).unwrap(),
+            chain: self.chain.clone(),
+            authorities: self.authorities.clone(),
+        }
+    }
+
     pub(crate) fn leaf(&self) -> &[u8] {
         &self.chain.certificates_der[0]
     }

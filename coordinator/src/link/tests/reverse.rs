@@ -138,11 +138,7 @@ async fn a_port_that_is_not_wanted_any_more_closes_with_its_links() {
 async fn revocation_ends_a_live_link_and_the_next_one_is_refused() {
     let listens = Listens::new();
     let holder = listens.kept.trust.join(CLUSTER, "pve1");
-    let again = Holder {
-        key: rcgen::KeyPair::from_pem(&holder.key.serialize_pem()).unwrap(),
-        chain: holder.chain.clone(),
-        authorities: holder.authorities.clone(),
-    };
+    let again = holder.again();
     let link = listens.dial(agent("pve1"), holder).await;
     listens.until(|agent| agent.connected).await;
     listens
@@ -210,6 +206,25 @@ async fn a_certificate_is_renewed_over_a_live_link_in_time() {
 }
 
 #[tokio::test]
+async fn an_agent_that_never_takes_a_certificate_is_not_signed_for_without_end() {
+    let listens = Listens::new();
+    let then = now() - hours(24 * 365);
+    let holder = listens.kept.trust.join_at(CLUSTER, "pve1", then);
+    let mut signed = 0;
+    while listens.ended("renewal_failed") == 0 {
+        let link = listens.dial(agent("pve1"), holder.again()).await;
+        link.link.await.unwrap();
+        signed += link.agent.installed.lock().unwrap().len();
+        assert!(signed < 20, "there is no end");
+    }
+    assert!(signed > 1);
+    let record = listens
+        .until(|agent| agent.last_error.contains("too many"))
+        .await;
+    assert!(!record.connected);
+}
+
+#[tokio::test]
 async fn what_an_agent_says_it_is_must_be_what_its_certificate_says() {
     let listens = Listens::new();
     let trust = &listens.kept.trust;
@@ -241,11 +256,7 @@ async fn a_node_that_joined_a_cluster_takes_its_place_there() {
 async fn of_two_agents_with_one_identity_the_first_stays_and_it_shows() {
     let listens = Listens::new();
     let holder = listens.kept.trust.join(CLUSTER, "pve1");
-    let copy = Holder {
-        key: rcgen::KeyPair::from_pem(&holder.key.serialize_pem()).unwrap(),
-        chain: holder.chain.clone(),
-        authorities: holder.authorities.clone(),
-    };
+    let copy = holder.again();
     let first = listens.dial(agent("pve1"), holder).await;
     listens.until(|agent| agent.connected).await;
     let clone = FakeAgent {
@@ -270,11 +281,7 @@ async fn of_two_agents_with_one_identity_the_first_stays_and_it_shows() {
 async fn a_second_way_to_the_same_agent_is_not_needed() {
     let listens = Listens::new();
     let holder = listens.kept.trust.join(CLUSTER, "pve1");
-    let copy = Holder {
-        key: rcgen::KeyPair::from_pem(&holder.key.serialize_pem()).unwrap(),
-        chain: holder.chain.clone(),
-        authorities: holder.authorities.clone(),
-    };
+    let copy = holder.again();
     let first = listens.dial(agent("pve1"), holder).await;
     listens.until(|agent| agent.connected).await;
     let second = listens.dial(agent("pve1"), copy).await;
