@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
     time::{sleep, timeout},
@@ -30,6 +31,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 const HANDSHAKES: usize = 64;
 const HANDSHAKES_OF_SOURCE: u32 = 16;
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// For whoever is refused to hear why.
+const HEARD_DEADLINE: Duration = Duration::from_secs(1);
+const HEARD_BYTES: u64 = 64 << 10;
 /// Connections without a certificate, and how long each may last: enrolling takes one
 /// call.
 const STRANGERS: usize = 32;
@@ -111,13 +115,18 @@ impl Door {
         // Answers are short; else each waits for a delayed acknowledgement.
         stream.set_nodelay(true).map_err(|_| Turned::Gone)?;
         let acceptor = TlsAcceptor::from(Arc::clone(&self.tls.borrow()));
-        let stream = timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream))
+        let accepting = acceptor.accept(stream).into_fallible();
+        let shaken = timeout(HANDSHAKE_DEADLINE, accepting)
             .await
-            .map_err(|_| Turned::Slow)?
-            .map_err(|error| {
+            .map_err(|_| Turned::Slow)?;
+        let stream = match shaken {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
                 debug!(%address, %error, "handshake");
-                Turned::of_handshake(&error)
-            })?;
+                let_hear(stream).await;
+                return Err(Turned::of_handshake(&error));
+            }
+        };
         let leaf = stream
             .get_ref()
             .1
@@ -195,4 +204,16 @@ impl Door {
     fn port(&self) -> &Arc<Port> {
         &self.coordinator.ports().api
     }
+}
+
+/// Lets a peer hear the alert that says why it is refused. In TLS 1.3 it may have sent
+/// its first request by then, and closing with that unread would take the alert back.
+async fn let_hear(mut stream: TcpStream) {
+    let mut rest = tokio::io::sink();
+    let hearing = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut stream).take(HEARD_BYTES), &mut rest).await
+    };
+    // Whoever does not close is not waited for.
+    timeout(HEARD_DEADLINE, hearing).await.ok();
 }
