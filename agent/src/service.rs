@@ -83,6 +83,8 @@ struct Shared {
     /// Ends the streams, which have no end of their own.
     closing: CancellationToken,
     guests: Slot,
+    /// Coordinators that this node turned away.
+    refused: Arc<link::Refused>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -128,6 +130,7 @@ impl NodeAgent {
                 streams: Arc::new(Semaphore::new(STREAM_LIMIT)),
                 closing: CancellationToken::new(),
                 guests,
+                refused: Arc::default(),
             }),
             identity: None,
         }
@@ -162,6 +165,7 @@ impl NodeAgentService for NodeAgent {
             epoch: self.shared.spool.epoch(),
             started_at: Some(self.shared.started_at),
             collectors: COLLECTORS.iter().map(description).collect(),
+            refused_coordinator: self.shared.refused.told(),
         }))
     }
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::{
     finding::{Category, Evidence, Lane, Risk, Severity},
     history::History,
+    port::Refused,
     view::{Dated, Subject, View},
 };
 
@@ -190,6 +191,8 @@ pub struct Input<'a> {
     pub view: &'a View,
     pub history: &'a History,
     pub params: &'a Params,
+    /// Who was refused at the coordinator's ports lately.
+    pub refused: &'a [Refused],
     /// The reference instant: the view's time, never the wall clock.
     pub at: Timestamp,
 }

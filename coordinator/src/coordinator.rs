@@ -205,10 +205,12 @@ impl Coordinator {
             self.add_audit(agent);
         }
         let params = lock(&self.params).clone();
+        let refused = self.ports.refused(at);
         let input = Input {
             view: &view,
             history: &history,
             params: &params,
+            refused: &refused,
             at,
         };
         let results = check::run_all(&input);

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use rustix::net::sockopt;
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -20,8 +21,11 @@ use tokio::{
 };
 use tracing::info;
 
+mod refused;
 mod source;
 
+pub(crate) use refused::REMEMBERED;
+pub use refused::{Refusals, Refused, Tried};
 pub use source::{Sources, Ticket};
 
 const BACKLOG: u32 = 1024;
@@ -34,6 +38,8 @@ pub struct Ports {
     pub link: Arc<Port>,
     /// gRPC for people and programs, and enrolment.
     pub api: Arc<Port>,
+    /// Who was refused at either.
+    pub refusals: Refusals,
     enrolled: AtomicU64,
 }
 
@@ -42,6 +48,7 @@ impl Default for Ports {
         Self {
             link: Arc::new(Port::new("link")),
             api: Arc::new(Port::new("api")),
+            refusals: Refusals::default(),
             enrolled: AtomicU64::new(0),
         }
     }
@@ -57,6 +64,19 @@ impl Ports {
     #[must_use]
     pub fn enrolled(&self) -> u64 {
         self.enrolled.load(Ordering::Relaxed)
+    }
+
+    /// Who was refused in the last hour, also by what came to nothing since the last
+    /// question.
+    #[must_use]
+    pub fn refused(&self, at: Timestamp) -> Vec<Refused> {
+        let noise = [Turned::Full, Turned::Source, Turned::Slow, Turned::Garbage, Turned::Gone];
+        let ports = [&self.link, &self.api];
+        let counts = ports
+            .iter()
+            .flat_map(|port| noise.iter().map(|why| port.turned_away(*why)));
+        self.refusals.look(counts.fold(0, u64::saturating_add), at);
+        self.refusals.recent(at)
     }
 
     /// Why a port that should be open is not, if that is so.

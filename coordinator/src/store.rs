@@ -176,6 +176,7 @@ impl Store {
         let known = self.clusters.get_mut(&cluster)?.agents.get_mut(&node)?;
         let address = limit::cut(address, limit::DETAIL);
         known.reach(address);
+        known.refused(agent, at);
         known.stream.reached(&agent.epoch, address);
         Some((cluster, node))
     }

@@ -167,6 +167,8 @@ pub struct AgentState {
     pub doubled: Option<Doubled>,
     /// What its link found wrong with who it says it is, and when.
     pub identity_problem: Option<(Name, Timestamp)>,
+    /// Somebody whom it turned away as a coordinator: why, and when the last time.
+    pub refused_coordinator: Option<(Name, Timestamp)>,
 }
 
 /// Two agents that deliver under one name.

@@ -48,6 +48,7 @@ fn run_all_checks(bencher: Bencher<'_, '_>, fleet: &Fleet) {
             view: &view,
             history: store.history(),
             params: &params,
+            refused: &[],
             at,
         })
     });

@@ -22,8 +22,10 @@ use tracing::info;
 use super::peer::{Connection, Link};
 use crate::identity::{Slot, tls};
 
+mod refused;
 mod seldom;
 
+pub(super) use refused::Refused;
 use seldom::Seldom;
 
 /// Handshakes at the same time, and the time for one. Nobody has shown who it is yet.
@@ -63,6 +65,7 @@ struct Logs {
 pub(super) async fn accept(
     listener: UnixListener,
     slot: Arc<Slot>,
+    refused: Arc<Refused>,
     connections: mpsc::Sender<io::Result<Connection>>,
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
@@ -91,13 +94,16 @@ pub(super) async fn accept(
             continue;
         };
         let (links, logs) = (Arc::clone(&links), Arc::clone(&logs));
-        let connections = connections.clone();
+        let (connections, refused) = (connections.clone(), Arc::clone(&refused));
         tokio::spawn(async move {
             let shaken = shake_hands(stream, held.tls).await;
             drop(pending);
             let mut link = match shaken {
                 Ok(link) => link,
-                Err(error) => return said(&logs, |logs| &mut logs.failed, &error.to_string()),
+                Err(error) => {
+                    refused.note(&error);
+                    return said(&logs, |logs| &mut logs.failed, &error.to_string());
+                }
             };
             let Ok(place) = links.try_acquire_owned() else {
                 return said(&logs, |logs| &mut logs.full, "there are too many links");

@@ -76,7 +76,8 @@ pub async fn serve_both(
     let local = link::accept_local(sockets.local, sender.clone());
     let _local = AbortOnDropHandle::new(tokio::spawn(local));
     let _link = sockets.link.map(|(listener, slot)| {
-        AbortOnDropHandle::new(tokio::spawn(link::accept(listener, slot, sender)))
+        let refused = Arc::clone(&agent.shared.refused);
+        AbortOnDropHandle::new(tokio::spawn(link::accept(listener, slot, refused, sender)))
     });
     served(ReceiverStream::new(connections), agent, shutdown).await
 }

@@ -127,6 +127,9 @@ fn stale_report(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
             verdicts.fail(subject, failure);
             continue;
         }
+        if let Some(failure) = identity::impostor(input, index, agent) {
+            verdicts.fail(subject, failure);
+        }
         // The coordinator itself is the finding then.
         if lost
             .as_ref()

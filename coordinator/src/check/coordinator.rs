@@ -15,6 +15,8 @@ use crate::{
     view::{NodeIndex, Subject},
 };
 
+mod stranger;
+
 /// Agents that must vanish before it is no matter of the nodes.
 const AGENTS: usize = 3;
 /// They vanish together when their last words lie within this time.
@@ -94,6 +96,11 @@ pub(super) fn lost(input: &Input<'_>) -> Option<Lost> {
 
 /// One failure however many clusters there are: it is about none of them.
 fn heartbeat(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
+    if let Some((first, _)) = input.view.clusters().next() {
+        for failure in stranger::failures(input) {
+            verdicts.fail(Subject::Cluster(first), failure);
+        }
+    }
     let agents = input.view.nodes().filter(|(_, node)| node.agent.is_some());
     if agents.count() < AGENTS {
         for (index, _) in input.view.clusters() {

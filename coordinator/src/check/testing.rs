@@ -10,6 +10,7 @@ use super::{CheckVerdicts, Input, Outcome, Params, find, run_all, verdicts::run}
 use crate::{
     finding::Severity,
     history::{History, Metric, ObjectKey},
+    port::Refused,
     view::{Node, View, fixture},
 };
 
@@ -20,6 +21,7 @@ pub(crate) struct Scene {
     pub(crate) history: History,
     pub(crate) params: Params,
     pub(crate) at: Timestamp,
+    pub(crate) refused: Vec<Refused>,
 }
 
 /// What the healthy cluster measures: metric and value, per kind of object.
@@ -52,6 +54,7 @@ impl Scene {
             history: History::default(),
             params: Params::default(),
             at: fixture::at(),
+            refused: Vec::new(),
         };
         for node in &mut scene.view.nodes {
             complete(node);
@@ -129,6 +132,7 @@ impl Scene {
             view: &self.view,
             history: &self.history,
             params: &self.params,
+            refused: &self.refused,
             at: self.at,
         }
     }

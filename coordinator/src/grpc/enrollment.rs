@@ -21,7 +21,8 @@ use crate::{
         RotatedAuthority, Token, Tokens, WithdrawnToken,
     },
     log::AUDIT,
-    trust::{ClientCertificate, TokenWish, Trust, TrustError},
+    port::Tried,
+    trust::{ClientCertificate, EnrollError, TokenWish, Trust, TrustError},
     untrusted,
 };
 
@@ -66,11 +67,9 @@ impl EnrollmentService for Service {
         request: Request<message::EnrollRequest>,
     ) -> Result<Response<message::EnrollResponse>, Status> {
         let (trust, now) = self.trust()?;
-        let peer = request.extensions().get::<Peer>();
-        let peer = peer.map_or_else(
-            || "this host".to_owned(),
-            |peer| peer.address.ip().to_canonical().to_string(),
-        );
+        let address = request.extensions().get::<Peer>();
+        let address = address.map(|peer| peer.address.ip().to_canonical());
+        let peer = address.map_or_else(|| "this host".to_owned(), |address| address.to_string());
         let request = request.into_inner();
         let coordinator = Arc::clone(&self.backend.coordinator);
         on_disk(move || {
@@ -94,6 +93,12 @@ impl EnrollmentService for Service {
                 }
                 Err(error) => {
                     info!(%node, %token, peer, %error, "a node was not let in");
+                    // What fails in the coordinator itself is nobody's try.
+                    if let (Some(address), false) = (address, matches!(error, EnrollError::Trust(_))) {
+                        let why = untrusted::line(&error.to_string(), 120).into_owned();
+                        let refusals = &coordinator.ports().refusals;
+                        refusals.note(Tried::Token, address, why, now);
+                    }
                     Err(status::enroll(&error))
                 }
             }

@@ -4,7 +4,7 @@
 //! Which node it is, its certificate says. What the agent says of itself must be the
 //! same, but for a node that moved: renamed, or joined a cluster.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use pvelens_proto::agent::v1::DescribeResponse;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -25,7 +25,7 @@ use super::{
     renewal::{self, RenewalError, Renewals},
 };
 use crate::{
-    port,
+    port::{self, Tried},
     store::Transport,
     trust::{self, NodeCertificate, NodeState, Trust},
     untrusted,
@@ -120,16 +120,22 @@ impl Admission {
     pub(super) async fn follow(
         self,
         stream: TcpStream,
-        address: String,
+        peer: SocketAddr,
         tls: Arc<ClientConfig>,
         permit: impl Send,
     ) {
+        let address = shown(peer);
         let coordinator = &self.context.coordinator;
         let port = &coordinator.ports().link;
         let known = match self.shake_hands(stream, address.clone(), tls).await {
             Ok(known) => known,
-            Err(NoHandshake { why, words }) => {
+            Err(NoHandshake { why, tried, words }) => {
                 port.turn_away(why);
+                if why == port::Turned::Certificate {
+                    let reason = untrusted::line(&words, super::REASON_LIMIT).into_owned();
+                    let (ports, now) = (coordinator.ports(), self.context.now());
+                    ports.refusals.note(tried, peer.ip(), reason, now);
+                }
                 // Whoever reaches the port can knock as often as they like.
                 debug!(address, reason = words, "not a link");
                 return;
@@ -163,6 +169,7 @@ impl Admission {
         let connecting = TlsConnector::from(tls).connect(name, stream);
         let slow = |_| NoHandshake {
             why: port::Turned::Slow,
+            tried: Tried::Noise,
             words: format!("no handshake within {} s", HANDSHAKE_DEADLINE.as_secs()),
         };
         let stream = timeout(HANDSHAKE_DEADLINE, connecting)
@@ -176,6 +183,10 @@ impl Admission {
         let leaf = leaf.map(|leaf| leaf.to_vec()).unwrap_or_default();
         let refused = |refusal: trust::Refusal| NoHandshake {
             why: port::Turned::Certificate,
+            tried: match refusal {
+                trust::Refusal::Revoked => Tried::Revoked,
+                _ => Tried::Certificate,
+            },
             words: refusal.to_string(),
         };
         let certificate = self
@@ -198,18 +209,27 @@ impl Admission {
     }
 }
 
+/// Without the form that IPv4 has on a socket of IPv6.
+fn shown(address: SocketAddr) -> String {
+    SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
+}
+
 /// Why a connection never showed a good certificate.
 struct NoHandshake {
     why: port::Turned,
+    /// What the other end tried.
+    tried: Tried,
     words: String,
 }
 
 impl From<io::Error> for NoHandshake {
     fn from(error: io::Error) -> Self {
-        Self {
-            why: port::Turned::of_handshake(&error),
-            words: error.to_string(),
-        }
+        let why = port::Turned::of_handshake(&error);
+        let (tried, words) = match why {
+            port::Turned::Certificate => Tried::of_handshake(&error),
+            _ => (Tried::Noise, error.to_string()),
+        };
+        Self { why, tried, words }
     }
 }
 

@@ -191,16 +191,11 @@ impl Listening {
             let following =
                 admission
                     .clone()
-                    .follow(stream, shown(address), config, (permit, ticket));
+                    .follow(stream, address, config, (permit, ticket));
             let end = shutdown.clone();
             links.spawn(async move { end.run_until_cancelled(following).await });
         }
     }
-}
-
-/// Without the form that IPv4 has on a socket of IPv6.
-fn shown(address: SocketAddr) -> String {
-    SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }
 
 /// What our end of the handshake goes by, made anew when the trust changed.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pvelens_proto::agent::v1::{self as wire, DescribeResponse};
 
 use super::{
@@ -54,6 +54,8 @@ pub(crate) struct Agent {
     pub(crate) digests: BTreeMap<&'static str, Digest>,
     /// What its link found wrong with who it says it is, and when.
     pub(crate) identity_problem: Option<(Name, Timestamp)>,
+    /// Somebody whom it turned away as a coordinator: why, and when.
+    pub(crate) refused_coordinator: Option<(Name, Timestamp)>,
     /// By the node's clock.
     pub(super) booted: Option<Timestamp>,
 }
@@ -121,6 +123,7 @@ impl Agent {
             stream: Stream::default(),
             digests: BTreeMap::new(),
             identity_problem: None,
+            refused_coordinator: None,
             booted: None,
         };
         agent.describe(described);
@@ -135,6 +138,16 @@ impl Agent {
         if !version.is_empty() && &*self.version != version {
             self.version = version.into();
         }
+    }
+
+    /// What it says, as it is linked, of those it turned away.
+    pub(super) fn refused(&mut self, described: &DescribeResponse, at: Timestamp) {
+        self.refused_coordinator = described.refused_coordinator.as_ref().map(|refused| {
+            let ago = i64::try_from(refused.seconds_ago).unwrap_or(i64::MAX);
+            let last = at.checked_sub(SignedDuration::from_secs(ago));
+            let why = limit::cut(&refused.why, limit::DETAIL);
+            (why.into(), last.unwrap_or(Timestamp::MIN))
+        });
     }
 
     /// It answered there.

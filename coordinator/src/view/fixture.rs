@@ -119,6 +119,7 @@ fn node(index: u32, name: &str) -> Node {
             last_error: "".into(),
             doubled: None,
             identity_problem: None,
+            refused_coordinator: None,
         }),
         status: NodeStatus::Online,
         node_id: Some(index + 1),

@@ -3,6 +3,7 @@
 use super::super::{Failure, Input, Remedy, words};
 use crate::{
     finding::{Evidence, Risk, Severity},
+    port::REMEMBERED,
     untrusted,
     view::{AgentState, NodeIndex},
 };
@@ -46,5 +47,36 @@ pub(super) fn doubt(input: &Input<'_>, index: NodeIndex, agent: &AgentState) -> 
         .about(PART)
         .proof(evidence);
     failure.instead = Some((TITLE, &REMEDY));
+    Some(failure)
+}
+
+const IMPOSTOR: &str = "impostor";
+const IMPOSTOR_TITLE: &str = "Somebody else answered a node in place of this coordinator";
+const IMPOSTOR_REMEDY: Remedy = Remedy {
+    diagnose: &[
+        "pvelens ca show",
+        "pvelens-agent status",
+        "journalctl -u pvelens-agent -n 50",
+    ],
+    fix: "Find out who answers at the address by which the node reaches its coordinator: another coordinator that took the address or name, a wrong record in DNS, or somebody in between.",
+    impact: "The node told them nothing, and was not watched meanwhile.",
+    risk: Risk::Low,
+    way_back: "",
+};
+
+/// Whoever was at the coordinator's address while it was not.
+pub(super) fn impostor(input: &Input<'_>, index: NodeIndex, agent: &AgentState) -> Option<Failure> {
+    let (why, at) = agent.refused_coordinator.as_ref()?;
+    if input.at.duration_since(*at) > REMEMBERED {
+        return None;
+    }
+    let name = words::node(input.view, index);
+    let why = untrusted::line(why, 120);
+    let summary =
+        format!("{name} turned away somebody who came in place of this coordinator: {why}.");
+    let mut failure = Failure::new(Severity::Warning, summary)
+        .about(IMPOSTOR)
+        .proof([Evidence::new("last turned away", at.to_string(), "agent")]);
+    failure.instead = Some((IMPOSTOR_TITLE, &IMPOSTOR_REMEDY));
     Some(failure)
 }

@@ -1,4 +1,8 @@
-use crate::{check::testing::Scene, view::NodeStatus};
+use crate::{
+    check::testing::Scene,
+    port::{Refused, Tried},
+    view::NodeStatus,
+};
 
 const HEARTBEAT: &str = "observability.coordinator_heartbeat";
 const STALE: &str = "cluster.agent.stale_report";
@@ -60,4 +64,32 @@ fn clocks_that_all_differ_from_the_coordinators_show_that_its_own_is_wrong() {
         }
         assert_eq!(scene.judge(HEARTBEAT, "cluster"), expected, "{offsets:?}");
     }
+}
+
+#[test]
+fn whoever_was_refused_is_told_by_what_they_tried_also_beside_few_agents() {
+    let mut scene = Scene::healthy();
+    let refused = |tried, times, why: &str| Refused {
+        tried,
+        times,
+        first_at: scene.at,
+        last_at: scene.at,
+        peer: (tried != Tried::Noise).then(|| [192, 0, 2, 7].into()),
+        why: why.to_owned(),
+    };
+    scene.refused = vec![
+        refused(Tried::Token, 2, "the token \u{1b}[31mwas used already"),
+        refused(Tried::Revoked, 1, "it was revoked"),
+        refused(Tried::Noise, 90, "they came too often"),
+    ];
+    let judged = scene.judge(HEARTBEAT, "cluster");
+    assert_eq!(judged, "warning token, warning revoked, info noise, pass");
+    let summary = scene.summary(HEARTBEAT);
+    assert!(
+        summary.ends_with("nobody in: 2 times, last from 192.0.2.7: the token \u{fffd}[31mwas used already."),
+        "{summary}"
+    );
+    scene.node(1).agent = None;
+    scene.node(2).agent = None;
+    assert!(scene.judge(HEARTBEAT, "cluster").starts_with("warning token"));
 }

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     coordinator::Coordinator,
     link::Clock,
-    port::{Port, Sources, Ticket, Turned},
-    trust::{ClientCertificate, Trust},
+    port::{Port, Sources, Ticket, Tried, Turned},
+    trust::{ClientCertificate, Refusal, Trust},
 };
 
 /// After a connection could not be accepted: see grpc/accept.rs.
@@ -124,7 +124,12 @@ impl Door {
             Err((error, stream)) => {
                 debug!(%address, %error, "handshake");
                 let_hear(stream).await;
-                return Err(Turned::of_handshake(&error));
+                let why = Turned::of_handshake(&error);
+                if why == Turned::Certificate {
+                    let (tried, words) = Tried::of_handshake(&error);
+                    self.refuse(tried, address, words);
+                }
+                return Err(why);
             }
         };
         let leaf = stream
@@ -139,6 +144,11 @@ impl Door {
                 let known = self.trust.client_of(leaf, (self.clock)());
                 Some(known.map_err(|error| {
                     debug!(%address, %error, "certificate");
+                    let tried = match error {
+                        Refusal::Revoked => Tried::Revoked,
+                        _ => Tried::Certificate,
+                    };
+                    self.refuse(tried, address, error.to_string());
                     Turned::Certificate
                 })?)
             }
@@ -167,6 +177,11 @@ impl Door {
         };
         let channel = if is_known { &self.known } else { &self.strange };
         Ok((Connection::new(stream, peer, places), channel))
+    }
+
+    fn refuse(&self, tried: Tried, peer: SocketAddr, why: String) {
+        let refusals = &self.coordinator.ports().refusals;
+        refusals.note(tried, peer.ip(), why, (self.clock)());
     }
 
     /// A place among those that may be here.

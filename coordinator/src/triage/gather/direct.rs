@@ -353,6 +353,7 @@ fn description(
         epoch: EPOCH.to_owned(),
         started_at: Some(timestamp_from_millis(now.as_millisecond())),
         collectors: collectors.collect(),
+        refused_coordinator: None,
     }
 }
 

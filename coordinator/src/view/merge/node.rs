@@ -176,5 +176,6 @@ fn state(agent: &Agent, at: Timestamp) -> AgentState {
         last_error: Name::clone(&agent.last_error),
         doubled: agent.doubled_at(at).cloned(),
         identity_problem: agent.identity_problem.clone(),
+        refused_coordinator: agent.refused_coordinator.clone(),
     }
 }
