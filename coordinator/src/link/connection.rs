@@ -7,16 +7,16 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use prost::bytes::Bytes;
 use pvelens_proto::agent::v1::{
-    DescribeRequest, DescribeResponse, Heartbeat, NodeUpdate, WatchRequest, WatchResponse,
+    DescribeRequest, DescribeResponse, Heartbeat, WatchRequest,
     node_agent_service_client::NodeAgentServiceClient, watch_response::Event,
 };
 use tokio::{
     sync::Notify,
-    task,
     time::{sleep, timeout},
 };
-use tonic::{Streaming, transport::Channel};
+use tonic::{Status, Streaming, transport::Channel};
 use tracing::{info, warn};
 
 use super::{
@@ -25,6 +25,7 @@ use super::{
     guarded::Guard,
     handle::{Handle, Held},
     quota::Quota,
+    turns::{self, Turns},
 };
 use crate::{coordinator::Coordinator, store::Transport, untrusted};
 
@@ -33,7 +34,7 @@ pub(super) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Agents send a heartbeat when there is nothing else.
 pub(super) const SILENCE_DEADLINE: Duration = Duration::from_secs(60);
 /// The configuration of thousands of guests comes in one message.
-const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
+pub(super) const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 /// An agent samples every ten seconds, in a few updates.
 const UPDATES_PER_SECOND: f64 = 50.0;
 /// A whole spool may come at once.
@@ -46,6 +47,7 @@ pub(super) struct Context {
     pub(super) clock: Clock,
     /// Told whenever there is something to evaluate.
     pub(super) news: Arc<Notify>,
+    pub(super) turns: Turns,
 }
 
 impl Context {
@@ -81,7 +83,7 @@ pub(super) struct Open<'a> {
     address: &'a str,
     /// Its place among the agents that can be called. Absent when there are too many.
     held: Option<Held<'a>>,
-    stream: Streaming<WatchResponse>,
+    stream: Streaming<Bytes>,
     audit: Audit,
 }
 
@@ -110,28 +112,31 @@ impl<'a> Open<'a> {
         contact: &'a Contact,
     ) -> Result<Self, LinkError> {
         let doing = "asking the agent for its samples";
+        let agent = Arc::new(agent);
+        let (coordinator, described) = (Arc::clone(&context.coordinator), Arc::clone(&agent));
+        let cursor = context.turns.take(move || coordinator.cursor(&described));
         let request = WatchRequest {
-            cursor: context.coordinator.cursor(&agent),
+            cursor: cursor.await.flatten(),
         };
-        let stream = answer(doing, client(&channel).watch(request))
+        let stream = answer(doing, turns::watch(channel.clone(), request))
             .await?
-            .map_err(|status| LinkError::Refused { doing, status })?
-            .into_inner();
-        let key = context
-            .coordinator
-            .connected(&agent, &contact.address, context.now());
-        if let Some(key) = &key {
-            let expires_at = contact.certificate_expires_at;
-            let coordinator = &context.coordinator;
-            coordinator.reached(key, contact.transport, expires_at);
-        }
+            .map_err(|status| LinkError::Refused { doing, status })?;
+        let (coordinator, described) = (Arc::clone(&context.coordinator), Arc::clone(&agent));
+        let (known, now) = (contact.clone(), context.now());
+        let noting = context.turns.take(move || {
+            let key = coordinator.connected(&described, &known.address, now)?;
+            let expires_at = known.certificate_expires_at;
+            coordinator.reached(&key, known.transport, expires_at);
+            Some(key)
+        });
+        let key = noting.await.flatten();
         context.news.notify_one();
         let (node, version) = (&agent.node_name, untrusted::name(&agent.agent_version));
         info!(address = contact.address, %node, %version, "connected to the agent");
         let handle = Handle::new(channel, Arc::clone(&context.clock));
         Ok(Self {
             held: key.map(|key| context.coordinator.agents().hold(key, handle)),
-            agent: Arc::new(agent),
+            agent,
             address: &contact.address,
             audit: Audit::new(),
             context,
@@ -148,26 +153,27 @@ impl<'a> Open<'a> {
     ) -> LinkError {
         let mut quota = Quota::new(UPDATES_PER_SECOND, UPDATES_AT_ONCE);
         loop {
-            let response = match timeout(SILENCE_DEADLINE, self.stream.message()).await {
+            let message = match timeout(SILENCE_DEADLINE, self.stream.message()).await {
                 Err(_) => return LinkError::Silent,
                 Ok(Ok(None)) => return LinkError::Closed,
-                Ok(Err(status)) => {
-                    let doing = "receiving samples";
-                    return LinkError::Refused { doing, status };
-                }
-                Ok(Ok(Some(response))) => response,
+                Ok(Err(status)) => return unreadable(status),
+                Ok(Ok(Some(message))) => message,
             };
-            match response.event {
-                Some(Event::Update(update)) => {
-                    self.append(update).await;
+            match self.keep(message).await {
+                Some(Ok(Kept::Update)) => {
                     *delivered = true;
                     if let Some(held) = &self.held {
                         self.audit.keep_up(self.context, held);
                     }
                 }
-                Some(Event::Heartbeat(heartbeat)) => self.heartbeat(&heartbeat),
-                // An event of a newer agent.
-                None => {}
+                Some(Ok(Kept::Heartbeat(heartbeat))) => {
+                    if let (Some(held), Some(head)) = (&self.held, &heartbeat.audit_head) {
+                        self.audit.note(self.context, held, head);
+                    }
+                }
+                Some(Ok(Kept::Nothing)) => {}
+                Some(Err(status)) => return unreadable(status),
+                None => warn!(address = self.address, "an update could not be kept"),
             }
             let wait = quota.spend(1.0);
             if !wait.is_zero() {
@@ -190,37 +196,51 @@ impl<'a> Open<'a> {
             .throttled(&self.agent, time, self.context.now());
     }
 
-    /// The store may be busy with an evaluation: wait for it where waiting
-    /// holds up no other connection.
-    async fn append(&self, update: NodeUpdate) {
+    /// Reads a message and keeps what it says. None = that failed half-way.
+    async fn keep(&self, message: Bytes) -> Option<Result<Kept, Status>> {
         let coordinator = Arc::clone(&self.context.coordinator);
         let agent = Arc::clone(&self.agent);
+        // When it came, not when it is its turn.
         let received_at = self.context.now();
-        let appended =
-            task::spawn_blocking(move || coordinator.append(&agent, update, received_at));
-        if let Err(error) = appended.await {
-            warn!(address = self.address, %error, "an update could not be kept");
+        let keeping = self.context.turns.take(move || {
+            Ok(match turns::read(message)?.event {
+                Some(Event::Update(update)) => {
+                    coordinator.append(&agent, update, received_at);
+                    Kept::Update
+                }
+                Some(Event::Heartbeat(heartbeat)) => {
+                    let sent_at = sent_at(&heartbeat).unwrap_or(received_at);
+                    coordinator.heartbeat(&agent, sent_at, received_at);
+                    Kept::Heartbeat(heartbeat)
+                }
+                // An event of a newer agent.
+                None => Kept::Nothing,
+            })
+        });
+        let kept = keeping.await;
+        if !matches!(kept, Some(Ok(Kept::Heartbeat(_) | Kept::Nothing))) {
+            self.context.news.notify_one();
         }
-        self.context.news.notify_one();
+        kept
     }
+}
 
-    fn heartbeat(&self, heartbeat: &Heartbeat) {
-        let sent_at = heartbeat
-            .sent_at
-            .as_ref()
-            .map(pvelens_proto::timestamp_to_millis)
-            .and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        // Without a believable time it still shows that the agent lives.
-        let received_at = self.context.now();
-        self.context.coordinator.heartbeat(
-            &self.agent,
-            sent_at.unwrap_or(received_at),
-            received_at,
-        );
-        if let (Some(held), Some(head)) = (&self.held, &heartbeat.audit_head) {
-            self.audit.note(self.context, held, head);
-        }
-    }
+/// What became of a message.
+enum Kept {
+    Update,
+    Heartbeat(Heartbeat),
+    Nothing,
+}
+
+fn unreadable(status: Status) -> LinkError {
+    let doing = "receiving samples";
+    LinkError::Refused { doing, status }
+}
+
+/// Without a believable time it still shows that the agent lives.
+fn sent_at(heartbeat: &Heartbeat) -> Option<Timestamp> {
+    let sent_at = heartbeat.sent_at.as_ref()?;
+    Timestamp::from_millisecond(pvelens_proto::timestamp_to_millis(sent_at)).ok()
 }
 
 pub(super) fn client(channel: &Channel) -> NodeAgentServiceClient<Channel> {
