@@ -13,7 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
-use tokio::sync::watch;
+use tokio::{sync::watch, task};
 
 use crate::{
     check::{self, CheckVerdicts, Input, Params, VerdictCounts},
@@ -43,6 +43,16 @@ pub struct Current {
     pub params: Params,
     /// Sorted by cluster, then node.
     pub agents: Vec<AgentRecord>,
+}
+
+impl Current {
+    /// Gives a state back. Whoever holds the last of one that was replaced takes it
+    /// apart, which takes a while where there are many guests: no answer waits for that.
+    pub fn release(current: Arc<Self>) {
+        if let Some(last) = Arc::into_inner(current) {
+            task::spawn_blocking(move || drop(last));
+        }
+    }
 }
 
 /// Merges, checks, and hands out the result.

@@ -243,7 +243,10 @@ where
     M: Carries<A>,
 {
     let current = api.current();
-    work(render, move || question(&current)).await
+    let asked = Arc::clone(&current);
+    let answer = work(render, move || question(&asked)).await;
+    Current::release(current);
+    answer
 }
 
 /// Does something that takes a while and has an answer.

@@ -140,12 +140,15 @@ impl Server {
         if !is_evaluated(&current) {
             return reply::failure(EARLY);
         }
+        let asked = Arc::clone(&current);
         let work = tokio::task::spawn_blocking(move || {
-            let result = ask(&current);
+            let result = ask(&asked);
             drop(slot);
             result
         });
-        match work.await {
+        let result = work.await;
+        Current::release(current);
+        match result {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => reply::failure(error.to_string()),
             Err(error) => {

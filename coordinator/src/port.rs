@@ -70,7 +70,13 @@ impl Ports {
     /// question.
     #[must_use]
     pub fn refused(&self, at: Timestamp) -> Vec<Refused> {
-        let noise = [Turned::Full, Turned::Source, Turned::Slow, Turned::Garbage, Turned::Gone];
+        let noise = [
+            Turned::Full,
+            Turned::Source,
+            Turned::Slow,
+            Turned::Garbage,
+            Turned::Gone,
+        ];
         let ports = [&self.link, &self.api];
         let counts = ports
             .iter()

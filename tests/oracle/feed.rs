@@ -106,6 +106,7 @@ fn failures(store: &Store, at: Timestamp) -> BTreeSet<(String, String)> {
         view: &view,
         history: store.history(),
         params: &Params::default(),
+        refused: &[],
         at,
     };
     let mut failed = BTreeSet::new();
@@ -136,6 +137,7 @@ fn describe(node: &NodeFacts<'_>, at: Timestamp) -> DescribeResponse {
         epoch: "recording".to_owned(),
         started_at: Some(timestamp_from_millis(at.as_millisecond())),
         collectors: collectors.collect(),
+        refused_coordinator: None,
     }
 }
 

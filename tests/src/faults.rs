@@ -16,7 +16,7 @@ mod net;
 mod node;
 mod world;
 
-pub use hostile::{flood, scan};
+pub use hostile::{Misdeed, misbehave, scan};
 
 use crate::rig::Programs;
 

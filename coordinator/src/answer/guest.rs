@@ -1,5 +1,7 @@
 //! Questions about guests.
 
+use std::cmp::Ordering;
+
 use super::{
     AnswerError, Guest, GuestFilter, Guests, Page,
     finding::about,
@@ -31,25 +33,45 @@ pub fn guests(current: &Current, filter: &GuestFilter, page: &Page) -> Result<Gu
     let size = LIST.size(page)?;
     let after = LIST.position(page)?.as_deref().map(parse).transpose()?;
 
+    let is_every = *filter
+        == GuestFilter {
+            cluster: filter.cluster.clone(),
+            ..GuestFilter::default()
+        };
     let mut shown = Vec::new();
     let (mut total, mut more) = (0_u32, false);
     let mut last = None;
-    for guest in clusters
-        .iter()
-        .flat_map(|cluster| view.guests_of(view.cluster(*cluster)))
-        .map(|(_, guest)| guest)
-        .filter(|guest| matches(guest, filter, nodes.as_deref()))
-    {
-        total += 1;
-        let key = (&*view.cluster(guest.cluster).id, guest.vmid);
-        if after.as_ref().is_some_and(|(id, vmid)| key <= (id, *vmid)) {
+    for cluster in clusters.iter().map(|cluster| view.cluster(*cluster)) {
+        // Where the page begins, seen from this cluster.
+        let begin = match &after {
+            None => Some(0),
+            Some((id, vmid)) => match (*cluster.id).cmp(id.as_str()) {
+                Ordering::Less => None,
+                Ordering::Equal => Some(vmid.saturating_add(1)),
+                Ordering::Greater => Some(0),
+            },
+        };
+        // Whether all of it is before the page or behind it.
+        if is_every && (begin.is_none() || shown.len() >= size) {
+            let count = cluster.guests.end.saturating_sub(cluster.guests.start);
+            total = total.saturating_add(count);
+            more |= begin.is_some() && count > 0;
             continue;
         }
-        if shown.len() < size {
-            shown.push(summary::guest(view, guest));
-            last = Some(key);
-        } else {
-            more = true;
+        for (_, guest) in view.guests_of(cluster) {
+            if !matches(guest, filter, nodes.as_deref()) {
+                continue;
+            }
+            total += 1;
+            if begin.is_none_or(|begin| guest.vmid < begin) {
+                continue;
+            }
+            if shown.len() < size {
+                shown.push(summary::guest(view, guest));
+                last = Some((&*cluster.id, guest.vmid));
+            } else {
+                more = true;
+            }
         }
     }
     Ok(Guests {

@@ -94,7 +94,9 @@ impl EnrollmentService for Service {
                 Err(error) => {
                     info!(%node, %token, peer, %error, "a node was not let in");
                     // What fails in the coordinator itself is nobody's try.
-                    if let (Some(address), false) = (address, matches!(error, EnrollError::Trust(_))) {
+                    if let (Some(address), false) =
+                        (address, matches!(error, EnrollError::Trust(_)))
+                    {
                         let why = untrusted::line(&error.to_string(), 120).into_owned();
                         let refusals = &coordinator.ports().refusals;
                         refusals.note(Tried::Token, address, why, now);

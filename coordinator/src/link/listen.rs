@@ -189,10 +189,9 @@ impl Listening {
                 port.turn_away(Turned::Certificate);
                 continue;
             };
-            let following =
-                admission
-                    .clone()
-                    .follow(stream, address, config, (permit, ticket));
+            let following = admission
+                .clone()
+                .follow(stream, address, config, (permit, ticket));
             let end = shutdown.clone();
             links.spawn(async move { end.run_until_cancelled(following).await });
         }

@@ -119,9 +119,10 @@ impl Tried {
                 }
                 _ => (Self::Certificate, "it is no certificate for this"),
             },
-            Some(rustls::Error::AlertReceived(_)) => {
-                (Self::Certificate, "the other end does not trust this coordinator")
-            }
+            Some(rustls::Error::AlertReceived(_)) => (
+                Self::Certificate,
+                "the other end does not trust this coordinator",
+            ),
             _ => (Self::Certificate, "there was none"),
         };
         (tried, why.to_owned())

@@ -214,15 +214,19 @@ impl Agent {
             }
             Payload::GuestConfigs(mut value) => {
                 sort_unique(&mut value.guests, |config| config.vmid);
-                let configs = value.guests.into_iter();
-                let configs: KnownConfigs = configs
-                    .map(|config| shared.configs.intern(config))
-                    .collect();
+                // Collecting would go on in the memory of the longer items, and keep it.
+                let mut configs = KnownConfigs::with_capacity(value.guests.len());
+                configs.extend(
+                    value
+                        .guests
+                        .into_iter()
+                        .map(|config| shared.configs.intern(config)),
+                );
                 put(&mut facts.guest_configs, configs.into(), stamp);
             }
             Payload::StorageConfig(value) => {
-                let mut entries: StorageEntries =
-                    value.storages.into_iter().map(Arc::new).collect();
+                let mut entries = StorageEntries::with_capacity(value.storages.len());
+                entries.extend(value.storages.into_iter().map(Arc::new));
                 entries.sort_by(|a, b| a.name.cmp(&b.name));
                 entries.dedup_by(|a, b| a.name == b.name);
                 put(&mut facts.storages, entries.into(), stamp);

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use pvelens_tests::{
-    faults::{self, Options},
+    faults::{self, Misdeed, Options},
     rig::Programs,
 };
 
@@ -47,6 +47,11 @@ enum Task {
         identity: PathBuf,
         address: SocketAddr,
     },
+    #[command(hide = true)]
+    Repeat {
+        identity: PathBuf,
+        address: SocketAddr,
+    },
 }
 
 #[expect(clippy::print_stdout, reason = "it is what the program is for")]
@@ -86,7 +91,11 @@ async fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Task::Flood { identity, address } => {
-            faults::flood(&identity, address).await?;
+            faults::misbehave(&identity, address, Misdeed::Flood).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Repeat { identity, address } => {
+            faults::misbehave(&identity, address, Misdeed::Repeat).await?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -47,6 +47,7 @@ pub(super) const ALL: &[Case] = &[
     case!("two agents with one identity", true, identity::doubled),
     case!("scan and garbage", true, stranger::scan),
     case!("flood", true, stranger::flood),
+    case!("repeated updates", true, stranger::repeat),
     case!("link cut", false, network::cut),
     case!("black hole", false, network::black_hole),
     case!("slow reader", false, network::slow_reader),

@@ -21,6 +21,8 @@ use tonic::{Request, Response, Status, transport::Server};
 /// Connections that say nothing, at the same time.
 const SILENT: usize = 700;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two updates of one that repeats itself: below what may come at once.
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Knocks at a port in every way that is not right, and says how it went.
 ///
@@ -87,14 +89,24 @@ pub async fn scan(address: SocketAddr, rounds: u32) -> Result<String> {
     ))
 }
 
-/// Is a node with a good certificate that sends without end.
+/// How a node with a good certificate misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misdeed {
+    /// Sends without end.
+    Flood,
+    /// Sends everything twice, old things now and then, and all of it again on each
+    /// connection, whatever cursor it is asked from.
+    Repeat,
+}
+
+/// Is such a node.
 ///
 /// # Errors
 /// When it has no identity.
-pub async fn flood(identity: &Path, address: SocketAddr) -> Result<()> {
+pub async fn misbehave(identity: &Path, address: SocketAddr, misdeed: Misdeed) -> Result<()> {
     let identity = Identity::load(identity)?.context("there is no identity")?;
     let tls = identity.server_config()?;
-    let agent = Arc::new(Flood { identity });
+    let agent = Arc::new(Hostile { identity, misdeed });
     loop {
         if let Ok(stream) = TcpStream::connect(address).await
             && let Ok(stream) = TlsAcceptor::from(Arc::clone(&tls)).accept(stream).await
@@ -118,12 +130,54 @@ pub async fn flood(identity: &Path, address: SocketAddr) -> Result<()> {
 }
 
 #[derive(Debug)]
-struct Flood {
+struct Hostile {
     identity: Identity,
+    misdeed: Misdeed,
 }
 
-impl Flood {
-    fn update(number: u64) -> WatchResponse {
+/// The number of what is sent as the n-th, by one that repeats itself.
+fn repeated(n: u64) -> u64 {
+    let newest = n / 2 + 1;
+    if n % 20 == 19 {
+        newest.saturating_sub(5).max(1)
+    } else {
+        newest
+    }
+}
+
+fn response(epoch: &str, sequence: u64, samples: Vec<Sample>) -> WatchResponse {
+    WatchResponse {
+        event: Some(watch_response::Event::Update(NodeUpdate {
+            cursor: Some(Cursor {
+                epoch: epoch.to_owned(),
+                sequence,
+            }),
+            samples,
+            ..NodeUpdate::default()
+        })),
+    }
+}
+
+impl Hostile {
+    fn epoch(&self) -> &'static str {
+        match self.misdeed {
+            Misdeed::Flood => "flood",
+            Misdeed::Repeat => "repeat",
+        }
+    }
+
+    fn again(n: u64) -> WatchResponse {
+        let load = Sample {
+            collector: "load".to_owned(),
+            observed_at: Some(timestamp_from_millis(Timestamp::now().as_millisecond())),
+            interval_seconds: 10,
+            payload: Some(sample::Payload::Load(Load::default())),
+            ..Sample::default()
+        };
+        response("repeat", repeated(n), vec![load])
+    }
+
+    fn flood(number: u64) -> WatchResponse {
         let now = Some(timestamp_from_millis(Timestamp::now().as_millisecond()));
         let samples = (0..200).map(|sample| Sample {
             collector: format!("flood-{number}-{sample}"),
@@ -134,22 +188,13 @@ impl Flood {
             })),
             ..Sample::default()
         });
-        WatchResponse {
-            event: Some(watch_response::Event::Update(NodeUpdate {
-                cursor: Some(Cursor {
-                    epoch: "flood".to_owned(),
-                    // With gaps, so that ranges do not join.
-                    sequence: number * 2 + 1,
-                }),
-                samples: samples.collect(),
-                ..NodeUpdate::default()
-            })),
-        }
+        // With gaps, so that ranges do not join.
+        response("flood", number * 2 + 1, samples.collect())
     }
 }
 
 #[tonic::async_trait]
-impl NodeAgentService for Flood {
+impl NodeAgentService for Hostile {
     type WatchStream = BoxStream<'static, Result<WatchResponse, Status>>;
     type RunGuestCommandStream = BoxStream<'static, Result<RunGuestCommandResponse, Status>>;
 
@@ -162,14 +207,24 @@ impl NodeAgentService for Flood {
             node_name: self.identity.node.clone(),
             cluster_id: self.identity.cluster.clone(),
             is_pve_node: true,
-            epoch: "flood".to_owned(),
+            epoch: self.epoch().to_owned(),
             ..DescribeResponse::default()
         }))
     }
 
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let updates = stream::iter(0..).map(|number| Ok(Self::update(number)));
-        Ok(Response::new(updates.boxed()))
+        let updates = match self.misdeed {
+            Misdeed::Flood => stream::iter(0..)
+                .map(|number| Ok(Self::flood(number)))
+                .boxed(),
+            Misdeed::Repeat => stream::iter(0..)
+                .then(|n| async move {
+                    sleep(BETWEEN).await;
+                    Ok(Self::again(n))
+                })
+                .boxed(),
+        };
+        Ok(Response::new(updates))
     }
 
     async fn get_self_report(

@@ -30,7 +30,11 @@ impl Refused {
     }
 
     pub(in crate::service) fn told(&self) -> Option<RefusedCoordinator> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let last = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()?;
         Some(RefusedCoordinator {
             times: last.times,
             seconds_ago: last.at.elapsed().as_secs(),

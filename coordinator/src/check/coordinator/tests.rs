@@ -86,10 +86,16 @@ fn whoever_was_refused_is_told_by_what_they_tried_also_beside_few_agents() {
     assert_eq!(judged, "warning token, warning revoked, info noise, pass");
     let summary = scene.summary(HEARTBEAT);
     assert!(
-        summary.ends_with("nobody in: 2 times, last from 192.0.2.7: the token \u{fffd}[31mwas used already."),
+        summary.ends_with(
+            "nobody in: 2 times, last from 192.0.2.7: the token \u{fffd}[31mwas used already."
+        ),
         "{summary}"
     );
     scene.node(1).agent = None;
     scene.node(2).agent = None;
-    assert!(scene.judge(HEARTBEAT, "cluster").starts_with("warning token"));
+    assert!(
+        scene
+            .judge(HEARTBEAT, "cluster")
+            .starts_with("warning token")
+    );
 }

@@ -6,7 +6,10 @@ use anyhow::{Context, Result, ensure};
 use pvelens_proto::timestamp_to_millis;
 use tokio::time::sleep;
 
-use super::identity::{refusal, short};
+use super::{
+    identity::{refusal, short},
+    network::{FOUND, SILENT},
+};
 use crate::faults::{
     Options,
     world::{LINK, World},
@@ -25,7 +28,7 @@ pub(super) async fn jumps(options: &Options) -> Result<String> {
     world.nodes[0].agent.start()?;
     world.nodes[0].until_serving().await?;
     world.settle(0).await?;
-    let mut offsets = Vec::new();
+    let (mut offsets, mut found) = (Vec::new(), String::new());
     for (clock, offset) in [
         ("+2h", JUMP_SECONDS),
         ("+0", 0.0),
@@ -51,11 +54,17 @@ pub(super) async fn jumps(options: &Options) -> Result<String> {
             "{:+.0}",
             agent.clock_offset_seconds.unwrap_or(f64::NAN)
         ));
+        if offset != 0.0 {
+            found = world.until_found("clocks of nodes disagree", LINK).await?;
+        }
         let counted = world.settle(0).await;
         counted.with_context(|| format!("with the clock at {clock}"))?;
     }
     let account = world.settle(0).await?;
-    Ok(format!("offsets told: {} s; {account}", offsets.join(", ")))
+    Ok(format!(
+        "offsets told: {} s; finding: {found}; {account}",
+        offsets.join(", ")
+    ))
 }
 
 /// Off while its certificate ended, on again.
@@ -73,6 +82,7 @@ pub(super) async fn year(options: &Options) -> Result<String> {
     world.set_clock("+400d")?;
     let variables = world.clock_variables()?;
     world.coordinator.start_with(variables.clone()).await?;
+    let found = world.until_found(SILENT, FOUND).await?;
     for node in &mut world.nodes {
         node.agent.variables.clone_from(&variables);
         node.pipe.variables.clone_from(&variables);
@@ -97,7 +107,7 @@ pub(super) async fn year(options: &Options) -> Result<String> {
     );
     let account = world.settle(0).await?;
     Ok(format!(
-        "back by itself after {:.1} s with a certificate that ends {} days later; {account}",
+        "finding: {found}; back by itself after {:.1} s with a certificate that ends {} days later; {account}",
         returned.as_secs_f64(),
         (new - old) / DAY
     ))
@@ -116,6 +126,10 @@ pub(super) async fn stolen_token(options: &Options) -> Result<String> {
         "refused for another reason: {refused}"
     );
     world.until_linked(0).await?;
+    let found = world.until_found("lets nobody in", LINK).await?;
     let account = world.settle(0).await?;
-    Ok(format!("{:?}; {account}", short(&refused)))
+    Ok(format!(
+        "{:?}; finding: {found}; {account}",
+        short(&refused)
+    ))
 }

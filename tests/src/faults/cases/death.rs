@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::sleep;
 
+use super::network::{FOUND, SILENT};
 use crate::faults::{Options, world::World};
 
 /// Counted after so many kills, and at the end.
@@ -75,10 +76,20 @@ pub(super) async fn killed(options: &Options) -> Result<String> {
     for node in [0, 1] {
         world.nodes[node].until_serving().await?;
     }
+    // One that stays dead is missed.
+    let found = if options.short {
+        "not waited for".to_owned()
+    } else {
+        world.nodes[0].agent.kill()?;
+        let found = world.until_found(SILENT, FOUND).await?;
+        world.nodes[0].agent.start()?;
+        world.nodes[0].until_serving().await?;
+        found
+    };
     let first = world.settle(0).await.context("the first node")?;
     let second = world.settle(1).await.context("the second node")?;
     let [agents, pipes, coordinators] = counts;
     Ok(format!(
-        "{kills} kills (agent {agents}, pipe {pipes}, coordinator {coordinators}); pve1: {first}; pve2: {second}"
+        "{kills} kills (agent {agents}, pipe {pipes}, coordinator {coordinators}); finding: {found}; pve1: {first}; pve2: {second}"
     ))
 }

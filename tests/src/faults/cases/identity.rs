@@ -38,6 +38,7 @@ pub(super) async fn revocation(options: &Options) -> Result<String> {
         said.node.is_empty() || !said.last_error.is_empty(),
         "nothing says why"
     );
+    let found = world.until_found("that was revoked", MINUTES).await?;
     // A new invitation ends that.
     world.nodes[0].pipe.kill()?;
     let network = world.net.at_node(0);
@@ -49,7 +50,7 @@ pub(super) async fn revocation(options: &Options) -> Result<String> {
     world.until_linked(0).await?;
     let account = world.settle(0).await?;
     Ok(format!(
-        "cut after {:.2} s and stays out; with a new token: {account}",
+        "cut after {:.2} s and stays out; finding: {found}; with a new token: {account}",
         cut.as_secs_f64()
     ))
 }
@@ -78,9 +79,10 @@ pub(super) async fn replay(options: &Options) -> Result<String> {
     let stolen = tokio::task::spawn_blocking(move || copy.join(&programs, &same_line, &network));
     let again = refusal(stolen.await?)?;
     ensure!(world.agent(0).await?.connected, "the honest node is gone");
+    let found = world.until_found("lets nobody in", SOON).await?;
     let account = world.settle(0).await?;
     Ok(format!(
-        "second node: {:?}; second key: {:?}; {account}",
+        "second node: {:?}; second key: {:?}; finding: {found}; {account}",
         short(&other),
         short(&again)
     ))
@@ -120,9 +122,11 @@ pub(super) async fn wrong_authority(options: &Options) -> Result<String> {
     drop(impostor);
     world.coordinator.start_again().await?;
     let returned = world.until_linked(0).await?;
+    let found = world.until_found("node/pve1: Somebody else answered", SOON);
+    let found = found.await?;
     let account = world.settle(0).await?;
     Ok(format!(
-        "the impostor hears nothing; agent's log: {refused:?}; back after {:.1} s: {account}",
+        "the impostor hears nothing; agent's log: {refused:?}; finding: {found}; back after {:.1} s: {account}",
         returned.as_secs_f64()
     ))
 }

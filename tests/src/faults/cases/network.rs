@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tokio::time::sleep;
 
 use crate::faults::{Options, node, world::World};
 
-/// Longer than either end waits for a sign of life.
-const OUTAGE: Duration = Duration::from_secs(30);
+/// An agent is silent after three minutes.
+pub(super) const SILENT: &str = "node/pve1: The agent of a node is silent";
+pub(super) const FOUND: Duration = Duration::from_secs(300);
 const NOTICED: Duration = Duration::from_secs(60);
 
 pub(super) async fn cut(options: &Options) -> Result<String> {
@@ -22,9 +22,9 @@ pub(super) async fn cut(options: &Options) -> Result<String> {
         "the other node is gone, too"
     );
     let why = agent.last_error;
-    sleep(OUTAGE.saturating_sub(noticed)).await;
+    let found = world.until_found(SILENT, FOUND).await?;
     world.net.cable(0, true)?;
-    back(&world, noticed, &why).await
+    back(&world, noticed, &why, &found).await
 }
 
 pub(super) async fn black_hole(options: &Options) -> Result<String> {
@@ -38,13 +38,13 @@ pub(super) async fn black_hole(options: &Options) -> Result<String> {
         "the other node is gone, too"
     );
     let why = agent.last_error;
-    sleep(OUTAGE.saturating_sub(noticed)).await;
+    let found = world.until_found(SILENT, FOUND).await?;
     world.net.black_hole(0, false)?;
-    back(&world, noticed, &why).await
+    back(&world, noticed, &why, &found).await
 }
 
 /// Waits for the link, and counts.
-async fn back(world: &World, noticed: Duration, why: &str) -> Result<String> {
+async fn back(world: &World, noticed: Duration, why: &str, found: &str) -> Result<String> {
     ensure!(!why.is_empty(), "nothing says why the link ended");
     let returned = world.until_linked(0).await?;
     let account = world.settle(0).await?;
@@ -53,7 +53,7 @@ async fn back(world: &World, noticed: Duration, why: &str) -> Result<String> {
         "something was counted twice: {account}"
     );
     Ok(format!(
-        "noticed after {:.1} s ({why}), back {:.1} s after the end; {account}",
+        "noticed after {:.1} s ({why}), finding: {found}; back {:.1} s after the end; {account}",
         noticed.as_secs_f64(),
         returned.as_secs_f64()
     ))
@@ -72,6 +72,7 @@ pub(super) async fn slow_reader(options: &Options) -> Result<String> {
         !agent.last_error.is_empty(),
         "nothing says why the link ended"
     );
+    let found = world.until_found(SILENT, FOUND).await?;
     world.nodes[0].pipe.freeze(false)?;
     let returned = world.until_linked(0).await?;
     let account = world.settle(0).await?;
@@ -81,7 +82,7 @@ pub(super) async fn slow_reader(options: &Options) -> Result<String> {
     );
     drop(unread);
     Ok(format!(
-        "a pipe that stands still is noticed after {:.1} s, back after {:.1} s; beside a reader that reads nothing: {account}",
+        "a pipe that stands still is noticed after {:.1} s, finding: {found}; back after {:.1} s; beside a reader that reads nothing: {account}",
         noticed.as_secs_f64(),
         returned.as_secs_f64()
     ))

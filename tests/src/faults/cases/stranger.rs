@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use pvelens_proto::v1::Agent;
 use tokio::{task, time::sleep};
 
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(20);
 const ROUNDS: u32 = 20;
+/// New updates on each connection of a node that repeats itself.
+const REPEATED: u64 = 40;
 /// Longer than a coordinator takes between two looks at a link.
 const FLOOD: Duration = Duration::from_secs(45);
 /// What a coordinator of three nodes may need while somebody does this.
@@ -66,26 +69,78 @@ pub(super) async fn scan(options: &Options) -> Result<String> {
     }
     let peak = peak_resident_bytes(world.coordinator.pid())?;
     ensure!(peak < RESIDENT_LIMIT, "it needed {peak} bytes");
+    let found = world.until_found("Many connections", SOON).await?;
     let account = world.settle(0).await?;
     Ok(format!(
-        "{}; slowest answer meanwhile {} ms, RSS {} MiB; {account}",
+        "finding: {found}; {}; slowest answer meanwhile {} ms, RSS {} MiB; {account}",
         seen.join("; "),
         slowest.as_millis(),
         peak >> 20
     ))
 }
 
-/// A node with a good certificate that sends as much as it can.
-pub(super) async fn flood(options: &Options) -> Result<String> {
-    let world = World::new(options, "flood", 3, 2).await?;
-    world.settle(0).await?;
+/// The third node joins, and something else is there in place of its agent.
+async fn misbehaving(world: &World, misdeed: &str) -> Result<Command> {
     let line = world.coordinator.token(1, 600).await?;
     world.join_with(2, &line).await?;
     let identity = world.nodes[2].place.identity().display().to_string();
     let address = SocketAddr::new(Net::coordinator(), LINK_PORT).to_string();
-    let arguments = ["flood", identity.as_str(), &address];
-    let mut command = hostile(options, world.net.at_node(2), &arguments)?;
-    let mut child = command.stdout(Stdio::null()).spawn()?;
+    let arguments = [misdeed, identity.as_str(), &address];
+    let mut command = hostile(&world.options, world.net.at_node(2), &arguments)?;
+    command.stdout(Stdio::null());
+    Ok(command)
+}
+
+/// At-least-once at its worst: everything comes twice, out of order, and all of it once
+/// more on each connection.
+pub(super) async fn repeat(options: &Options) -> Result<String> {
+    let world = World::new(options, "repeat", 3, 1).await?;
+    let mut command = misbehaving(&world, "repeat").await?;
+    let mut most = 0;
+    for _ in 0..3 {
+        let mut child = command.spawn()?;
+        let news = |agent: &Agent| agent.connected && newest(agent) > most + REPEATED;
+        let seen = world.until(2, "updates", SOON * 2, news).await;
+        child.kill()?;
+        child.wait()?;
+        most = newest(&seen?.0);
+    }
+    let gone = world.until(2, "gone", SOON, |agent| !agent.connected);
+    let (agent, _) = gone.await?;
+    let newest = newest(&agent);
+    let ranges: Vec<(u64, u64)> = agent
+        .kept_updates
+        .iter()
+        .flat_map(|epoch| &epoch.ranges)
+        .map(|range| (range.first, range.last))
+        .collect();
+    ensure!(
+        ranges == [(1, newest)] && agent.updates_total == newest,
+        "{newest} numbers were sent, {} counted, {ranges:?} kept",
+        agent.updates_total
+    );
+    ensure!(
+        agent.repeated_updates_total >= newest,
+        "only {} came again",
+        agent.repeated_updates_total
+    );
+    let account = world.settle(0).await?;
+    Ok(format!(
+        "{newest} updates kept once, {} times they came again; honest node: {account}",
+        agent.repeated_updates_total
+    ))
+}
+
+fn newest(agent: &Agent) -> u64 {
+    let ranges = agent.kept_updates.iter().flat_map(|epoch| &epoch.ranges);
+    ranges.map(|range| range.last).max().unwrap_or(0)
+}
+
+/// A node with a good certificate that sends as much as it can.
+pub(super) async fn flood(options: &Options) -> Result<String> {
+    let world = World::new(options, "flood", 3, 2).await?;
+    world.settle(0).await?;
+    let mut child = misbehaving(&world, "flood").await?.spawn()?;
     let before = cpu_time(world.coordinator.pid())?;
     let began = Instant::now();
     let mut slowest = Duration::ZERO;
