@@ -1,6 +1,9 @@
 //! What clients ask meanwhile.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -8,10 +11,10 @@ use pvelens_proto::{
     timestamp_to_millis,
     v1::{ListGuestsRequest, ListGuestsResponse, inventory_service_client::InventoryServiceClient},
 };
-use tokio::time::sleep;
+use tokio::{runtime::Builder, time::sleep};
 use tonic::transport::Channel;
 
-use crate::rig::{Coordinator, figures::Distribution};
+use crate::rig::{Coordinator, coordinator::channel, figures::Distribution};
 
 const MESSAGE_LIMIT: usize = 64 << 20;
 const PAUSE: Duration = Duration::from_millis(40);
@@ -28,20 +31,26 @@ pub(super) struct Queries {
     /// Seconds of a call for a page as clients ask for it, anywhere in the list.
     pub(super) list_guests: Distribution,
     pub(super) list_all: Distribution,
-    channel: Option<Channel>,
     next: String,
 }
 
 impl Queries {
-    /// One call, and a pause.
-    pub(super) async fn ask(&mut self, coordinator: &Coordinator) -> Result<()> {
-        let channel = match &self.channel {
-            Some(channel) => channel.clone(),
-            None => {
-                let channel = coordinator.channel("read.sock").await?;
-                self.channel.insert(channel).clone()
+    /// Asks again and again for some time, on this thread alone.
+    pub(super) fn ask_for(time: Duration, socket: &Path) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let channel = channel(socket).await?;
+            let mut queries = Self::default();
+            let began = Instant::now();
+            while began.elapsed() < time {
+                queries.ask(channel.clone()).await?;
             }
-        };
+            Ok(queries)
+        })
+    }
+
+    /// One call, and a pause.
+    async fn ask(&mut self, channel: Channel) -> Result<()> {
         let is_large = self.list_guests.count() % LARGE_EVERY == LARGE_EVERY - 1
             && self.list_all.count() * LARGE_EVERY < self.list_guests.count();
         let request = ListGuestsRequest {
