@@ -28,6 +28,7 @@ use crate::{
     link::Agents,
     port::Ports,
     store::{AgentRecord, Appended, Store, Transport},
+    turns::Turns,
     view::{self, ClusterId, Name, View},
 };
 
@@ -65,6 +66,7 @@ pub struct Coordinator {
     agents: Agents,
     guest_commands: GuestCommands,
     ports: Ports,
+    turns: Turns,
     current: watch::Sender<Arc<Current>>,
 }
 
@@ -84,6 +86,7 @@ impl Coordinator {
             agents: Agents::default(),
             guest_commands,
             ports: Ports::default(),
+            turns: Turns::default(),
             current: watch::Sender::default(),
         }
     }
@@ -102,6 +105,12 @@ impl Coordinator {
     #[must_use]
     pub fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    /// For work that nobody waits for.
+    #[must_use]
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Keeps an update of an agent.

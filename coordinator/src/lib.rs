@@ -24,5 +24,6 @@ pub mod serve;
 pub mod store;
 pub mod triage;
 pub mod trust;
+pub mod turns;
 pub mod untrusted;
 pub mod view;

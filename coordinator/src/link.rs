@@ -40,11 +40,11 @@ pub(crate) mod fixture;
 mod guarded;
 mod handle;
 mod listen;
+mod packed;
 mod quota;
 mod renewal;
 #[cfg(test)]
 mod tests;
-mod turns;
 
 pub use counts::{LinkCounts, LinkFigures};
 pub use handle::{Agents, CallError, Handle};
@@ -53,7 +53,6 @@ pub use listen::Listening;
 pub(crate) use connection::is_host_name;
 
 use connection::{ANSWER_DEADLINE, Contact, Context, Open, SILENCE_DEADLINE, answer, describe};
-use turns::Turns;
 
 /// The clock of the coordinator: the real one, or that of a simulation.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -95,7 +94,6 @@ pub async fn watch_agent(
             coordinator,
             clock,
             news,
-            turns: Turns::default(),
         },
     };
     shutdown.run_until_cancelled(local.follow()).await;

@@ -385,9 +385,10 @@ impl Evaluations {
 }
 
 async fn evaluate(coordinator: &Arc<Coordinator>, clock: &Clock) {
-    let coordinator = Arc::clone(coordinator);
-    let at = clock();
-    if let Err(defect) = task::spawn_blocking(move || coordinator.evaluate(at)).await {
-        error!(error = %defect, "an evaluation failed; the last state stays");
+    let (judge, clock) = (Arc::clone(coordinator), Arc::clone(clock));
+    // The instant is that of its turn, not of the wait for it.
+    let evaluated = coordinator.turns().take(move || judge.evaluate(clock()));
+    if evaluated.await.is_none() {
+        error!("an evaluation failed; the last state stays");
     }
 }

@@ -114,7 +114,10 @@ pub async fn run(options: &Options) -> Result<Report> {
     let (cpu_before, own_before) = (cpu_time(coordinator.pid())?, cpu_time(std::process::id())?);
     let began = Instant::now();
     // On a thread of its own: a client does not share one with a thousand agents.
-    let (socket, time) = (coordinator.options().socket("read.sock"), Duration::from_secs(options.seconds));
+    let (socket, time) = (
+        coordinator.options().socket("read.sock"),
+        Duration::from_secs(options.seconds),
+    );
     let queries = spawn_blocking(move || Queries::ask_for(time, &socket)).await??;
     let measured = began.elapsed();
     let cpu = cpu_time(coordinator.pid())?.saturating_sub(cpu_before);

@@ -24,8 +24,8 @@ use super::{
     audit::Audit,
     guarded::Guard,
     handle::{Handle, Held},
+    packed,
     quota::Quota,
-    turns::{self, Turns},
 };
 use crate::{coordinator::Coordinator, store::Transport, untrusted};
 
@@ -47,7 +47,6 @@ pub(super) struct Context {
     pub(super) clock: Clock,
     /// Told whenever there is something to evaluate.
     pub(super) news: Arc<Notify>,
-    pub(super) turns: Turns,
 }
 
 impl Context {
@@ -114,16 +113,19 @@ impl<'a> Open<'a> {
         let doing = "asking the agent for its samples";
         let agent = Arc::new(agent);
         let (coordinator, described) = (Arc::clone(&context.coordinator), Arc::clone(&agent));
-        let cursor = context.turns.take(move || coordinator.cursor(&described));
+        let cursor = context
+            .coordinator
+            .turns()
+            .take(move || coordinator.cursor(&described));
         let request = WatchRequest {
             cursor: cursor.await.flatten(),
         };
-        let stream = answer(doing, turns::watch(channel.clone(), request))
+        let stream = answer(doing, packed::watch(channel.clone(), request))
             .await?
             .map_err(|status| LinkError::Refused { doing, status })?;
         let (coordinator, described) = (Arc::clone(&context.coordinator), Arc::clone(&agent));
         let (known, now) = (contact.clone(), context.now());
-        let noting = context.turns.take(move || {
+        let noting = context.coordinator.turns().take(move || {
             let key = coordinator.connected(&described, &known.address, now)?;
             let expires_at = known.certificate_expires_at;
             coordinator.reached(&key, known.transport, expires_at);
@@ -202,8 +204,8 @@ impl<'a> Open<'a> {
         let agent = Arc::clone(&self.agent);
         // When it came, not when it is its turn.
         let received_at = self.context.now();
-        let keeping = self.context.turns.take(move || {
-            Ok(match turns::read(message)?.event {
+        let keeping = self.context.coordinator.turns().take(move || {
+            Ok(match packed::read(message)?.event {
                 Some(Event::Update(update)) => {
                     coordinator.append(&agent, update, received_at);
                     Kept::Update

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use super::{Clock, admission::Admission, connection::Context, turns::Turns};
+use super::{Clock, admission::Admission, connection::Context};
 use crate::{
     config::Config,
     coordinator::Coordinator,
@@ -158,7 +158,6 @@ impl Listening {
                 coordinator: Arc::clone(&self.coordinator),
                 clock: Arc::clone(&self.clock),
                 news: Arc::clone(&self.news),
-                turns: Turns::default(),
             },
             trust: Arc::clone(&self.trust),
             claims: Arc::default(),

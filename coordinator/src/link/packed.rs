@@ -1,15 +1,11 @@
-//! The stream of an agent as it comes over the wire, and the turn to read it.
+//! The stream of an agent as it comes over the wire.
 //!
-//! Decoded, a message takes several times the memory, and keeping it waits for the store.
-//! When a thousand agents send their configuration at once, each holds a few packed bytes
-//! until it is its turn, and the threads that answer requests do neither.
-
-use std::{sync::Arc, thread};
+//! Decoded, a message takes several times the memory. When a thousand agents send their
+//! configuration at once, each holds a few packed bytes until it is its turn.
 
 use http::uri::PathAndQuery;
 use prost::bytes::{Buf, Bytes};
 use pvelens_proto::agent::v1::{WatchRequest, WatchResponse};
-use tokio::{sync::Semaphore, task};
 use tonic::{
     Request, Status, Streaming,
     client::Grpc,
@@ -21,35 +17,6 @@ use tonic_prost::ProstEncoder;
 use super::connection::MESSAGE_LIMIT_BYTES;
 
 const WATCH: &str = "/pvelens.agent.v1.NodeAgentService/Watch";
-
-/// Messages that may be read at the same time: half of the cores are for answers.
-#[derive(Debug, Clone)]
-pub(super) struct Turns(Arc<Semaphore>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new(cores.div_ceil(2))))
-    }
-}
-
-impl Turns {
-    /// Does what takes long or waits for the store, in its turn. None = it did not come
-    /// to an end.
-    pub(super) async fn take<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        // Nobody closes it.
-        let turn = Arc::clone(&self.0).acquire_owned().await.ok()?;
-        let working = task::spawn_blocking(move || {
-            let done = work();
-            drop(turn);
-            done
-        });
-        working.await.ok()
-    }
-}
 
 /// Begins the stream of an agent; each item is a [`WatchResponse`], not decoded.
 ///
@@ -105,14 +72,6 @@ impl Decoder for Packed {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_defect_of_one_takes_no_turn_away() {
-        let turns = Turns(Arc::new(Semaphore::new(1)));
-        let broken = turns.take(|| assert!(Vec::<u8>::new().len() > 1, "a defect"));
-        assert_eq!(broken.await, None);
-        assert_eq!(turns.take(|| 7).await, Some(7));
-    }
 
     #[test]
     fn what_is_no_message_is_an_error() {
