@@ -42,20 +42,19 @@ pub fn guests(current: &Current, filter: &GuestFilter, page: &Page) -> Result<Gu
     let (mut total, mut more) = (0_u32, false);
     let mut last = None;
     for cluster in clusters.iter().map(|cluster| view.cluster(*cluster)) {
-        // Where the page begins, seen from this cluster.
-        let begin = match &after {
-            None => Some(0),
+        // Whether the page begins behind this cluster, or after a guest in it.
+        let (is_before, last_vmid) = match &after {
+            None => (false, None),
             Some((id, vmid)) => match (*cluster.id).cmp(id.as_str()) {
-                Ordering::Less => None,
-                Ordering::Equal => Some(vmid.saturating_add(1)),
-                Ordering::Greater => Some(0),
+                Ordering::Less => (true, None),
+                Ordering::Equal => (false, Some(*vmid)),
+                Ordering::Greater => (false, None),
             },
         };
-        // Whether all of it is before the page or behind it.
-        if is_every && (begin.is_none() || shown.len() >= size) {
+        if is_every && (is_before || shown.len() >= size) {
             let count = cluster.guests.end.saturating_sub(cluster.guests.start);
             total = total.saturating_add(count);
-            more |= begin.is_some() && count > 0;
+            more |= !is_before && count > 0;
             continue;
         }
         for (_, guest) in view.guests_of(cluster) {
@@ -63,7 +62,7 @@ pub fn guests(current: &Current, filter: &GuestFilter, page: &Page) -> Result<Gu
                 continue;
             }
             total += 1;
-            if begin.is_none_or(|begin| guest.vmid < begin) {
+            if is_before || last_vmid.is_some_and(|vmid| guest.vmid <= vmid) {
                 continue;
             }
             if shown.len() < size {

@@ -263,6 +263,42 @@ fn pages_neither_repeat_nor_lose_guests_while_the_inventory_changes() {
 }
 
 #[test]
+fn pages_go_through_all_clusters_once_up_to_the_highest_number() {
+    let mut view = many(130);
+    let first = view.clusters[0].clone();
+    view.clusters = [("a", 0..40), ("b", 40..40), ("c", 40..130)]
+        .map(|(id, guests)| crate::view::Cluster {
+            id: id.into(),
+            guests,
+            ..first.clone()
+        })
+        .to_vec();
+    for guest in &mut view.guests[40..] {
+        guest.cluster = crate::view::ClusterIndex(2);
+    }
+    view.guests[129].vmid = u32::MAX;
+    let expected: Vec<u32> = view.guests.iter().map(|guest| guest.vmid).collect();
+    let current = with(view);
+    for size in [7, 40, 129, 130] {
+        let mut page = Page {
+            size,
+            ..Page::default()
+        };
+        let mut seen = Vec::new();
+        for _ in 0..=130_u32.div_ceil(size) {
+            let answer = guests(&current, &GuestFilter::default(), &page).unwrap();
+            assert_eq!(answer.total, 130);
+            seen.extend(answer.guests.iter().map(|guest| guest.vmid));
+            match answer.next_page_token {
+                Some(token) => page.token = token,
+                None => break,
+            }
+        }
+        assert_eq!(seen, expected, "{size}");
+    }
+}
+
+#[test]
 fn a_page_out_of_range_or_malformed_is_invalid() {
     let page = |size, token: &str| Page {
         size,
