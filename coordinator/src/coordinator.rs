@@ -5,14 +5,9 @@
 //! and a copy of the history that shares its series. Readers take the current
 //! state by `Arc` and wait for neither.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
 use tokio::{sync::watch, task};
 
 use crate::{
@@ -27,9 +22,9 @@ use crate::{
     guest_command::{GuestCommands, heads::Place},
     link::Agents,
     port::Ports,
-    store::{AgentRecord, Appended, Store, Transport},
+    store::{AgentRecord, Store},
     turns::Turns,
-    view::{self, ClusterId, Name, View},
+    view::{self, View},
 };
 
 /// Everything that a surface may show, of one instant.
@@ -113,83 +108,29 @@ impl Coordinator {
         &self.turns
     }
 
-    /// Keeps an update of an agent.
-    pub fn append(
-        &self,
-        agent: &DescribeResponse,
-        update: NodeUpdate,
-        received_at: Timestamp,
-    ) -> Appended {
-        lock(&self.store).append(agent, update, received_at)
+    /// What is known of the nodes. Its lock is held while a view is built, which takes a
+    /// while where there are many guests: a task that serves anybody takes
+    /// [`keep`](Self::keep).
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        lock(&self.store)
     }
 
-    /// An agent answered at `address`; as [`Store::connected`].
-    pub fn connected(
-        &self,
-        agent: &DescribeResponse,
-        address: &str,
-        at: Timestamp,
-    ) -> Option<(ClusterId, Name)> {
-        lock(&self.store).connected(agent, address, at)
-    }
-
-    /// By what way a connected agent is reached; as [`Store::reached`].
-    pub fn reached(
-        &self,
-        agent: &(ClusterId, Name),
-        transport: Transport,
-        certificate_expires_at: Option<Timestamp>,
-    ) {
-        lock(&self.store).reached(agent, transport, certificate_expires_at);
-    }
-
-    /// The agents that belong here; as [`Store::enrolled`].
-    pub fn enrolled(&self, nodes: &BTreeSet<(ClusterId, Name)>, at: Timestamp) {
-        lock(&self.store).enrolled(nodes, at);
-    }
-
-    /// A link ended or was turned away; as [`Store::disconnected_link`].
-    pub fn disconnected_link(&self, address: &str, node: Option<&(ClusterId, Name)>, reason: &str) {
-        lock(&self.store).disconnected_link(address, node, reason);
-    }
-
-    /// Updates of an agent had to wait; as [`Store::throttled`].
-    pub fn throttled(&self, agent: &DescribeResponse, time: Duration, at: Timestamp) {
-        lock(&self.store).throttled(agent, time, at);
+    /// Works on what is known of the nodes, in its turn. None = that did not come to an
+    /// end.
+    pub async fn keep<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Store) -> T + Send + 'static,
+    ) -> Option<T> {
+        let coordinator = Arc::clone(self);
+        self.turns
+            .take(move || work(&mut coordinator.store()))
+            .await
     }
 
     /// The agents that are connected now.
     #[must_use]
     pub fn agents(&self) -> &Agents {
         &self.agents
-    }
-
-    /// The connection to the agent at `address` ended or could not be made.
-    pub fn disconnected(&self, address: &str, reason: &str, at: Timestamp) {
-        lock(&self.store).disconnected(address, reason, at);
-    }
-
-    /// What the link of an agent found wrong with who it says it is; as
-    /// [`Store::identity_problem`].
-    pub fn note_identity_problem(
-        &self,
-        cluster: &str,
-        node: &str,
-        problem: Option<String>,
-        at: Timestamp,
-    ) {
-        lock(&self.store).identity_problem(cluster, node, problem, at);
-    }
-
-    /// A heartbeat; `sent_at` by the node's clock.
-    pub fn heartbeat(&self, agent: &DescribeResponse, sent_at: Timestamp, received_at: Timestamp) {
-        lock(&self.store).heartbeat(agent, sent_at, received_at);
-    }
-
-    /// Where to resume the stream of an agent.
-    #[must_use]
-    pub fn cursor(&self, agent: &DescribeResponse) -> Option<Cursor> {
-        lock(&self.store).cursor(agent)
     }
 
     /// Builds the view as of `at`, runs every check, and publishes the result.
@@ -214,7 +155,7 @@ impl Coordinator {
         judge: impl FnOnce(&mut Lifecycle, &Input<'_>, &[CheckVerdicts]) -> (Vec<Finding>, T),
     ) -> (Arc<Current>, T) {
         let mut lifecycle = lock(&self.lifecycle);
-        let mut store = lock(&self.store);
+        let mut store = self.store();
         let mut view = view::build(&store, at);
         store.tell_guests_apart(&mut view);
         let history = store.history().clone();
@@ -295,7 +236,9 @@ mod tests {
         let mut feed = Feed::new("c", "pve1");
         for second in [0, 10] {
             let update = feed.update(vec![sample(second, cpu(1.0, 9.0))]);
-            coordinator.append(&feed.described, update, at(second));
+            coordinator
+                .store()
+                .append(&feed.described, update, at(second));
         }
         // What was appended is not shown before it was judged.
         assert!(coordinator.current().view.nodes.is_empty());
@@ -304,7 +247,7 @@ mod tests {
         assert!(Arc::ptr_eq(&current, &published.borrow_and_update()));
         assert_eq!(current.view.nodes.len(), 1);
         assert_eq!(current.agents[0].updates_total, 2);
-        let cursor = coordinator.cursor(&feed.described);
+        let cursor = coordinator.store().cursor(&feed.described);
         assert_eq!(cursor.map(|cursor| cursor.sequence), Some(2));
     }
 
@@ -312,7 +255,7 @@ mod tests {
     fn a_reader_does_not_wait_for_an_update_or_an_evaluation() {
         let coordinator = Coordinator::new(Params::default());
         coordinator.evaluate(at(0));
-        let _ingest = lock(&coordinator.store);
+        let _ingest = coordinator.store();
         let _evaluation = lock(&coordinator.lifecycle);
         assert_eq!(coordinator.current().view.at, at(0));
     }

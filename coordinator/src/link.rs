@@ -119,9 +119,11 @@ impl Local {
             if reason != last_reason || delivered {
                 warn!(address, reason, "no connection to the agent");
             }
-            self.context
-                .coordinator
-                .disconnected(address, &reason, self.context.now());
+            let (lost, why) = (address.clone(), reason.clone());
+            let noting = self
+                .context
+                .note(move |store| store.disconnected(&lost, &why));
+            noting.await;
             self.context.news.notify_one();
             last_reason = reason;
             if delivered {

@@ -260,7 +260,7 @@ impl Store {
     }
 
     /// The connection to the agent at `address` ended or could not be made.
-    pub fn disconnected(&mut self, address: &str, reason: &str, _at: Timestamp) {
+    pub fn disconnected(&mut self, address: &str, reason: &str) {
         let reason = limit::cut(reason, limit::DETAIL);
         let address = limit::cut(address, limit::DETAIL);
         if !self.lose(address, reason)

@@ -48,8 +48,8 @@ pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinato
             };
             // As it would come over the wire.
             let update = NodeUpdate::decode(update.encode_to_vec().as_slice())?;
-            coordinator.connected(&agent, node.node, at);
-            coordinator.append(&agent, update, at);
+            coordinator.store().connected(&agent, node.node, at);
+            coordinator.store().append(&agent, update, at);
         }
         current = coordinator.evaluate(newest);
     }
@@ -90,9 +90,9 @@ pub(crate) fn feed_half_an_hour(state: &State, nodes: &[NodeFacts<'_>]) -> Resul
             };
             store.append(&agent, update.clone(), at);
             store.heartbeat(&agent, at, at);
-            coordinator.connected(&agent, node.node, at);
-            coordinator.append(&agent, update, at);
-            coordinator.heartbeat(&agent, at, at);
+            coordinator.store().connected(&agent, node.node, at);
+            coordinator.store().append(&agent, update, at);
+            coordinator.store().heartbeat(&agent, at, at);
         }
         current = coordinator.evaluate(now);
     }

@@ -217,20 +217,26 @@ fn deliver(
 ) -> Result<(), RunError> {
     if !cluster.agent_reachable(index) {
         if agent.connected {
-            coordinator.disconnected(&agent.address, "connection reset by peer", at);
+            coordinator
+                .store()
+                .disconnected(&agent.address, "connection reset by peer");
             agent.connected = false;
         }
         return Ok(());
     }
     if !agent.connected {
-        coordinator.connected(&agent.description, &agent.address, at);
+        coordinator
+            .store()
+            .connected(&agent.description, &agent.address, at);
         agent.connected = true;
     }
     let sent_at = instant(cluster.state().node_millis(index));
-    coordinator.heartbeat(&agent.description, sent_at, at);
+    coordinator
+        .store()
+        .heartbeat(&agent.description, sent_at, at);
     agent.follow(cluster, index)?;
     if let Some(update) = agent.update()? {
-        coordinator.append(&agent.description, update, at);
+        coordinator.store().append(&agent.description, update, at);
     }
     Ok(())
 }

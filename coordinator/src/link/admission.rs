@@ -6,6 +6,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use pvelens_proto::agent::v1::DescribeResponse;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -148,7 +149,11 @@ impl Admission {
         drop(connected);
         coordinator.agents().counts().ended(turned.word());
         let reason = untrusted::line(&turned.to_string(), super::REASON_LIMIT).into_owned();
-        coordinator.disconnected_link(&address, Some(&node), &reason);
+        let (lost, named, why) = (address.clone(), node.clone(), reason.clone());
+        let noting = self
+            .context
+            .note(move |store| store.disconnected_link(&lost, Some(&named), &why));
+        noting.await;
         self.context.news.notify_one();
         let node = &*node.1;
         match turned {
@@ -261,8 +266,11 @@ impl Known<'_> {
         let claim = admission
             .claims
             .claim(node.clone(), &self.guard, &agent, agents)
-            .await
-            .map_err(|taken| self.taken(&node, taken))?;
+            .await;
+        let claim = match claim {
+            Ok(claim) => claim,
+            Err(taken) => return Err(self.taken(&node, taken).await),
+        };
         if node != self.certified() {
             // Under the new name it comes again.
             self.renew(&node).await?;
@@ -339,7 +347,7 @@ impl Known<'_> {
                 .is_none_or(|nodes| nodes.is_empty() || nodes.iter().any(|node| node.name == to.1))
     }
 
-    fn taken(&self, node: &(ClusterId, Name), taken: Taken) -> Turned {
+    async fn taken(&self, node: &(ClusterId, Name), taken: Taken) -> Turned {
         let shown = words(&node.0, &node.1);
         match taken {
             Taken::Same | Taken::Fresh => Turned::Same(shown),
@@ -349,12 +357,11 @@ impl Known<'_> {
                     "a second agent with the same identity called from {}; it was turned away",
                     self.address
                 );
-                context.coordinator.note_identity_problem(
-                    &node.0,
-                    &node.1,
-                    Some(problem),
-                    context.now(),
-                );
+                let ((cluster, name), now) = (node.clone(), context.now());
+                let noting = context.note(move |store| {
+                    store.identity_problem(&cluster, &name, Some(problem), now);
+                });
+                noting.await;
                 Turned::Doubled(shown)
             }
         }
@@ -420,9 +427,38 @@ impl Known<'_> {
         turned
     }
 
+    /// Notes how the link is, and what is wrong with what it sends.
+    async fn note_state(
+        &self,
+        node: &(ClusterId, Name),
+        agent: &Arc<DescribeResponse>,
+        expires_at: Timestamp,
+    ) {
+        let context = &self.admission.context;
+        let (node, agent, now) = (node.clone(), Arc::clone(agent), context.now());
+        let guard = self.guard.clone();
+        let noting = context.note(move |store| {
+            // Here, so that nothing is lost of a note that is given up.
+            let waited = guard.take_waited();
+            store.reached(&node, Transport::Link, Some(expires_at));
+            if !waited.is_zero() {
+                store.throttled(&agent, waited, now);
+            }
+            if waited > FLOOD {
+                let problem = format!(
+                    "it sends more than a node may, so that it had to wait {} s in the last {} s",
+                    waited.as_secs(),
+                    LOOK_INTERVAL.as_secs()
+                );
+                store.identity_problem(&node.0, &node.1, Some(problem), now);
+            }
+        });
+        noting.await;
+    }
+
     /// Until there is a reason to end the link: renews the certificate in time, and
     /// watches what it sends.
-    async fn look_after(&self, node: &(ClusterId, Name), agent: &DescribeResponse) -> Turned {
+    async fn look_after(&self, node: &(ClusterId, Name), agent: &Arc<DescribeResponse>) -> Turned {
         let Admission { context, trust, .. } = self.admission;
         let mut changes = trust.changes();
         let mut looks = interval(LOOK_INTERVAL);
@@ -452,25 +488,12 @@ impl Known<'_> {
                     }
                 }
             }
-            let expires_at = Some(certificate.expires_at);
-            context
-                .coordinator
-                .reached(node, Transport::Link, expires_at);
-            let waited = self.guard.take_waited();
-            if !waited.is_zero() {
-                context.coordinator.throttled(agent, waited, now);
-            }
-            if waited > FLOOD {
-                let problem = format!(
-                    "it sends more than a node may, so that it had to wait {} s in the last {} s",
-                    waited.as_secs(),
-                    LOOK_INTERVAL.as_secs()
-                );
-                let coordinator = &context.coordinator;
-                coordinator.note_identity_problem(&node.0, &node.1, Some(problem), now);
-            }
+            let rest = async {
+                self.note_state(node, agent, certificate.expires_at).await;
+                looks.tick().await;
+            };
             tokio::select! {
-                _ = looks.tick() => {}
+                () = rest => {}
                 // Its sender lives as long as the trust.
                 _ = changes.changed() => {}
             }

@@ -27,7 +27,11 @@ use super::{
     packed,
     quota::Quota,
 };
-use crate::{coordinator::Coordinator, store::Transport, untrusted};
+use crate::{
+    coordinator::Coordinator,
+    store::{Store, Transport},
+    untrusted,
+};
 
 /// For connecting, for the description and for the first sign of the stream.
 pub(super) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
@@ -52,6 +56,14 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Notes something about an agent. What fails here is tried again with the next link
+    /// or the next look at this one.
+    pub(super) async fn note(&self, work: impl FnOnce(&mut Store) + Send + 'static) {
+        if self.coordinator.keep(work).await.is_none() {
+            warn!("what is new of an agent could not be noted");
+        }
     }
 }
 
@@ -112,23 +124,22 @@ impl<'a> Open<'a> {
     ) -> Result<Self, LinkError> {
         let doing = "asking the agent for its samples";
         let agent = Arc::new(agent);
-        let (coordinator, described) = (Arc::clone(&context.coordinator), Arc::clone(&agent));
+        let described = Arc::clone(&agent);
         let cursor = context
             .coordinator
-            .turns()
-            .take(move || coordinator.cursor(&described));
+            .keep(move |store| store.cursor(&described));
         let request = WatchRequest {
             cursor: cursor.await.flatten(),
         };
         let stream = answer(doing, packed::watch(channel.clone(), request))
             .await?
             .map_err(|status| LinkError::Refused { doing, status })?;
-        let (coordinator, described) = (Arc::clone(&context.coordinator), Arc::clone(&agent));
+        let described = Arc::clone(&agent);
         let (known, now) = (contact.clone(), context.now());
-        let noting = context.coordinator.turns().take(move || {
-            let key = coordinator.connected(&described, &known.address, now)?;
+        let noting = context.coordinator.keep(move |store| {
+            let key = store.connected(&described, &known.address, now)?;
             let expires_at = known.certificate_expires_at;
-            coordinator.reached(&key, known.transport, expires_at);
+            store.reached(&key, known.transport, expires_at);
             Some(key)
         });
         let key = noting.await.flatten();
@@ -181,7 +192,7 @@ impl<'a> Open<'a> {
             if !wait.is_zero() {
                 match guard {
                     Some(guard) => guard.waited(wait),
-                    None => self.throttled(wait),
+                    None => self.throttled(wait).await,
                 }
                 sleep(wait).await;
             }
@@ -192,10 +203,12 @@ impl<'a> Open<'a> {
         Arc::clone(&self.agent)
     }
 
-    fn throttled(&self, time: Duration) {
-        self.context
-            .coordinator
-            .throttled(&self.agent, time, self.context.now());
+    async fn throttled(&self, time: Duration) {
+        let (agent, now) = (self.agent(), self.context.now());
+        let noting = self
+            .context
+            .note(move |store| store.throttled(&agent, time, now));
+        noting.await;
     }
 
     /// Reads a message and keeps what it says. None = that failed half-way.
@@ -207,12 +220,12 @@ impl<'a> Open<'a> {
         let keeping = self.context.coordinator.turns().take(move || {
             Ok(match packed::read(message)?.event {
                 Some(Event::Update(update)) => {
-                    coordinator.append(&agent, update, received_at);
+                    coordinator.store().append(&agent, update, received_at);
                     Kept::Update
                 }
                 Some(Event::Heartbeat(heartbeat)) => {
                     let sent_at = sent_at(&heartbeat).unwrap_or(received_at);
-                    coordinator.heartbeat(&agent, sent_at, received_at);
+                    coordinator.store().heartbeat(&agent, sent_at, received_at);
                     Kept::Heartbeat(heartbeat)
                 }
                 // An event of a newer agent.

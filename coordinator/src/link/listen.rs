@@ -74,16 +74,26 @@ impl Listening {
     /// Tells which nodes belong here, at the start and whenever that changes: one that is
     /// silent since the start is missed, too.
     async fn keep_enrolled(&self) {
+        let context = self.context();
         let mut changes = self.trust.changes();
         loop {
             changes.borrow_and_update();
             let nodes = self.trust.nodes();
-            self.coordinator.enrolled(&nodes, (self.clock)());
+            let now = (self.clock)();
+            context.note(move |store| store.enrolled(&nodes, now)).await;
             self.news.notify_one();
             // Its sender lives as long as the trust.
             if changes.changed().await.is_err() {
                 return;
             }
+        }
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            coordinator: Arc::clone(&self.coordinator),
+            clock: Arc::clone(&self.clock),
+            news: Arc::clone(&self.news),
         }
     }
 
@@ -154,11 +164,7 @@ impl Listening {
         shutdown: &CancellationToken,
     ) {
         let admission = Admission {
-            context: Context {
-                coordinator: Arc::clone(&self.coordinator),
-                clock: Arc::clone(&self.clock),
-                news: Arc::clone(&self.news),
-            },
+            context: self.context(),
             trust: Arc::clone(&self.trust),
             claims: Arc::default(),
             renewals: Arc::default(),

@@ -238,14 +238,14 @@ fn the_clock_of_a_node_is_measured_and_corrected() {
 fn connections_are_shown_as_they_are() {
     let mut store = Store::default();
     let feed = Feed::new("c", "pve1");
-    store.disconnected("/run/a.sock", "connection refused", at(0));
+    store.disconnected("/run/a.sock", "connection refused");
     assert_eq!(store.agents()[0].last_error, "connection refused");
     assert_eq!(store.agents()[0].node, "");
     store.connected(&feed.described, "/run/a.sock", at(1));
     let agents = store.agents();
     assert_eq!((agents.len(), agents[0].connected), (1, true));
     assert_eq!(agents[0].last_error, "");
-    store.disconnected("/run/a.sock", "reset", at(2));
+    store.disconnected("/run/a.sock", "reset");
     let agent = &store.agents()[0];
     assert_eq!(
         (agent.connected, agent.last_error.as_str()),
@@ -266,11 +266,11 @@ fn an_agent_with_a_socket_and_a_link_is_connected_while_it_has_one() {
     store.connected(&feed.described, "/run/a.sock", at(0));
     store.connected(&feed.described, "192.0.2.1:40000", at(1));
     assert_eq!(store.agents()[0].address, "192.0.2.1:40000");
-    store.disconnected("192.0.2.1:40000", "reset", at(2));
+    store.disconnected("192.0.2.1:40000", "reset");
     let agent = &store.agents()[0];
     assert!(agent.connected && agent.last_error.is_empty());
     assert_eq!(agent.address, "/run/a.sock");
-    store.disconnected("/run/a.sock", "closed", at(3));
+    store.disconnected("/run/a.sock", "closed");
     let agent = &store.agents()[0];
     assert!(!agent.connected);
     assert_eq!(agent.last_error, "closed");

@@ -37,7 +37,9 @@ pub(super) fn judge(gathered: &Gathered, facts: &Facts<'_>) -> Judged {
         news.filter_map(newest)
     };
     let (begin, end) = (times().min().unwrap_or(facts.at), facts.at);
-    coordinator.connected(agent, &agent.node_name, begin);
+    coordinator
+        .store()
+        .connected(agent, &agent.node_name, begin);
     let step = (end.duration_since(begin) / STEPS).max(LEAST_STEP);
     let started = Instant::now();
     let mut next = begin.saturating_add(step).unwrap_or(end);
@@ -45,7 +47,7 @@ pub(super) fn judge(gathered: &Gathered, facts: &Facts<'_>) -> Judged {
     let mut known: Vec<Finding> = Vec::new();
     let mut ended = Vec::new();
     let mut look = |at: Timestamp, known: &mut Vec<Finding>| {
-        coordinator.heartbeat(agent, at, at);
+        coordinator.store().heartbeat(agent, at, at);
         first_at.get_or_insert(at);
         let open = troubling(&coordinator.evaluate(at));
         for finding in known.drain(..) {
@@ -64,7 +66,9 @@ pub(super) fn judge(gathered: &Gathered, facts: &Facts<'_>) -> Judged {
             look(at, &mut known);
             next = at.saturating_add(step).unwrap_or(end);
         }
-        coordinator.append(agent, update.clone(), at.max(begin));
+        coordinator
+            .store()
+            .append(agent, update.clone(), at.max(begin));
     }
     look(end, &mut known);
     Judged {

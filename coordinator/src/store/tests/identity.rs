@@ -47,7 +47,7 @@ fn a_node_that_joins_a_cluster_leaves_no_ghost() {
             0,
             members("pve1", true, &both),
         );
-        store.disconnected("192.0.2.3:40000", "closed", at(50));
+        store.disconnected("192.0.2.3:40000", "closed");
         let mut joined = Feed::new("c", "pve3");
         joined.restart(epoch);
         heard(
@@ -74,7 +74,7 @@ fn a_renamed_node_leaves_no_ghost() {
         0,
         standalone("old"),
     );
-    store.disconnected("192.0.2.1:40000", "closed", at(50));
+    store.disconnected("192.0.2.1:40000", "closed");
     let mut renamed = Feed::new("c", "new");
     heard(
         &mut store,
@@ -100,7 +100,7 @@ fn a_node_that_was_removed_from_its_cluster_is_no_silent_node() {
         0,
         members("pve2", true, &both),
     );
-    store.disconnected("b", "closed", at(10));
+    store.disconnected("b", "closed");
     // Down, it is still a member.
     let down = [("pve1", true), ("pve2", false)];
     heard(
