@@ -39,6 +39,7 @@ mod counts;
 pub(crate) mod fixture;
 mod guarded;
 mod handle;
+mod known;
 mod listen;
 mod packed;
 mod quota;

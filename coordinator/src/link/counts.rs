@@ -14,7 +14,7 @@ use std::{
 pub struct LinkCounts {
     begun: AtomicU64,
     renewed: AtomicU64,
-    /// By the reasons of [`super::admission::Turned`], which are few.
+    /// By the reasons of [`super::known::Turned`], which are few.
     ended: Mutex<BTreeMap<&'static str, u64>>,
 }
 
