@@ -48,6 +48,9 @@ pub struct Config {
     pub profile: BTreeMap<String, ClusterProfile>,
 }
 
+/// Where the agent of this machine listens.
+pub const AGENT_SOCKET: &str = "/run/pvelens-agent/local.sock";
+
 /// The agents to follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -129,7 +132,7 @@ pub enum Profile {
 impl Default for Agents {
     fn default() -> Self {
         Self {
-            sockets: vec![PathBuf::from("/run/pvelens-agent/local.sock")],
+            sockets: vec![PathBuf::from(AGENT_SOCKET)],
             directory: PathBuf::new(),
             rescan_seconds: 5,
         }

@@ -1,6 +1,6 @@
 //! The running coordinator process: links, evaluation, surfaces.
 
-use std::{collections::BTreeSet, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -9,20 +9,21 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::{
-    config::{Agents, Config},
+    config::{AGENT_SOCKET, Config},
     coordinator::Coordinator,
     grpc::{Backend, Remote},
     guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
-    link::{self, Clock, Listening},
+    link::{Clock, Listening},
     log::Log,
     port::PortState,
     trust::{Names, Trust, TrustError},
 };
 
 mod handover;
+mod local;
 mod manager;
 mod reload;
 mod socket;
@@ -35,6 +36,7 @@ pub use reload::Reload;
 pub use socket::SocketError;
 pub use surfaces::{ADMIN_SOCKET, MCP_OPERATE_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
 
+use local::Local;
 use manager::Manager;
 use reload::Affected;
 use surfaces::Surfaces;
@@ -212,18 +214,15 @@ impl Server {
             };
             tasks.spawn(listening.run(shutdown.clone()));
         }
-        let links = Links {
+        let local = Local {
             coordinator: Arc::clone(&coordinator),
             clock,
             news,
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
         };
-        tasks.spawn(
-            shutdown
-                .clone()
-                .run_until_cancelled_owned(follow_agents(links, config.agents.clone())),
-        );
+        let following = local.follow(config.agents.clone(), PathBuf::from(AGENT_SOCKET));
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(following));
         if let Some(reload) = reload {
             let affected = Affected {
                 coordinator: Arc::clone(&coordinator),
@@ -296,57 +295,6 @@ fn chain(error: TrustError) -> String {
 fn names(config: &Config) -> Names {
     let (link, api) = (config.link.listen.port(), config.api.listen.port());
     Names::new(&config.link.names, link, api)
-}
-
-/// What a connection to an agent needs.
-struct Links {
-    coordinator: Arc<Coordinator>,
-    clock: Clock,
-    news: Arc<Notify>,
-    tasks: TaskTracker,
-    shutdown: CancellationToken,
-}
-
-/// Follows every configured agent, and those that appear in the directory. One
-/// whose socket is gone is tried on: it may come back, and its silence shows.
-async fn follow_agents(links: Links, agents: Agents) {
-    let mut followed = BTreeSet::new();
-    let mut follow = |socket: PathBuf| {
-        if followed.insert(socket.clone()) {
-            links.tasks.spawn(link::watch_agent(
-                Arc::clone(&links.coordinator),
-                socket,
-                Arc::clone(&links.clock),
-                Arc::clone(&links.news),
-                links.shutdown.clone(),
-            ));
-        }
-    };
-    for socket in agents.sockets {
-        follow(socket);
-    }
-    if agents.directory.as_os_str().is_empty() {
-        return;
-    }
-    let mut last_failure = None;
-    loop {
-        let directory = agents.directory.clone();
-        let found = task::spawn_blocking(move || link::sockets_in(&directory)).await;
-        match found.unwrap_or_else(|defect| Err(io::Error::other(defect))) {
-            Ok(sockets) => {
-                sockets.into_iter().for_each(&mut follow);
-                last_failure = None;
-            }
-            Err(error) => {
-                if last_failure != Some(error.kind()) {
-                    let directory = agents.directory.display();
-                    warn!(%directory, %error, "looking for agents");
-                }
-                last_failure = Some(error.kind());
-            }
-        }
-        sleep(Duration::from_secs(agents.rescan_seconds.into())).await;
-    }
 }
 
 /// What repeated evaluations need.

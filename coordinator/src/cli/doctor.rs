@@ -40,7 +40,6 @@ mod system;
 mod tests;
 mod trust;
 
-pub(super) use fleet::AGENT_SOCKET;
 pub(crate) use item::{Diagnosis, State};
 use item::{Item, Section};
 pub(super) use system::System;

@@ -19,11 +19,11 @@ use super::{
     Failure, NOT_ASSESSED,
     client::{self, MESSAGE_LIMIT_BYTES, refused},
     config,
-    doctor::{AGENT_SOCKET, System, would_start},
+    doctor::{System, would_start},
     print,
 };
 use crate::{
-    config::{Config, Opening, Sockets},
+    config::{AGENT_SOCKET, Config, Opening, Sockets},
     grpc::Role,
     serve::{ADMIN_SOCKET, READ_SOCKET},
 };

@@ -10,14 +10,14 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::{FOUND, Failure, NOT_ASSESSED, output, print};
-use crate::triage::{
-    Gathered, Source, State,
-    gather::{self, BUDGET},
-    text, triage,
+use crate::{
+    config::AGENT_SOCKET,
+    triage::{
+        Gathered, Source, State,
+        gather::{self, BUDGET},
+        text, triage,
+    },
 };
-
-/// Where the agent of this node listens.
-const AGENT: &str = "/run/pvelens-agent/local.sock";
 
 #[derive(Debug, Args)]
 #[command(
@@ -34,7 +34,7 @@ pub(super) struct Triage {
     #[arg(long, value_name = "TIME", requires = "root")]
     at: Option<Timestamp>,
     /// Socket of the agent of this node
-    #[arg(long, value_name = "PATH", default_value = AGENT)]
+    #[arg(long, value_name = "PATH", default_value = AGENT_SOCKET)]
     socket: PathBuf,
 }
 

@@ -10,7 +10,8 @@ use tokio::net::UnixStream;
 use super::*;
 use crate::{
     check::Params,
-    config::{Evaluation, Http, Sockets},
+    config::{Agents, Evaluation, Http, Sockets},
+    link,
     log::Level,
 };
 

@@ -13,9 +13,11 @@ use super::{
     item::Item,
     system::{System, Unit},
 };
-use crate::{config::Agents, figure};
+use crate::{
+    config::{AGENT_SOCKET, Agents},
+    figure,
+};
 
-pub(in crate::cli) const AGENT_SOCKET: &str = "/run/pvelens-agent/local.sock";
 /// Agents send every ten seconds; six missed in a row are silence.
 const SILENT_MILLIS: i64 = 60_000;
 /// Beyond this, times of different nodes cannot be put in order.
@@ -31,7 +33,7 @@ pub(super) fn agents(agents: &[Agent], now: Timestamp) -> Vec<Item> {
         return vec![
             Item::problem("no agent is followed")
                 .why("so the coordinator knows of no node")
-                .fix("install pvelens-agent on this node, or name its socket in `agents.sockets` of /etc/pvelens/pvelens.toml"),
+                .fix("as root: `pvelens setup` says what nodes need, here and elsewhere"),
         ];
     }
     let mut items: Vec<Item> = agents.iter().filter_map(|it| ill(it, now)).collect();

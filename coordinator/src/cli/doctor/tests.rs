@@ -16,7 +16,10 @@ use pvelens_proto::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::render::{Format, Style};
+use crate::{
+    config::AGENT_SOCKET,
+    render::{Format, Style},
+};
 use system::User;
 
 const ANNA: u32 = 4242;
@@ -140,7 +143,7 @@ fn agent(node: &str) -> Agent {
         connected: true,
         last_update_at: Some(timestamp_from_millis(AT_MILLIS - 4000)),
         clock_offset_seconds: Some(-0.04),
-        address: fleet::AGENT_SOCKET.to_owned(),
+        address: AGENT_SOCKET.to_owned(),
         ..Agent::default()
     }
 }
