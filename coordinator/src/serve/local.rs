@@ -102,7 +102,7 @@ mod tests {
         let coordinator = Arc::new(Coordinator::new(Params::default()));
         let local = Local {
             coordinator: Arc::clone(&coordinator),
-            clock: Arc::new(Timestamp::now),
+            clock: Arc::new(|| Timestamp::UNIX_EPOCH),
             news: Arc::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
