@@ -1,7 +1,10 @@
 //! Links to agents that behave, and to those that do not.
 
+use std::{sync::mpsc, thread};
+
 use pvelens_proto::agent::v1::AuditHead;
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use super::{
     fixture::{FakeAgent, at},
@@ -101,6 +104,31 @@ async fn an_agent_that_is_not_there_shows_with_its_reason() {
     assert_eq!(agent.last_error, "no such socket; is the agent running?");
     assert!(agent.address.ends_with("agent.sock"));
     assert!(!agent.connected);
+}
+
+/// A view of many guests takes a while, and answers come from the same tasks.
+#[tokio::test]
+async fn no_task_waits_while_the_store_is_in_use() {
+    for agent in [None, Some("pve1")] {
+        let followed = Followed::new(agent, false);
+        let coordinator = Arc::clone(&followed.coordinator);
+        let (locked, is_locked) = oneshot::channel();
+        let (release, released) = mpsc::channel();
+        let user = thread::spawn(move || {
+            let store = coordinator.store();
+            locked.send(()).unwrap();
+            // Not for ever, so that it fails.
+            let released = released.recv_timeout(Duration::from_secs(20));
+            drop(store);
+            released.is_ok()
+        });
+        is_locked.await.unwrap();
+        // There is one thread for all tasks. The link has something to note meanwhile.
+        sleep(Duration::from_millis(200)).await;
+        drop(release.send(()));
+        assert!(user.join().unwrap(), "a task waited for the store");
+        followed.until(|agent| !agent.last_error.is_empty()).await;
+    }
 }
 
 #[tokio::test]
