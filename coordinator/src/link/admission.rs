@@ -32,6 +32,7 @@ const PING_DEADLINE: Duration = Duration::from_secs(5);
 /// stream that nobody reads for a moment does not hold up the others.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+
 /// What every link needs.
 #[derive(Clone)]
 pub(super) struct Admission {

@@ -45,11 +45,9 @@ impl Local {
                 ));
             }
         };
-        let named = agents.sockets.len();
+        let mut awaited = agents.sockets.contains(&own).then(|| own.clone());
         let others = agents.sockets.into_iter().filter(|socket| *socket != own);
-        let others: Vec<PathBuf> = others.collect();
-        let mut awaited = (others.len() < named).then_some(own);
-        others.into_iter().for_each(&mut follow);
+        others.for_each(&mut follow);
         let mut last_failure = None;
         loop {
             if let Some(own) = awaited.take_if(|own| own.parent().is_none_or(Path::exists)) {
@@ -100,11 +98,12 @@ mod tests {
         let own = directory.path().join("agent/local.sock");
         let other = directory.path().join("other.sock");
         let coordinator = Arc::new(Coordinator::new(Params::default()));
+        let tasks = TaskTracker::new();
         let local = Local {
             coordinator: Arc::clone(&coordinator),
             clock: Arc::new(|| Timestamp::UNIX_EPOCH),
             news: Arc::default(),
-            tasks: TaskTracker::new(),
+            tasks: tasks.clone(),
             shutdown: CancellationToken::new(),
         };
         let agents = Agents {
@@ -116,14 +115,15 @@ mod tests {
         let missed = async |count: usize| {
             loop {
                 let agents = coordinator.store().agents();
-                if agents.len() == count {
+                if agents.len() >= count {
                     break agents;
                 }
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        // Who is named is missed at once.
+        // Who is named is missed at once, and nobody else is followed.
         assert_eq!(missed(1).await[0].address, other.display().to_string());
+        assert_eq!(tasks.len(), 1);
         std::fs::create_dir(own.parent().unwrap()).unwrap();
         assert_eq!(missed(2).await[0].address, own.display().to_string());
         // There is nothing left to look for.
