@@ -171,14 +171,14 @@ fn kept_samples_become_the_same_view() {
         let updates: Vec<_> = samples.values().map(|bytes| update(bytes)).collect();
         let at = newest(&updates);
         for update in updates {
-            coordinator.store().append(&agent, update, at);
+            coordinator.live().append(&agent, update, at);
         }
         assert_figures(&coordinator, at, &agent.node_name);
         let record = &coordinator.current().agents[0];
         assert_eq!(record.updates_total, u64::try_from(samples.len()).unwrap());
         // Any value in any field is taken without harm.
         for bytes in release.all(FILLED).unwrap().values() {
-            coordinator.store().append(&agent, update(bytes), at);
+            coordinator.live().append(&agent, update(bytes), at);
         }
         assert!(!coordinator.evaluate(at).view.nodes.is_empty());
     }

@@ -21,8 +21,8 @@ use crate::{
     },
     guest_command::{GuestCommands, heads::Place},
     link::Agents,
+    live::{AgentRecord, Live},
     port::Ports,
-    store::{AgentRecord, Store},
     turns::Turns,
     view::{self, View},
 };
@@ -54,7 +54,7 @@ impl Current {
 /// Merges, checks, and hands out the result.
 #[derive(Debug)]
 pub struct Coordinator {
-    store: Mutex<Store>,
+    live: Mutex<Live>,
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Mutex<Params>,
@@ -75,7 +75,7 @@ impl Coordinator {
     #[must_use]
     pub fn with_guest_commands(params: Params, guest_commands: GuestCommands) -> Self {
         Self {
-            store: Mutex::default(),
+            live: Mutex::default(),
             lifecycle: Mutex::default(),
             params: Mutex::new(params),
             agents: Agents::default(),
@@ -111,20 +111,18 @@ impl Coordinator {
     /// What is known of the nodes. Its lock is held while a view is built, which takes a
     /// while where there are many guests: a task that serves anybody takes
     /// [`keep`](Self::keep).
-    pub fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        lock(&self.live)
     }
 
     /// Works on what is known of the nodes, in its turn. None = that did not come to an
     /// end.
     pub async fn keep<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&mut Store) -> T + Send + 'static,
+        work: impl FnOnce(&mut Live) -> T + Send + 'static,
     ) -> Option<T> {
         let coordinator = Arc::clone(self);
-        self.turns
-            .take(move || work(&mut coordinator.store()))
-            .await
+        self.turns.take(move || work(&mut coordinator.live())).await
     }
 
     /// The agents that are connected now.
@@ -155,12 +153,12 @@ impl Coordinator {
         judge: impl FnOnce(&mut Lifecycle, &Input<'_>, &[CheckVerdicts]) -> (Vec<Finding>, T),
     ) -> (Arc<Current>, T) {
         let mut lifecycle = lock(&self.lifecycle);
-        let mut store = self.store();
-        let mut view = view::build(&store, at);
-        store.tell_guests_apart(&mut view);
-        let history = store.history().clone();
-        let mut agents = store.agents();
-        drop(store);
+        let mut live = self.live();
+        let mut view = view::build(&live, at);
+        live.tell_guests_apart(&mut view);
+        let history = live.history().clone();
+        let mut agents = live.agents();
+        drop(live);
         for agent in &mut agents {
             self.add_audit(agent);
         }
@@ -226,7 +224,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::fixture::{Feed, at, cpu, sample};
+    use crate::live::fixture::{Feed, at, cpu, sample};
 
     #[test]
     fn readers_see_whole_states_in_order() {
@@ -237,7 +235,7 @@ mod tests {
         for second in [0, 10] {
             let update = feed.update(vec![sample(second, cpu(1.0, 9.0))]);
             coordinator
-                .store()
+                .live()
                 .append(&feed.described, update, at(second));
         }
         // What was appended is not shown before it was judged.
@@ -247,7 +245,7 @@ mod tests {
         assert!(Arc::ptr_eq(&current, &published.borrow_and_update()));
         assert_eq!(current.view.nodes.len(), 1);
         assert_eq!(current.agents[0].updates_total, 2);
-        let cursor = coordinator.store().cursor(&feed.described);
+        let cursor = coordinator.live().cursor(&feed.described);
         assert_eq!(cursor.map(|cursor| cursor.sequence), Some(2));
     }
 
@@ -255,7 +253,7 @@ mod tests {
     fn a_reader_does_not_wait_for_an_update_or_an_evaluation() {
         let coordinator = Coordinator::new(Params::default());
         coordinator.evaluate(at(0));
-        let _ingest = coordinator.store();
+        let _ingest = coordinator.live();
         let _evaluation = lock(&coordinator.lifecycle);
         assert_eq!(coordinator.current().view.at, at(0));
     }

@@ -25,7 +25,7 @@ const SLOTS_I64: i64 = 64;
 /// sample; what is beyond this has no series.
 const PARTS: u32 = 4096;
 
-/// An object that has series; given out by the store, stable while it runs.
+/// An object that has series; given out with the newest samples, stable while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey(pub u32);
 

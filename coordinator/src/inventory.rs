@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::store::{KeptUpdates, Transport};
+use crate::live::{KeptUpdates, Transport};
 
 pub mod coverage;
 pub mod detail;

@@ -1,7 +1,7 @@
 //! Connections to node agents.
 //!
 //! The agent serves and the coordinator calls, so everything that can take long
-//! has its deadline here. A connection resumes where the store stands; whatever
+//! has its deadline here. A connection resumes where it was left; whatever
 //! ends it is recorded, and the next attempt comes after a jittered delay that
 //! grows as long as no data arrives.
 
@@ -123,7 +123,7 @@ impl Local {
             let (lost, why) = (address.clone(), reason.clone());
             let noting = self
                 .context
-                .note(move |store| store.disconnected(&lost, &why));
+                .note(move |live| live.disconnected(&lost, &why));
             noting.await;
             self.context.news.notify_one();
             last_reason = reason;

@@ -2,7 +2,7 @@
 //!
 //! Facts come from the agent of the node with the history it holds, or, where
 //! that does not answer, from its collectors run once in a process that may be
-//! left behind (`gather`). They go through the same store, view and checks as
+//! left behind (`gather`). They go through the same merge, view and checks as
 //! everywhere (`judge`); here the findings only get what a person needs in the
 //! first minute: since when (`onset`), what happened before (`timeline`), what
 //! still works (`works`), what not to do and where to look (`advice`). Nothing

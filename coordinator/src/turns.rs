@@ -19,7 +19,7 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Does what takes long or waits for the store, in its turn. None = it did not come
+    /// Does what takes long or waits for the newest samples, in its turn. None = it did not come
     /// to an end.
     pub async fn take<T: Send + 'static>(
         &self,

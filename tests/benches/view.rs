@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use divan::{Bencher, counter::ItemsCount};
 use pvelens::{
     check::{self, Input, Params},
-    store::Store,
+    live::Live,
     view,
 };
 use pvelens_tests::fleet::{self, Fleet};
@@ -17,10 +17,10 @@ use pvelens_tests::fleet::{self, Fleet};
 const SIZES: &[Fleet] = &[fleet::SMALL, fleet::ONE_LARGE_CLUSTER, fleet::MANY_CLUSTERS];
 
 /// Stores that have heard a few rounds, by number of nodes.
-static STORES: LazyLock<BTreeMap<u32, Store>> = LazyLock::new(|| {
+static STORES: LazyLock<BTreeMap<u32, Live>> = LazyLock::new(|| {
     SIZES
         .iter()
-        .map(|fleet| (fleet.nodes(), fleet.store(ROUNDS)))
+        .map(|fleet| (fleet.nodes(), fleet.live(ROUNDS)))
         .collect()
 });
 const ROUNDS: u32 = 3;
@@ -31,22 +31,22 @@ fn main() {
 
 #[divan::bench(args = SIZES, sample_count = 20, sample_size = 1)]
 fn build_view(bencher: Bencher<'_, '_>, fleet: &Fleet) {
-    let store = &STORES[&fleet.nodes()];
+    let live = &STORES[&fleet.nodes()];
     bencher
         .counter(ItemsCount::new(fleet.guests()))
-        .bench(|| view::build(store, fleet::at(ROUNDS)));
+        .bench(|| view::build(live, fleet::at(ROUNDS)));
 }
 
 #[divan::bench(args = SIZES, sample_count = 10, sample_size = 1)]
 fn run_all_checks(bencher: Bencher<'_, '_>, fleet: &Fleet) {
-    let store = &STORES[&fleet.nodes()];
+    let live = &STORES[&fleet.nodes()];
     let at = fleet::at(ROUNDS);
-    let view = view::build(store, at);
+    let view = view::build(live, at);
     let params = Params::default();
     bencher.counter(ItemsCount::new(fleet.guests())).bench(|| {
         check::run_all(&Input {
             view: &view,
-            history: store.history(),
+            history: live.history(),
             params: &params,
             refused: &[],
             at,
@@ -56,15 +56,15 @@ fn run_all_checks(bencher: Bencher<'_, '_>, fleet: &Fleet) {
 
 #[divan::bench(args = SIZES, sample_count = 10, sample_size = 1)]
 fn copy_history(bencher: Bencher<'_, '_>, fleet: &Fleet) {
-    let store = &STORES[&fleet.nodes()];
+    let live = &STORES[&fleet.nodes()];
     bencher
         .counter(ItemsCount::new(fleet.guests()))
-        .bench(|| store.history().clone());
+        .bench(|| live.history().clone());
 }
 
 #[divan::bench(args = SIZES, sample_count = 3, sample_size = 1)]
 fn append_round(bencher: Bencher<'_, '_>, fleet: &Fleet) {
-    let mut store = fleet.store(ROUNDS);
+    let mut live = fleet.live(ROUNDS);
     let mut round = ROUNDS;
     bencher
         .counter(ItemsCount::new(fleet.guests()))
@@ -74,7 +74,7 @@ fn append_round(bencher: Bencher<'_, '_>, fleet: &Fleet) {
         })
         .bench_local_values(|(round, updates)| {
             for (agent, update) in updates {
-                store.append(&agent, update, fleet::at(round));
+                live.append(&agent, update, fleet::at(round));
             }
         });
 }

@@ -8,7 +8,7 @@ use prost::Message;
 use pvelens::{
     check::{Input, Outcome, Params, run_all},
     coordinator::{Coordinator, Current},
-    store::Store,
+    live::Live,
     view,
 };
 use pvelens_agent::collector::COLLECTORS;
@@ -48,8 +48,8 @@ pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinato
             };
             // As it would come over the wire.
             let update = NodeUpdate::decode(update.encode_to_vec().as_slice())?;
-            coordinator.store().connected(&agent, node.node, at);
-            coordinator.store().append(&agent, update, at);
+            coordinator.live().connected(&agent, node.node, at);
+            coordinator.live().append(&agent, update, at);
         }
         current = coordinator.evaluate(newest);
     }
@@ -68,7 +68,7 @@ pub(crate) struct HalfAnHour {
 /// Feeds that half an hour to a coordinator, and evaluates at each step.
 pub(crate) fn feed_half_an_hour(state: &State, nodes: &[NodeFacts<'_>]) -> Result<HalfAnHour> {
     let coordinator = Coordinator::new(Params::default());
-    let mut store = Store::default();
+    let mut live = Live::default();
     let mut current = coordinator.current();
     for step in 0..=HALF_AN_HOUR_OF_STEPS {
         let after = f64::from(step) * STEP_SECONDS;
@@ -88,23 +88,23 @@ pub(crate) fn feed_half_an_hour(state: &State, nodes: &[NodeFacts<'_>]) -> Resul
                 samples: replay.at(&earlier.samples, &later.samples, after)?,
                 ..NodeUpdate::default()
             };
-            store.append(&agent, update.clone(), at);
-            store.heartbeat(&agent, at, at);
-            coordinator.store().connected(&agent, node.node, at);
-            coordinator.store().append(&agent, update, at);
-            coordinator.store().heartbeat(&agent, at, at);
+            live.append(&agent, update.clone(), at);
+            live.heartbeat(&agent, at, at);
+            coordinator.live().connected(&agent, node.node, at);
+            coordinator.live().append(&agent, update, at);
+            coordinator.live().heartbeat(&agent, at, at);
         }
         current = coordinator.evaluate(now);
     }
-    let failed = failures(&store, current.view.at);
+    let failed = failures(&live, current.view.at);
     Ok(HalfAnHour { current, failed })
 }
 
-fn failures(store: &Store, at: Timestamp) -> BTreeSet<(String, String)> {
-    let view = view::build(store, at);
+fn failures(live: &Live, at: Timestamp) -> BTreeSet<(String, String)> {
+    let view = view::build(live, at);
     let input = Input {
         view: &view,
-        history: store.history(),
+        history: live.history(),
         params: &Params::default(),
         refused: &[],
         at,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use pvelens::store::Store;
+use pvelens::live::Live;
 use pvelens_proto::{
     Timestamp as WireTime,
     agent::v1::{
@@ -80,14 +80,14 @@ impl Fleet {
 
     /// A store that has heard all rounds up to this one.
     #[must_use]
-    pub fn store(&self, rounds: u32) -> Store {
-        let mut store = Store::default();
+    pub fn live(&self, rounds: u32) -> Live {
+        let mut live = Live::default();
         for round in 0..=rounds {
             for (agent, update) in self.round(round) {
-                store.append(&agent, update, at(round));
+                live.append(&agent, update, at(round));
             }
         }
-        store
+        live
     }
 
     /// One update of every agent. Configuration is in full in round 0 only.

@@ -218,7 +218,7 @@ fn deliver(
     if !cluster.agent_reachable(index) {
         if agent.connected {
             coordinator
-                .store()
+                .live()
                 .disconnected(&agent.address, "connection reset by peer");
             agent.connected = false;
         }
@@ -226,17 +226,17 @@ fn deliver(
     }
     if !agent.connected {
         coordinator
-            .store()
+            .live()
             .connected(&agent.description, &agent.address, at);
         agent.connected = true;
     }
     let sent_at = instant(cluster.state().node_millis(index));
     coordinator
-        .store()
+        .live()
         .heartbeat(&agent.description, sent_at, at);
     agent.follow(cluster, index)?;
     if let Some(update) = agent.update()? {
-        coordinator.store().append(&agent.description, update, at);
+        coordinator.live().append(&agent.description, update, at);
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use pvelens_proto::v1 as message;
 
 use crate::{
     inventory::{AgentSummary, Coverage, CoverageWord, FailureSummary, NodeCoverage},
+    live::{KeptUpdates, Transport},
     render::Render,
-    store::{KeptUpdates, Transport},
 };
 
 mod coordinator;

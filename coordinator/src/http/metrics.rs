@@ -14,8 +14,8 @@ use crate::{
     coordinator::{Coordinator, Current},
     finding::{Lane, Severity},
     link::LinkFigures,
+    live::Transport,
     port::{PortState, Ports, Turned},
-    store::Transport,
     view::{CoverageLevel, GuestStatus},
 };
 

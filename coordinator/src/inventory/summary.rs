@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     check::Params,
-    store::{AgentRecord, KeptUpdates},
+    live::{AgentRecord, KeptUpdates},
     untrusted::{line, name},
     view::{Cluster, ClusterIndex, Guest, GuestStatus, Node, NodeStatus, Storage, View},
 };

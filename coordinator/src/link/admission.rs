@@ -79,7 +79,7 @@ impl Admission {
         let (lost, named, why) = (address.clone(), node.clone(), reason.clone());
         let noting = self
             .context
-            .note(move |store| store.disconnected_link(&lost, Some(&named), &why));
+            .note(move |live| live.disconnected_link(&lost, Some(&named), &why));
         noting.await;
         self.context.news.notify_one();
         let node = &*node.1;

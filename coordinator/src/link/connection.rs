@@ -1,5 +1,5 @@
 //! One connection to an agent, whatever brought it: who is there, its stream from
-//! where the store stands, and what ends it.
+//! where it was left, and what ends it.
 //!
 //! The agent serves and the coordinator calls, so everything that can take long has
 //! its deadline here.
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     coordinator::Coordinator,
-    store::{Store, Transport},
+    live::{Live, Transport},
     untrusted,
 };
 
@@ -60,7 +60,7 @@ impl Context {
 
     /// Notes something about an agent. What fails here is tried again with the next link
     /// or the next look at this one.
-    pub(super) async fn note(&self, work: impl FnOnce(&mut Store) + Send + 'static) {
+    pub(super) async fn note(&self, work: impl FnOnce(&mut Live) + Send + 'static) {
         if self.coordinator.keep(work).await.is_none() {
             warn!("what is new of an agent could not be noted");
         }
@@ -127,7 +127,7 @@ impl<'a> Open<'a> {
         let described = Arc::clone(&agent);
         let cursor = context
             .coordinator
-            .keep(move |store| store.cursor(&described));
+            .keep(move |live| live.cursor(&described));
         let request = WatchRequest {
             cursor: cursor.await.flatten(),
         };
@@ -136,10 +136,10 @@ impl<'a> Open<'a> {
             .map_err(|status| LinkError::Refused { doing, status })?;
         let described = Arc::clone(&agent);
         let (known, now) = (contact.clone(), context.now());
-        let noting = context.coordinator.keep(move |store| {
-            let key = store.connected(&described, &known.address, now)?;
+        let noting = context.coordinator.keep(move |live| {
+            let key = live.connected(&described, &known.address, now)?;
             let expires_at = known.certificate_expires_at;
-            store.reached(&key, known.transport, expires_at);
+            live.reached(&key, known.transport, expires_at);
             Some(key)
         });
         let key = noting.await.flatten();
@@ -207,7 +207,7 @@ impl<'a> Open<'a> {
         let (agent, now) = (self.agent(), self.context.now());
         let noting = self
             .context
-            .note(move |store| store.throttled(&agent, time, now));
+            .note(move |live| live.throttled(&agent, time, now));
         noting.await;
     }
 
@@ -220,12 +220,12 @@ impl<'a> Open<'a> {
         let keeping = self.context.coordinator.turns().take(move || {
             Ok(match packed::read(message)?.event {
                 Some(Event::Update(update)) => {
-                    coordinator.store().append(&agent, update, received_at);
+                    coordinator.live().append(&agent, update, received_at);
                     Kept::Update
                 }
                 Some(Event::Heartbeat(heartbeat)) => {
                     let sent_at = sent_at(&heartbeat).unwrap_or(received_at);
-                    coordinator.store().heartbeat(&agent, sent_at, received_at);
+                    coordinator.live().heartbeat(&agent, sent_at, received_at);
                     Kept::Heartbeat(heartbeat)
                 }
                 // An event of a newer agent.

@@ -24,7 +24,7 @@ use super::{
     renewal::{self, RenewalError},
 };
 use crate::{
-    store::Transport,
+    live::Transport,
     trust::{NodeCertificate, NodeState},
     untrusted,
     view::{ClusterId, Name},
@@ -216,8 +216,8 @@ impl Known<'_> {
                     self.address
                 );
                 let ((cluster, name), now) = (node.clone(), context.now());
-                let noting = context.note(move |store| {
-                    store.identity_problem(&cluster, &name, Some(problem), now);
+                let noting = context.note(move |live| {
+                    live.identity_problem(&cluster, &name, Some(problem), now);
                 });
                 noting.await;
                 Turned::Doubled(shown)
@@ -295,12 +295,12 @@ impl Known<'_> {
         let context = &self.admission.context;
         let (node, agent, now) = (node.clone(), Arc::clone(agent), context.now());
         let guard = self.guard.clone();
-        let noting = context.note(move |store| {
+        let noting = context.note(move |live| {
             // Here, so that nothing is lost of a note that is given up.
             let waited = guard.take_waited();
-            store.reached(&node, Transport::Link, Some(expires_at));
+            live.reached(&node, Transport::Link, Some(expires_at));
             if !waited.is_zero() {
-                store.throttled(&agent, waited, now);
+                live.throttled(&agent, waited, now);
             }
             if waited > FLOOD {
                 let problem = format!(
@@ -308,7 +308,7 @@ impl Known<'_> {
                     waited.as_secs(),
                     LOOK_INTERVAL.as_secs()
                 );
-                store.identity_problem(&node.0, &node.1, Some(problem), now);
+                live.identity_problem(&node.0, &node.1, Some(problem), now);
             }
         });
         noting.await;

@@ -80,7 +80,7 @@ impl Listening {
             changes.borrow_and_update();
             let nodes = self.trust.nodes();
             let now = (self.clock)();
-            context.note(move |store| store.enrolled(&nodes, now)).await;
+            context.note(move |live| live.enrolled(&nodes, now)).await;
             self.news.notify_one();
             // Its sender lives as long as the trust.
             if changes.changed().await.is_err() {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     check::Params,
     guest_command::heads,
-    store::AgentRecord,
+    live::AgentRecord,
     view::{ClusterId, Name},
 };
 
@@ -115,11 +115,11 @@ async fn no_task_waits_while_the_store_is_in_use() {
         let (locked, is_locked) = oneshot::channel();
         let (release, released) = mpsc::channel();
         let user = thread::spawn(move || {
-            let store = coordinator.store();
+            let live = coordinator.live();
             locked.send(()).unwrap();
             // Not for ever, so that it fails.
             let released = released.recv_timeout(Duration::from_secs(20));
-            drop(store);
+            drop(live);
             released.is_ok()
         });
         is_locked.await.unwrap();
@@ -128,7 +128,7 @@ async fn no_task_waits_while_the_store_is_in_use() {
         let is_told = release.send(()).is_ok();
         assert!(
             user.join().unwrap() && is_told,
-            "a task waited for the store"
+            "a task waited for the newest samples"
         );
         followed.until(|agent| !agent.last_error.is_empty()).await;
     }

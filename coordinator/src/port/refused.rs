@@ -138,7 +138,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::store::fixture::at;
+    use crate::live::fixture::at;
 
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

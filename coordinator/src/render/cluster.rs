@@ -10,7 +10,7 @@ use crate::{
     answer::{Agents, ClusterStatus},
     finding::Severity,
     inventory::{AgentSummary, ClusterSummary},
-    store::Transport,
+    live::Transport,
 };
 
 impl Describe for ClusterStatus {

@@ -114,7 +114,7 @@ mod tests {
         let following = tokio::spawn(local.follow(agents, own.clone()));
         let missed = async |count: usize| {
             loop {
-                let agents = coordinator.store().agents();
+                let agents = coordinator.live().agents();
                 if agents.len() >= count {
                     break agents;
                 }

@@ -1,4 +1,4 @@
-//! The facts through store, view and checks; with a history, through it again, so
+//! The facts through merge, view and checks; with a history, through it again, so
 //! that a finding knows when it began.
 
 use std::time::Instant;
@@ -37,9 +37,7 @@ pub(super) fn judge(gathered: &Gathered, facts: &Facts<'_>) -> Judged {
         news.filter_map(newest)
     };
     let (begin, end) = (times().min().unwrap_or(facts.at), facts.at);
-    coordinator
-        .store()
-        .connected(agent, &agent.node_name, begin);
+    coordinator.live().connected(agent, &agent.node_name, begin);
     let step = (end.duration_since(begin) / STEPS).max(LEAST_STEP);
     let started = Instant::now();
     let mut next = begin.saturating_add(step).unwrap_or(end);
@@ -47,7 +45,7 @@ pub(super) fn judge(gathered: &Gathered, facts: &Facts<'_>) -> Judged {
     let mut known: Vec<Finding> = Vec::new();
     let mut ended = Vec::new();
     let mut look = |at: Timestamp, known: &mut Vec<Finding>| {
-        coordinator.store().heartbeat(agent, at, at);
+        coordinator.live().heartbeat(agent, at, at);
         first_at.get_or_insert(at);
         let open = troubling(&coordinator.evaluate(at));
         for finding in known.drain(..) {
@@ -67,7 +65,7 @@ pub(super) fn judge(gathered: &Gathered, facts: &Facts<'_>) -> Judged {
             next = at.saturating_add(step).unwrap_or(end);
         }
         coordinator
-            .store()
+            .live()
             .append(agent, update.clone(), at.max(begin));
     }
     look(end, &mut known);

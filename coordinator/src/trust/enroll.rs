@@ -60,7 +60,7 @@ impl Trust {
         }
         // A machine that is in no cluster stands for itself, as in the store.
         let cluster = match request.cluster_id.as_str() {
-            "" => format!("{}{node}", crate::store::NO_CLUSTER),
+            "" => format!("{}{node}", crate::live::NO_CLUSTER),
             cluster => cluster.to_owned(),
         };
         if cluster.len() > CLUSTER_LIMIT || Identity::node(&cluster, node).is_err() {

@@ -1,7 +1,7 @@
 //! Building a view from the newest samples.
 //!
 //! Per cluster: who may speak for it, which nodes there are, then guests and
-//! storages joined to the nodes by index. Lists are kept sorted by the store,
+//! storages joined to the nodes by index. Lists come sorted,
 //! so joining is a walk or a binary search, never a scan per object.
 
 use std::{
@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use pvelens_proto::agent::v1 as wire;
 
 use super::{Cluster, ClusterId, ClusterIndex, Dated, Name, NodeIndex, View};
-use crate::store::{
-    ClusterStore, Store,
+use crate::live::{
+    ClusterLive, Live,
     agent::Agent,
     broadcast::Broadcast,
     facts::{Held, KnownConfigs, StorageEntries},
@@ -39,16 +39,16 @@ const BROADCAST_FRESH: SignedDuration = SignedDuration::from_mins(5);
 /// How much newer than the view a fact may be.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
-/// The view of everything the store holds, as of `at`.
+/// The view of all newest samples, as of `at`.
 #[must_use]
-pub fn build(store: &Store, at: Timestamp) -> View {
+pub fn build(live: &Live, at: Timestamp) -> View {
     let mut view = View {
         at,
         ..View::default()
     };
     view.guests
-        .reserve(store.clusters().values().map(ClusterStore::guests).sum());
-    for (id, cluster) in store.clusters() {
+        .reserve(live.clusters().values().map(ClusterLive::guests).sum());
+    for (id, cluster) in live.clusters() {
         // More clusters, nodes or guests than 32 bits count do not fit in memory.
         let index = ClusterIndex(length(view.clusters.len()));
         let scene = Scene::new(cluster, index, length(view.nodes.len()), at);
@@ -59,7 +59,7 @@ pub fn build(store: &Store, at: Timestamp) -> View {
 
 /// One cluster while it is being merged.
 struct Scene<'a> {
-    store: &'a ClusterStore,
+    live: &'a ClusterLive,
     cluster: ClusterIndex,
     at: Timestamp,
     words: Words<'a>,
@@ -86,13 +86,13 @@ struct Member<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn new(store: &'a ClusterStore, cluster: ClusterIndex, first_node: u32, at: Timestamp) -> Self {
-        let words = Words::new(&store.agents, at);
+    fn new(live: &'a ClusterLive, cluster: ClusterIndex, first_node: u32, at: Timestamp) -> Self {
+        let words = Words::new(&live.agents, at);
         let corosync = words.best(|agent| agent.facts.corosync.as_ref());
         let (guest_list_counts, guest_list) = words
             .ranked_best(|agent| agent.facts.guest_list.as_ref())
             .map_or((false, None), |(counts, list)| (counts, Some(list)));
-        let mut names: BTreeMap<&str, Member<'a>> = store
+        let mut names: BTreeMap<&str, Member<'a>> = live
             .agents
             .iter()
             .map(|(name, agent)| (&**name, Member::new(Some(agent), at)))
@@ -104,7 +104,7 @@ impl<'a> Scene<'a> {
                 .announced = true;
         }
         if words.is_silent() {
-            for name in store.broadcasts.nodes.keys() {
+            for name in live.broadcasts.nodes.keys() {
                 names
                     .entry(name)
                     .or_insert_with(|| Member::new(None, at))
@@ -137,7 +137,7 @@ impl<'a> Scene<'a> {
             .into_iter()
             .filter(|(name, member)| !is_left(name, member))
             .map(|(name, member)| {
-                let known = store.agents.get_key_value(name);
+                let known = live.agents.get_key_value(name);
                 let name = known.map_or_else(|| name.into(), |(name, _)| Name::clone(name));
                 (name, member)
             })
@@ -149,7 +149,7 @@ impl<'a> Scene<'a> {
             .collect();
         nodes.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, member) in &mut nodes {
-            member.broadcast = store
+            member.broadcast = live
                 .broadcasts
                 .nodes
                 .get(name)
@@ -159,7 +159,7 @@ impl<'a> Scene<'a> {
         Self {
             guest_configs: words.best(|agent| agent.facts.guest_configs.as_ref()),
             storages: words.best(|agent| agent.facts.storages.as_ref()),
-            store,
+            live,
             cluster,
             at,
             words,

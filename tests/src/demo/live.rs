@@ -146,14 +146,14 @@ impl Live {
             .filter(|(_, agent)| agent.is_up())
         {
             let newest = agent.spool.newest();
-            while self.coordinator.store().cursor(&agent.description).as_ref() != Some(&newest) {
+            while self.coordinator.live().cursor(&agent.description).as_ref() != Some(&newest) {
                 if started.elapsed() > ARRIVAL_DEADLINE {
                     return Err(DemoError::Stuck(agent.description.node_name.clone()));
                 }
                 sleep(ARRIVAL_POLL).await;
             }
             let cluster = &self.demo.cluster;
-            self.coordinator.store().heartbeat(
+            self.coordinator.live().heartbeat(
                 &agent.description,
                 instant(cluster.state().node_millis(index)),
                 instant(cluster.now_millis()),

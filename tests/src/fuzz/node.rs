@@ -63,16 +63,16 @@ fn run(data: &[u8]) {
     };
     let honest = HONEST.with_borrow_mut(|known| known.get_or_insert_with(honest).clone());
     let coordinator = Coordinator::new(Params::default());
-    coordinator.store().append(&agent("pve2"), honest, at(0));
+    coordinator.live().append(&agent("pve2"), honest, at(0));
     coordinator
-        .store()
+        .live()
         .append(&agent("pve1"), update.clone(), at(1));
     let cursor = update.cursor.clone().map(|cursor| Cursor {
         sequence: cursor.sequence.wrapping_add(1),
         ..cursor
     });
     coordinator
-        .store()
+        .live()
         .append(&agent("pve1"), NodeUpdate { cursor, ..update }, at(11));
     let current = coordinator.evaluate(at(12));
     assert!(serde_json::to_vec(&current.findings).is_ok());

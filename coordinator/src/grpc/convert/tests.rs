@@ -15,9 +15,9 @@ use crate::{
         ClusterSummary, DiskSummary, FilesystemSummary, InterfaceSummary, NodeDetail,
         StorageOnNodeSummary, StorageSummary,
     },
+    live::{KeptUpdates, Transport},
     log::{Level, LevelState},
     report::{AnalysisKind, HealthState, Report, Section},
-    store::{KeptUpdates, Transport},
 };
 
 mod filled;

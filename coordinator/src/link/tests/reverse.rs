@@ -113,7 +113,7 @@ async fn the_port_opens_with_the_first_invitation_and_a_node_is_reached_through_
         .until(|agent| agent.connected && agent.updates_total > 0)
         .await;
     assert_eq!((&*record.cluster, &*record.node), (CLUSTER, "pve1"));
-    assert_eq!(record.transport, crate::store::Transport::Link);
+    assert_eq!(record.transport, crate::live::Transport::Link);
     assert!(record.certificate_expires_at > Some(now() + hours(24 * 89)));
     let handle = listens.coordinator.agents().of(CLUSTER, "pve1").unwrap();
     handle.describe().await.unwrap();

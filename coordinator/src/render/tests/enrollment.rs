@@ -9,7 +9,7 @@ use crate::{
         Authorities, Authority, Clients, NewToken, RetiredAuthority, RevokedAgent, RevokedClient,
         RotatedAuthority, Token, Tokens, WithdrawnToken,
     },
-    store::Transport,
+    live::Transport,
     trust::{ClientState, TokenInfo},
     view::fixture::at,
 };

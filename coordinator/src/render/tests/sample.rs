@@ -8,7 +8,7 @@ use crate::{
     answer::tests::{open, with},
     coordinator::Current,
     finding::{Finding, Lane, Severity},
-    store::{AgentRecord, Transport},
+    live::{AgentRecord, Transport},
     view::{GuestStatus, NodeStatus, StorageStatus, fixture},
 };
 

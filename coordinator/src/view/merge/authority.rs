@@ -12,7 +12,7 @@ use pvelens_proto::agent::v1 as wire;
 
 use super::{FRESH, Scene, held};
 use crate::{
-    store::{agent::Agent, facts::Held},
+    live::{agent::Agent, facts::Held},
     view::{Dated, Membership, Name, NodeIndex, NodeStatus},
 };
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Scene;
 use crate::{
-    store::agent::Agent,
+    live::agent::Agent,
     view::{Copy, Name, SharedFile},
 };
 
@@ -50,7 +50,7 @@ impl Scene<'_> {
 
 impl Agent {
     /// When the file was read last.
-    fn verified(&self, path: &str) -> Option<crate::store::facts::Stamp> {
+    fn verified(&self, path: &str) -> Option<crate::live::facts::Stamp> {
         let facts = &self.facts;
         match path {
             "/etc/pve/storage.cfg" => facts.storages.as_ref().map(|held| held.stamp),

@@ -5,7 +5,7 @@ use pvelens_proto::agent::v1::{self as wire, GuestKind};
 
 use super::measured::Measured;
 use crate::{
-    store::series::container_memory,
+    live::series::container_memory,
     view::{GuestFigures, MemorySource},
 };
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     history::ObjectKey,
-    store::{agent::Agent, facts::KnownConfig, keys::NO_SERIES},
+    live::{agent::Agent, facts::KnownConfig, keys::NO_SERIES},
     view::{Dated, Guest, GuestRates, GuestStatus, Name, View},
 };
 
@@ -30,7 +30,7 @@ impl Scene<'_> {
             .map_or(&[][..], |configs| &configs.value)
             .iter()
             .peekable();
-        let mut keys = self.store.keys.guests().peekable();
+        let mut keys = self.live.keys.guests().peekable();
         let mut walk = Walk::new(self.nodes.len());
         let listed = self.listed();
         let mut last = ("", None);

@@ -10,7 +10,7 @@ use pvelens_proto::agent::v1 as wire;
 
 use super::{Member, Scene, figures::MARGIN, heard, length};
 use crate::{
-    store::{agent::Agent, clock::plausible, facts::Held},
+    live::{agent::Agent, clock::plausible, facts::Held},
     view::{Dated, GuestRef},
 };
 
@@ -97,7 +97,7 @@ impl Walk {
             .is_some_and(|status| scene.is_recent(status.at, MARGIN));
         let broadcast = match own_is_newest {
             true => None,
-            false => scene.store.broadcasts.guests.get(&vmid),
+            false => scene.live.broadcasts.guests.get(&vmid),
         };
         Measured {
             agent: member.agent,

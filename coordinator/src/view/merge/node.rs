@@ -7,7 +7,7 @@ use pvelens_proto::agent::v1::FailureKind;
 
 use super::{FRESH, Member, Scene, held};
 use crate::{
-    store::{
+    live::{
         agent::Agent,
         facts::{Held, Stamp},
     },
@@ -34,7 +34,7 @@ impl Scene<'_> {
             .filter(|agent| agent.last_update_at.is_some() || agent.connected || agent.is_enrolled);
         let reported = agent.is_some_and(|agent| agent.last_update_at.is_some());
         Node {
-            key: self.store.keys.node(name),
+            key: self.live.keys.node(name),
             cluster: self.cluster,
             name: Name::clone(name),
             coverage: if reported {

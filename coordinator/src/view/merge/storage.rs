@@ -7,7 +7,7 @@ use pvelens_proto::agent::v1 as wire;
 
 use super::{BROADCAST_FRESH, Member, Scene, heard};
 use crate::{
-    store::{clock::plausible, keys::NO_SERIES},
+    live::{clock::plausible, keys::NO_SERIES},
     view::{Name, NodeIndex, Storage, StorageOnNode, StorageStatus},
 };
 
@@ -88,7 +88,7 @@ impl Scene<'_> {
             StorageStatus::Unknown
         };
         StorageOnNode {
-            key: self.store.keys.storage(name, &entry.name),
+            key: self.live.keys.storage(name, &entry.name),
             status,
             ..chosen
         }
@@ -137,7 +137,7 @@ impl Scene<'_> {
         member: &Member<'_>,
         nothing: StorageOnNode,
     ) -> Option<StorageOnNode> {
-        let of_node = self.store.broadcasts.storages.get(name)?;
+        let of_node = self.live.broadcasts.storages.get(name)?;
         let known = of_node.get(entry.name.as_str()).and_then(|storage| {
             let at = heard(storage, member.agent, self.at)?;
             Some((storage, at))

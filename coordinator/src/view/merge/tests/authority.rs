@@ -24,7 +24,7 @@ const ALONE: Option<bool> = Some(false);
 
 /// The member whose configuration is shown at second 100.
 fn winner(words: [Word; 2]) -> String {
-    let mut store = Store::default();
+    let mut live = Live::default();
     for (node, word) in ["pve1", "pve2"].into_iter().zip(words) {
         let mut feed = Feed::new("c", node);
         let mut samples = vec![sample(word.config_at, storages(&[node]))];
@@ -32,13 +32,13 @@ fn winner(words: [Word; 2]) -> String {
             samples.push(sample(word.members_at, members(node, quorate, BOTH)));
         }
         let update = feed.update(samples);
-        store.append(
+        live.append(
             &feed.described,
             update,
             at(word.config_at.max(word.members_at)),
         );
     }
-    let view = view(&store, 100);
+    let view = view(&live, 100);
     // `local` is there without being configured.
     let mut names = view.storages.iter().map(|storage| &*storage.name);
     names.find(|name| *name != "local").unwrap().to_owned()
@@ -100,7 +100,7 @@ fn the_newest_sample_of_a_quorate_member_wins() {
 
 #[test]
 fn no_word_of_a_minority_wins_in_a_partition() {
-    let mut store = Store::default();
+    let mut live = Live::default();
     let cut_off = [("pve1", true), ("pve2", true), ("pve3", false)];
     for node in ["pve1", "pve2"] {
         let said = vec![
@@ -109,7 +109,7 @@ fn no_word_of_a_minority_wins_in_a_partition() {
             guest_configs(&[(100, "pve1", "new name"), (101, "pve2", "b")]),
             storages(&["local", "nas"]),
         ];
-        Feed::new("c", node).send(&mut store, 0, said);
+        Feed::new("c", node).send(&mut live, 0, said);
     }
     // Frozen at what it was, and read later.
     let said = vec![
@@ -118,9 +118,9 @@ fn no_word_of_a_minority_wins_in_a_partition() {
         guest_configs(&[(100, "pve3", "old name")]),
         storages(&["local"]),
     ];
-    Feed::new("c", "pve3").send(&mut store, 30, said);
-    let mut view = view(&store, 40);
-    store.tell_guests_apart(&mut view);
+    Feed::new("c", "pve3").send(&mut live, 30, said);
+    let mut view = view(&live, 40);
+    live.tell_guests_apart(&mut view);
     let vmids: Vec<u32> = view.guests.iter().map(|guest| guest.vmid).collect();
     assert_eq!(vmids, [100, 101]);
     assert_eq!(&*view.guests[0].name, "new name");
@@ -141,7 +141,7 @@ fn storage_config(digest: &str) -> Payload {
 
 #[test]
 fn copies_of_quorate_members_are_compared_by_content() {
-    let mut store = Store::default();
+    let mut live = Live::default();
     for (node, quorate, digest) in [
         ("pve1", true, "aaaa"),
         ("pve2", true, "bbbb"),
@@ -149,12 +149,12 @@ fn copies_of_quorate_members_are_compared_by_content() {
     ] {
         let mut feed = Feed::new("c", node);
         let said = vec![members(node, quorate, ALL), storage_config(digest)];
-        feed.send(&mut store, 0, said);
+        feed.send(&mut live, 0, said);
         // Read again: the time of the change stays.
         let update = feed.update(vec![unchanged("storage_config", 30, 1)]);
-        store.append(&feed.described, update, at(30));
+        live.append(&feed.described, update, at(30));
     }
-    let view = view(&store, 30);
+    let view = view(&live, 30);
     let files = &view.clusters[0].shared_files;
     assert_eq!(files.len(), 1);
     let copies: Vec<_> = files[0]
@@ -170,7 +170,7 @@ fn copies_of_quorate_members_are_compared_by_content() {
 
 #[test]
 fn what_two_versions_of_the_agent_carry_is_not_compared() {
-    let mut store = Store::default();
+    let mut live = Live::default();
     for (node, version) in [("pve1", "0.1.0"), ("pve2", "0.2.0")] {
         let mut feed = Feed::new("c", node);
         version.clone_into(&mut feed.described.agent_version);
@@ -179,9 +179,9 @@ fn what_two_versions_of_the_agent_carry_is_not_compared() {
             ..CorosyncConfig::default()
         });
         let said = vec![members(node, true, BOTH), storage_config(version), corosync];
-        feed.send(&mut store, 0, said);
+        feed.send(&mut live, 0, said);
     }
-    let view = view(&store, 1);
+    let view = view(&live, 1);
     let files: Vec<_> = view.clusters[0]
         .shared_files
         .iter()

@@ -74,15 +74,15 @@ fn streams(rounds: &[[u8; 3]]) -> Vec<Vec<Delivery>> {
         .collect()
 }
 
-fn deliver(store: &mut Store, delivery: &Delivery) {
+fn deliver(live: &mut Live, delivery: &Delivery) {
     let (described, update, second) = delivery;
-    store.append(described, update.clone(), at(*second));
+    live.append(described, update.clone(), at(*second));
 }
 
 /// The view in words, without the keys of series: those are given out in order
 /// of arrival and mean nothing outside.
-fn shown(store: &Store, second: i64) -> String {
-    let mut view = view(store, second);
+fn shown(live: &Live, second: i64) -> String {
+    let mut view = view(live, second);
     let none = ObjectKey(0);
     view.nodes.iter_mut().for_each(|node| node.key = none);
     view.guests.iter_mut().for_each(|guest| guest.key = none);
@@ -103,9 +103,9 @@ proptest! {
     #[test]
     fn the_order_of_agents_does_not_matter(rounds in rounds(), turns in prop::collection::vec(0_usize..3, 0..20)) {
         let streams = streams(&rounds);
-        let mut one_by_one = Store::default();
+        let mut one_by_one = Live::default();
         streams.iter().flatten().for_each(|delivery| deliver(&mut one_by_one, delivery));
-        let mut mixed = Store::default();
+        let mut mixed = Live::default();
         let mut next = [0; 3];
         for agent in turns.into_iter().chain((0..3).cycle().take(3 * rounds.len())) {
             if let Some(delivery) = streams[agent].get(next[agent]) {
@@ -119,22 +119,22 @@ proptest! {
     #[test]
     fn delivering_again_changes_nothing(rounds in rounds(), from in 0_usize..6) {
         let streams = streams(&rounds);
-        let mut store = Store::default();
-        streams.iter().flatten().for_each(|delivery| deliver(&mut store, delivery));
-        let (before, series) = (shown(&store, 60), store.history().series_count());
+        let mut live = Live::default();
+        streams.iter().flatten().for_each(|delivery| deliver(&mut live, delivery));
+        let (before, series) = (shown(&live, 60), live.history().series_count());
         for stream in &streams {
-            stream.iter().skip(from).for_each(|delivery| deliver(&mut store, delivery));
+            stream.iter().skip(from).for_each(|delivery| deliver(&mut live, delivery));
         }
-        prop_assert_eq!(before, shown(&store, 60));
-        prop_assert_eq!(series, store.history().series_count());
+        prop_assert_eq!(before, shown(&live, 60));
+        prop_assert_eq!(series, live.history().series_count());
     }
 
     #[test]
     fn a_stream_cut_anywhere_and_resumed_gives_the_same(rounds in rounds(), cut in 0_usize..6) {
         let streams = streams(&rounds);
-        let mut whole = Store::default();
+        let mut whole = Live::default();
         streams.iter().flatten().for_each(|delivery| deliver(&mut whole, delivery));
-        let mut resumed = Store::default();
+        let mut resumed = Live::default();
         for stream in &streams {
             stream.iter().take(cut).for_each(|delivery| deliver(&mut resumed, delivery));
             let kept = resumed.cursor(&stream[0].0).map_or(0, |cursor| cursor.sequence);
@@ -148,21 +148,21 @@ proptest! {
 
     #[test]
     fn hostile_updates_harm_nobody(updates in prop::collection::vec(hostile(), 0..24)) {
-        let mut store = Store::default();
-        Feed::new("c", "pve1").send(&mut store, 0, vec![members("pve1", true, BOTH)]);
+        let mut live = Live::default();
+        Feed::new("c", "pve1").send(&mut live, 0, vec![members("pve1", true, BOTH)]);
         let mut seconds = 0_i64;
         for (described, update, received) in updates {
             seconds = seconds.wrapping_add(received);
-            store.append(&described, update, at(received));
-            store.heartbeat(&described, at(received.wrapping_mul(7)), at(received));
+            live.append(&described, update, at(received));
+            live.heartbeat(&described, at(received.wrapping_mul(7)), at(received));
         }
         for second in [-1_000_000, 0, 1, 1_000_000] {
-            let view = view(&store, second);
+            let view = view(&live, second);
             prop_assert!(view.guests.iter().all(|guest| guest.node.get() < view.nodes.len()));
             prop_assert!(view.nodes.is_sorted_by_key(|node| (node.cluster, node.name.clone())));
             prop_assert!(view.guests.is_sorted_by_key(|guest| (guest.cluster, guest.vmid)));
         }
-        prop_assert!(store.agents().iter().any(|agent| agent.node == "pve1"));
+        prop_assert!(live.agents().iter().any(|agent| agent.node == "pve1"));
     }
 }
 

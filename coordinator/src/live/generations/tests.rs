@@ -5,13 +5,13 @@ use pvelens_proto::agent::v1::{GuestKind, sample::Payload};
 use super::*;
 use crate::{
     history::Metric,
-    store::{Store, fixture::*},
+    live::{Live, fixture::*},
     view::{self, View},
 };
 
 /// A cluster of one member that may speak for it.
 struct Site {
-    store: Store,
+    live: Live,
     feed: Feed,
 }
 
@@ -63,7 +63,7 @@ fn container(root: &str, macs: &[&str]) -> Made {
 impl Site {
     fn new() -> Self {
         Self {
-            store: Store::default(),
+            live: Live::default(),
             feed: Feed::new("c", "pve1"),
         }
     }
@@ -93,13 +93,13 @@ impl Site {
                 guests: guest.map(config).into_iter().collect(),
             }),
         ];
-        self.feed.send(&mut self.store, second, payloads);
+        self.feed.send(&mut self.live, second, payloads);
         self.look(second)
     }
 
     fn look(&mut self, second: i64) -> View {
-        let mut view = view::build(&self.store, at(second));
-        self.store.tell_guests_apart(&mut view);
+        let mut view = view::build(&self.live, at(second));
+        self.live.tell_guests_apart(&mut view);
         view
     }
 
@@ -197,7 +197,7 @@ fn a_member_that_may_not_speak_for_the_cluster_removes_no_guest() {
         let update = site
             .feed
             .update(vec![named("guest_list", second, Some(none))]);
-        site.store.append(&site.feed.described, update, at(second));
+        site.live.append(&site.feed.described, update, at(second));
         site.look(second);
     }
     let view = site.list(480, Some(&made), true);
@@ -210,11 +210,11 @@ fn the_series_of_a_guest_end_with_it() {
     let made = vm(1, "aa", "x");
     let status = |second| Payload::PveStatus(pve_status(second, &[(100, "running")]));
     site.list(0, Some(&made), true);
-    site.feed.send(&mut site.store, 5, vec![status(5)]);
+    site.feed.send(&mut site.live, 5, vec![status(5)]);
     let before = site.look(6).guests[0].key;
     assert_ne!(before, NO_SERIES);
     site.list(60, Some(&vm(50, "bb", "y")), true);
-    site.feed.send(&mut site.store, 65, vec![status(65)]);
+    site.feed.send(&mut site.live, 65, vec![status(65)]);
     let view = site.look(66);
     let guest = &view.guests[0];
     assert_eq!(
@@ -222,7 +222,7 @@ fn the_series_of_a_guest_end_with_it() {
         (2, Some(at(60)))
     );
     assert!(guest.key != before && guest.key != NO_SERIES);
-    let window = site.store.history().window(
+    let window = site.live.history().window(
         guest.key,
         Metric::CpuRatio,
         at(66),
@@ -236,9 +236,9 @@ fn a_guest_that_is_gone_has_no_series() {
     let mut site = Site::new();
     site.list(0, Some(&vm(1, "aa", "x")), true);
     let status = Payload::PveStatus(pve_status(5, &[(100, "running")]));
-    site.feed.send(&mut site.store, 5, vec![status]);
-    assert_eq!(site.store.clusters["c"].keys.guests().count(), 1);
+    site.feed.send(&mut site.live, 5, vec![status]);
+    assert_eq!(site.live.clusters["c"].keys.guests().count(), 1);
     site.list(60, None, true);
     site.list(120, None, true);
-    assert_eq!(site.store.clusters["c"].keys.guests().count(), 0);
+    assert_eq!(site.live.clusters["c"].keys.guests().count(), 0);
 }

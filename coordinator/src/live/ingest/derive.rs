@@ -7,7 +7,7 @@ use pvelens_proto::agent::v1 as wire;
 
 use super::{Shared, put};
 use crate::{
-    store::{
+    live::{
         agent::{Agent, Paging},
         clock::plausible,
         facts::{Held, Stamp},

@@ -2,13 +2,13 @@
 
 use super::*;
 
-fn heard(store: &mut Store, feed: &mut Feed, address: &str, second: i64, payload: Payload) {
-    store.connected(&feed.described, address, at(second));
-    feed.send(store, second, vec![payload]);
+fn heard(live: &mut Live, feed: &mut Feed, address: &str, second: i64, payload: Payload) {
+    live.connected(&feed.described, address, at(second));
+    feed.send(live, second, vec![payload]);
 }
 
-fn nodes(store: &Store, second: i64) -> Vec<(String, String)> {
-    let view = view(store, second);
+fn nodes(live: &Live, second: i64) -> Vec<(String, String)> {
+    let view = view(live, second);
     view.nodes
         .iter()
         .map(|node| {
@@ -29,10 +29,10 @@ fn a_node_that_joins_a_cluster_leaves_no_ghost() {
         ("alone/pve3/1", "203.0.113.9:1000"),
         ("new", "192.0.2.3:50000"),
     ] {
-        let mut store = Store::default();
+        let mut live = Live::default();
         let mut alone = Feed::new("alone", "pve3");
         heard(
-            &mut store,
+            &mut live,
             &mut alone,
             "192.0.2.3:40000",
             0,
@@ -41,98 +41,92 @@ fn a_node_that_joins_a_cluster_leaves_no_ghost() {
         let mut other = Feed::new("c", "pve1");
         let both = [("pve1", true), ("pve3", true)];
         heard(
-            &mut store,
+            &mut live,
             &mut other,
             "192.0.2.1:40000",
             0,
             members("pve1", true, &both),
         );
-        store.disconnected("192.0.2.3:40000", "closed");
+        live.disconnected("192.0.2.3:40000", "closed");
         let mut joined = Feed::new("c", "pve3");
         joined.restart(epoch);
         heard(
-            &mut store,
+            &mut live,
             &mut joined,
             address,
             60,
             members("pve3", true, &both),
         );
         let expected = [pair("c", "pve1"), pair("c", "pve3")];
-        assert_eq!(nodes(&store, 60), expected, "{epoch}");
-        assert_eq!(store.agents().len(), 2);
+        assert_eq!(nodes(&live, 60), expected, "{epoch}");
+        assert_eq!(live.agents().len(), 2);
     }
 }
 
 #[test]
 fn a_renamed_node_leaves_no_ghost() {
-    let mut store = Store::default();
+    let mut live = Live::default();
     let mut before = Feed::new("c", "old");
     heard(
-        &mut store,
+        &mut live,
         &mut before,
         "192.0.2.1:40000",
         0,
         standalone("old"),
     );
-    store.disconnected("192.0.2.1:40000", "closed");
+    live.disconnected("192.0.2.1:40000", "closed");
     let mut renamed = Feed::new("c", "new");
     heard(
-        &mut store,
+        &mut live,
         &mut renamed,
         "192.0.2.1:40001",
         60,
         standalone("new"),
     );
-    assert_eq!(nodes(&store, 60), [pair("c", "new")]);
+    assert_eq!(nodes(&live, 60), [pair("c", "new")]);
 }
 
 #[test]
 fn a_node_that_was_removed_from_its_cluster_is_no_silent_node() {
-    let mut store = Store::default();
+    let mut live = Live::default();
     let mut stays = Feed::new("c", "pve1");
     let mut leaves = Feed::new("c", "pve2");
     let both = [("pve1", true), ("pve2", true)];
-    heard(&mut store, &mut stays, "a", 0, members("pve1", true, &both));
-    heard(
-        &mut store,
-        &mut leaves,
-        "b",
-        0,
-        members("pve2", true, &both),
-    );
-    store.disconnected("b", "closed");
+    heard(&mut live, &mut stays, "a", 0, members("pve1", true, &both));
+    heard(&mut live, &mut leaves, "b", 0, members("pve2", true, &both));
+    live.disconnected("b", "closed");
     // Down, it is still a member.
     let down = [("pve1", true), ("pve2", false)];
     heard(
-        &mut store,
+        &mut live,
         &mut stays,
         "a",
         300,
         members("pve1", true, &down),
     );
-    assert_eq!(nodes(&store, 300).len(), 2);
+    assert_eq!(nodes(&live, 300).len(), 2);
     // Without quorum nobody removes a node.
     heard(
-        &mut store,
+        &mut live,
         &mut stays,
         "a",
         400,
         members("pve1", false, &[("pve1", true)]),
     );
-    assert_eq!(nodes(&store, 400).len(), 2);
+    assert_eq!(nodes(&live, 400).len(), 2);
     heard(
-        &mut store,
+        &mut live,
         &mut stays,
         "a",
         500,
         members("pve1", true, &[("pve1", true)]),
     );
-    assert_eq!(nodes(&store, 500), [pair("c", "pve1")]);
+    assert_eq!(nodes(&live, 500), [pair("c", "pve1")]);
 }
 
 #[test]
 fn machines_that_say_the_same_of_themselves_stay_apart() {
-    let mut store = Store::default();
+    let mut live = Live::default();
     // Copies of one image; its machine id is not even collected.
     let cloned = || {
         Payload::HostIdentity(wire::HostIdentity {
@@ -143,22 +137,22 @@ fn machines_that_say_the_same_of_themselves_stay_apart() {
     for (cluster, node) in [("c", "pve1"), ("c", "pve2"), ("d", "pve1"), ("", "backup")] {
         let mut feed = Feed::new(cluster, node);
         let address = format!("{cluster}/{node}");
-        heard(&mut store, &mut feed, &address, 0, cloned());
+        heard(&mut live, &mut feed, &address, 0, cloned());
     }
-    assert_eq!(nodes(&store, 1).len(), 4);
-    assert!(store.agents().iter().all(|agent| {
+    assert_eq!(nodes(&live, 1).len(), 4);
+    assert!(live.agents().iter().all(|agent| {
         agent.connected && agent.identity_problem.is_empty() && agent.updates_total == 1
     }));
 }
 
 #[test]
 fn clusters_with_equal_names_of_nodes_and_equal_vmids_stay_apart() {
-    let mut store = Store::default();
+    let mut live = Live::default();
     for (cluster, name, busy) in [("c", "web", 2.0), ("d", "mail", 6.0)] {
         let mut feed = Feed::new(cluster, "pve1");
         let address = format!("of {cluster}");
         let known = members("pve1", true, &[("pve1", true)]);
-        heard(&mut store, &mut feed, &address, 0, known);
+        heard(&mut live, &mut feed, &address, 0, known);
         let payloads = |second: i64, busy| {
             vec![
                 cpu(busy, 10.0),
@@ -168,11 +162,11 @@ fn clusters_with_equal_names_of_nodes_and_equal_vmids_stay_apart() {
                 Payload::ClusterBroadcast(broadcast(second, &["pve1"], &[100])),
             ]
         };
-        feed.send(&mut store, 0, payloads(0, 0.0));
-        feed.send(&mut store, 10, payloads(10, busy));
+        feed.send(&mut live, 0, payloads(0, 0.0));
+        feed.send(&mut live, 10, payloads(10, busy));
     }
-    let mut view = view(&store, 10);
-    store.tell_guests_apart(&mut view);
+    let mut view = view(&live, 10);
+    live.tell_guests_apart(&mut view);
     assert_eq!(
         (view.clusters.len(), view.nodes.len(), view.guests.len()),
         (2, 2, 2)

@@ -1,4 +1,4 @@
-//! What the store tells of an agent.
+//! What is told of an agent.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::agent::Agent;
 
-/// An agent as the store knows it. Sorted by cluster, then node.
+/// An agent as it is known. Sorted by cluster, then node.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AgentRecord {
     /// As `View` names it; empty for an address where none ever answered.
@@ -24,7 +24,7 @@ pub struct AgentRecord {
     pub skipped_updates_total: u64,
     /// Why the last connection ended; empty while connected.
     pub last_error: String,
-    /// Newest entry of its record of guest commands. The store does not know it.
+    /// Newest entry of its record of guest commands. Not known here.
     pub audit_sequence: Option<u64>,
     /// What does not fit in that record; empty = nothing.
     pub audit_problem: String,

@@ -6,10 +6,10 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::DescribeResponse;
 
-use super::{NO_CLUSTER, Store, limit, record::Transport};
+use super::{Live, NO_CLUSTER, limit, record::Transport};
 use crate::view::{ClusterId, Name};
 
-impl Store {
+impl Live {
     /// An agent answered at `address`. Returns under which names it is known, unless
     /// there are too many agents.
     pub fn connected(

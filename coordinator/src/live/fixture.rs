@@ -9,7 +9,7 @@ use pvelens_proto::{
     timestamp_from_millis,
 };
 
-use super::{Appended, Store};
+use super::{Appended, Live};
 
 /// Second zero of the tests.
 const START: i64 = 1_795_600_000;
@@ -65,7 +65,7 @@ impl Feed {
     /// Observed and received at the second.
     pub(crate) fn send(
         &mut self,
-        store: &mut Store,
+        live: &mut Live,
         second: i64,
         payloads: Vec<Payload>,
     ) -> Appended {
@@ -74,7 +74,7 @@ impl Feed {
             .map(|payload| sample(second, payload))
             .collect();
         let update = self.update(samples);
-        store.append(&self.described, update, at(second))
+        live.append(&self.described, update, at(second))
     }
 }
 

@@ -50,8 +50,8 @@ pub(crate) const NO_CLUSTER: &str = "host:";
 
 /// Keeps what agents delivered.
 #[derive(Debug, Default)]
-pub struct Store {
-    clusters: BTreeMap<ClusterId, ClusterStore>,
+pub struct Live {
+    clusters: BTreeMap<ClusterId, ClusterLive>,
     recorder: Recorder,
     /// Addresses at which no agent ever answered, and why.
     unreached: BTreeMap<String, String>,
@@ -63,7 +63,7 @@ pub struct Store {
 
 /// What the agents of one cluster delivered.
 #[derive(Debug, Default)]
-pub(crate) struct ClusterStore {
+pub(crate) struct ClusterLive {
     pub(crate) agents: BTreeMap<Name, Agent>,
     pub(crate) broadcasts: Broadcasts,
     pub(crate) keys: Keys,
@@ -79,7 +79,7 @@ pub enum Appended {
     Duplicate,
 }
 
-impl Store {
+impl Live {
     /// Keeps an update of the agent that described itself so.
     pub fn append(
         &mut self,
@@ -111,7 +111,7 @@ impl Store {
             ..
         } = view;
         for cluster in clusters {
-            let Some(store) = self.clusters.get_mut(&cluster.id) else {
+            let Some(live) = self.clusters.get_mut(&cluster.id) else {
                 continue;
             };
             let first = GuestIndex(cluster.guests.start).get();
@@ -120,9 +120,8 @@ impl Store {
                 continue;
             };
             let list_at = cluster.guest_list_at.filter(|_| cluster.guest_list_counts);
-            store
-                .generations
-                .observe(guests, list_at, *at, &mut store.keys);
+            live.generations
+                .observe(guests, list_at, *at, &mut live.keys);
         }
     }
 
@@ -151,9 +150,8 @@ impl Store {
                 identity_problem: problem.to_string(),
                 ..AgentRecord::default()
             });
-        let known = self.clusters.iter().flat_map(|(cluster, store)| {
-            store
-                .agents
+        let known = self.clusters.iter().flat_map(|(cluster, live)| {
+            live.agents
                 .iter()
                 .map(|(node, agent)| agent.record(cluster, node))
         });
@@ -169,7 +167,7 @@ impl Store {
     }
 
     /// Sorted by id.
-    pub(crate) fn clusters(&self) -> &BTreeMap<ClusterId, ClusterStore> {
+    pub(crate) fn clusters(&self) -> &BTreeMap<ClusterId, ClusterLive> {
         &self.clusters
     }
 
@@ -242,7 +240,7 @@ impl Store {
     }
 }
 
-impl ClusterStore {
+impl ClusterLive {
     /// Its only member says that there is no cluster.
     fn stands_alone(&self) -> bool {
         let members = self

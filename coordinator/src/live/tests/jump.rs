@@ -5,7 +5,7 @@ use super::*;
 /// A node that sends a counter of a hundred requests a second every ten seconds
 /// of true time, by clocks that are off by so many seconds.
 struct Sender {
-    store: Store,
+    live: Live,
     feed: Feed,
     sent: u64,
 }
@@ -13,11 +13,11 @@ struct Sender {
 impl Sender {
     fn new() -> Self {
         let mut sender = Self {
-            store: Store::default(),
+            live: Live::default(),
             feed: Feed::new("c", "pve1"),
             sent: 0,
         };
-        sender.store.heartbeat(&sender.feed.described, at(0), at(0));
+        sender.live.heartbeat(&sender.feed.described, at(0), at(0));
         sender
     }
 
@@ -39,11 +39,11 @@ impl Sender {
             let samples = vec![sample(there, disks), sample(there, memory)];
             let update = self.feed.update(samples);
             let appended = self
-                .store
+                .live
                 .append(&self.feed.described, update, at(second + off));
             assert_eq!(appended, Appended::Accepted);
             self.sent += 1;
-            let view = view(&self.store, second + off);
+            let view = view(&self.live, second + off);
             let node = &view.nodes[0];
             let age = view
                 .at
@@ -58,18 +58,18 @@ impl Sender {
     }
 
     fn offset(&self) -> i64 {
-        let agents = self.store.agents();
+        let agents = self.live.agents();
         #[expect(clippy::cast_possible_truncation, reason = "whole seconds")]
         let offset = agents[0].clock_offset_seconds.unwrap() as i64;
         offset
     }
 
     fn finish(&self, second: i64) {
-        let agent = &self.store.agents()[0];
+        let agent = &self.live.agents()[0];
         assert_eq!(agent.updates_total, self.sent);
         assert_eq!(agent.kept_updates[0].ranges, [(1, self.sent)]);
         // What is recorded now is found where a check looks for it.
-        let share = latest(&self.store, Metric::MemoryAvailableRatio, "", second);
+        let share = latest(&self.live, Metric::MemoryAvailableRatio, "", second);
         assert_eq!(share, Some(0.5));
     }
 }
