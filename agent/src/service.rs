@@ -158,6 +158,7 @@ impl NodeAgentService for NodeAgent {
     ) -> Result<Response<DescribeResponse>, Status> {
         let identity = self.shared.identity();
         Ok(Response::new(DescribeResponse {
+            sends_contents: false,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             node_name: identity.node_name,
             cluster_id: identity.cluster_id,

@@ -22,6 +22,7 @@ pub mod enrollment;
 pub(crate) mod finding;
 pub(crate) mod guest;
 mod inventory;
+pub mod metrics;
 mod page;
 mod recheck;
 pub(crate) mod select;
@@ -31,6 +32,7 @@ pub(crate) mod tests;
 pub use finding::findings;
 pub use guest::{guest, guests};
 pub use inventory::{agents, cluster_status, node, nodes, storages};
+pub use metrics::metrics;
 pub use recheck::{recheck, recheck_scope};
 
 /// Why a question has no answer. The text says how to ask instead.

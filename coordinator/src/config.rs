@@ -99,6 +99,10 @@ pub struct Log {
 pub struct Store {
     /// Empty = nothing is kept.
     pub directory: PathBuf,
+    /// Between two writes of what has arrived.
+    pub write_interval_seconds: u32,
+    /// What values may take; beyond it the oldest go before their time.
+    pub limit_mebibytes: u32,
 }
 
 /// Commands in guests. Everything here takes away from what the nodes allow.
@@ -171,6 +175,8 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             directory: PathBuf::from("/var/lib/pvelens"),
+            write_interval_seconds: 60,
+            limit_mebibytes: 10_240,
         }
     }
 }
@@ -291,6 +297,12 @@ impl Config {
         let directory = &self.agents.directory;
         if !directory.as_os_str().is_empty() && !directory.is_absolute() {
             return problem("agents.directory", "is not an absolute path");
+        }
+        if !(1..=600).contains(&self.store.write_interval_seconds) {
+            return problem("store.write_interval_seconds", "is not from 1 to 600");
+        }
+        if !(64..=10_485_760).contains(&self.store.limit_mebibytes) {
+            return problem("store.limit_mebibytes", "is not from 64 to 10485760");
         }
         if !(1..=3600).contains(&self.agents.rescan_seconds) {
             return problem("agents.rescan_seconds", "is not from 1 to 3600");

@@ -5,7 +5,7 @@
 //! and a copy of the history that shares its series. Readers take the current
 //! state by `Arc` and wait for neither.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use tokio::{sync::watch, task};
@@ -23,6 +23,7 @@ use crate::{
     link::Agents,
     live::{AgentRecord, Live},
     port::Ports,
+    store::{Store, StoreError},
     turns::Turns,
     view::{self, View},
 };
@@ -55,6 +56,8 @@ impl Current {
 #[derive(Debug)]
 pub struct Coordinator {
     live: Mutex<Live>,
+    /// Absent when nothing is kept.
+    store: OnceLock<Arc<Store>>,
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Mutex<Params>,
@@ -76,6 +79,7 @@ impl Coordinator {
     pub fn with_guest_commands(params: Params, guest_commands: GuestCommands) -> Self {
         Self {
             live: Mutex::default(),
+            store: OnceLock::new(),
             lifecycle: Mutex::default(),
             params: Mutex::new(params),
             agents: Agents::default(),
@@ -123,6 +127,25 @@ impl Coordinator {
     ) -> Option<T> {
         let coordinator = Arc::clone(self);
         self.turns.take(move || work(&mut coordinator.live())).await
+    }
+
+    /// Goes on with what the store has, and keeps there what comes. Once, before the
+    /// first agent is followed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn keep_in(&self, store: Arc<Store>, now: Timestamp) -> Result<(), StoreError> {
+        let loaded = store.load(now)?;
+        self.live().load(loaded, now);
+        // A second one is no store of this coordinator.
+        self.store.set(store).unwrap_or_default();
+        Ok(())
+    }
+
+    /// What outlives this process, if anything does.
+    #[must_use]
+    pub fn store(&self) -> Option<&Arc<Store>> {
+        self.store.get()
     }
 
     /// The agents that are connected now.

@@ -16,11 +16,15 @@ use std::{
 
 use jiff::Timestamp;
 
+use crate::metric::Metric;
+
 /// Length of one slot.
 pub const SLOT_SECONDS: i64 = 30;
 /// Slots kept: 32 minutes.
 const SLOTS: usize = 64;
 const SLOTS_I64: i64 = 64;
+/// How far back a window reaches at most.
+pub(crate) const KEPT_SECONDS: i64 = SLOTS_I64 * SLOT_SECONDS;
 /// Disks and mount points of one object. A node can name others in every
 /// sample; what is beyond this has no series.
 const PARTS: u32 = 4096;
@@ -28,29 +32,6 @@ const PARTS: u32 = 4096;
 /// An object that has series; given out with the newest samples, stable while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey(pub u32);
-
-/// What is recorded. The unit is part of the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Metric {
-    CpuRatio,
-    IowaitRatio,
-    CpuPressureSomeRatio,
-    MemoryPressureSomeRatio,
-    MemoryPressureFullRatio,
-    IoPressureSomeRatio,
-    IoPressureFullRatio,
-    /// Available plus reclaimable ARC, over total.
-    MemoryAvailableRatio,
-    MemoryAvailableBytes,
-    SwappedInPagesPerSecond,
-    SwappedOutPagesPerSecond,
-    /// Processes killed for lack of memory in the slot's mean interval.
-    OomKills,
-    /// Slower of read and write; recorded only at 10 or more requests a second.
-    DiskLatencySeconds,
-    UsedRatio,
-    MemoryUsedRatio,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct SeriesKey {

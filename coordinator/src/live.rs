@@ -1,6 +1,7 @@
 //! The newest samples of every agent, and the series derived from them.
 //!
-//! Everything is in memory: after a restart the agents' spools fill it again.
+//! Everything is in memory: after a restart the agents send it again, and the store
+//! what is older.
 //! An update comes from a node that may be hostile, so every list and text in
 //! it has a bound, and nothing in it can displace what another agent said.
 
@@ -24,14 +25,17 @@ pub(crate) mod facts;
 pub(crate) mod fixture;
 mod generations;
 mod ingest;
+mod keep;
 pub(crate) mod keys;
 mod limit;
 mod record;
 pub(crate) mod series;
+mod stored;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use keep::{Resume, Taken};
 pub use record::{AgentRecord, KeptUpdates, Transport};
 
 use agent::Agent;
@@ -40,6 +44,7 @@ use facts::Stamp;
 use generations::Generations;
 use ingest::{Configs, Shared};
 use keys::{Keys, Recorder};
+use stored::Stored;
 use stream::Place;
 
 /// Seconds between two rounds of forgetting.
@@ -58,11 +63,13 @@ pub struct Live {
     /// What is wrong with who an agent says it is that has delivered nothing yet,
     /// by cluster and node.
     strangers: BTreeMap<(ClusterId, Name), (Name, Timestamp)>,
+    /// What the store has of agents that were not heard yet, by cluster and node.
+    remembered: BTreeMap<(ClusterId, Name), Stored>,
     swept_at: Timestamp,
 }
 
 /// What the agents of one cluster delivered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ClusterLive {
     pub(crate) agents: BTreeMap<Name, Agent>,
     pub(crate) broadcasts: Broadcasts,
@@ -218,7 +225,12 @@ impl Live {
         let mut agent = Agent::new(described, at);
         let key = (ClusterId::clone(&id), Name::clone(&name));
         agent.identity_problem = self.strangers.remove(&key);
-        let cluster = self.clusters.entry(ClusterId::clone(&id)).or_default();
+        agent.stored = self.remembered.remove(&key).unwrap_or_default();
+        let recorder = &self.recorder;
+        let cluster = self
+            .clusters
+            .entry(ClusterId::clone(&id))
+            .or_insert_with(|| ClusterLive::new(ClusterId::clone(&id), recorder));
         cluster.agents.insert(Name::clone(&name), agent);
         Some((id, name))
     }
@@ -241,6 +253,16 @@ impl Live {
 }
 
 impl ClusterLive {
+    fn new(id: ClusterId, recorder: &Recorder) -> Self {
+        Self {
+            agents: BTreeMap::new(),
+            broadcasts: Broadcasts::default(),
+            keys: Keys::new(id, recorder),
+            configs: Configs::default(),
+            generations: Generations::default(),
+        }
+    }
+
     /// Its only member says that there is no cluster.
     fn stands_alone(&self) -> bool {
         let members = self
@@ -286,8 +308,14 @@ impl ClusterLive {
             received,
             epoch: placed.epoch,
             // Of repeated content: not later than this.
-            sequence: update.cursor.map_or(0, |cursor| cursor.sequence),
+            sequence: update.cursor.as_ref().map_or(0, |cursor| cursor.sequence),
         };
+        // What is repeated or was recorded before is not recorded again.
+        recorder.is_muted = place == Place::Baseline
+            || !update
+                .cursor
+                .as_ref()
+                .is_some_and(|cursor| agent.stored.record(&cursor.epoch, cursor.sequence));
         let mut counted = place != Place::Baseline;
         let mut delivered = Vec::new();
         for sample in update.samples.into_iter().take(limit::SAMPLES) {

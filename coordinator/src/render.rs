@@ -18,6 +18,7 @@ mod guest_command;
 mod guest_diagnosis;
 mod markdown;
 mod node;
+pub(crate) mod plot;
 mod report;
 mod storage;
 #[cfg(test)]

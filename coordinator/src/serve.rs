@@ -19,10 +19,12 @@ use crate::{
     link::{Clock, Listening},
     log::Log,
     port::PortState,
+    store::{Store, StoreError},
     trust::{Names, Trust, TrustError},
 };
 
 mod handover;
+mod keeper;
 mod local;
 mod manager;
 mod reload;
@@ -36,6 +38,7 @@ pub use reload::Reload;
 pub use socket::SocketError;
 pub use surfaces::{ADMIN_SOCKET, MCP_OPERATE_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
 
+use keeper::Keeper;
 use local::Local;
 use manager::Manager;
 use reload::Affected;
@@ -61,6 +64,13 @@ pub enum ServeError {
         address: SocketAddr,
         #[source]
         source: io::Error,
+    },
+    /// What is there is never written over, so there is no going on without it.
+    #[error("opening the store in {directory}: {source}")]
+    Store {
+        directory: String,
+        #[source]
+        source: StoreError,
     },
     #[error("serving {surface}")]
     Surface {
@@ -106,6 +116,7 @@ pub async fn serve(
     let coordinator = Coordinator::with_guest_commands(config.params(), guest_commands);
     let coordinator = Arc::new(coordinator);
     let trust = open_trust(&coordinator, &config, clock()).await;
+    open_store(&coordinator, &config, clock()).await?;
     let server = Server::bind(coordinator, config, handover).await?;
     server
         .trusting(trust)
@@ -214,6 +225,15 @@ impl Server {
             };
             tasks.spawn(listening.run(shutdown.clone()));
         }
+        if let Some(store) = coordinator.store() {
+            let keeper = Keeper {
+                coordinator: Arc::clone(&coordinator),
+                store: Arc::clone(store),
+                clock: Arc::clone(&clock),
+                interval: Duration::from_secs(config.store.write_interval_seconds.into()),
+            };
+            tasks.spawn(keeper.run(shutdown.clone()));
+        }
         let local = Local {
             coordinator: Arc::clone(&coordinator),
             clock,
@@ -286,6 +306,40 @@ pub async fn open_trust(
         port.set_state(PortState::Failed(problem.clone()));
     }
     None
+}
+
+/// Opens the store, where something is kept.
+///
+/// # Errors
+/// When there is one that cannot be used.
+pub async fn open_store(
+    coordinator: &Arc<Coordinator>,
+    config: &Config,
+    now: Timestamp,
+) -> Result<(), ServeError> {
+    let directory = config.store.directory.clone();
+    if directory.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let limit_bytes = u64::from(config.store.limit_mebibytes) << 20;
+    let (coordinator, path) = (Arc::clone(coordinator), directory.clone());
+    let opening = task::spawn_blocking(move || {
+        let store = Store::open(&path, limit_bytes, now)?;
+        if let Some(replaced) = store.condition().replaced {
+            let (set_aside, why) = (replaced.set_aside.display(), replaced.why);
+            let backup = replaced.backup.map(|(backup, _)| backup);
+            error!(%set_aside, why, ?backup, "the store was damaged and is set aside");
+        }
+        coordinator.keep_in(Arc::new(store), now)
+    });
+    let opened = match opening.await {
+        Ok(opened) => opened,
+        Err(defect) => Err(StoreError::Other(defect.to_string())),
+    };
+    opened.map_err(|source| ServeError::Store {
+        directory: directory.display().to_string(),
+        source,
+    })
 }
 
 fn chain(error: TrustError) -> String {

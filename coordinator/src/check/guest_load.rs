@@ -9,7 +9,7 @@ use super::{
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
-    history::Metric,
+    metric::Metric,
     view::{Guest, MemorySource, Subject},
 };
 

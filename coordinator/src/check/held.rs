@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::{Failure, Input, Unknown, Verdicts};
 use crate::{
-    history::{Metric, ObjectKey, Window},
+    history::{ObjectKey, Window},
+    metric::Metric,
     view::Subject,
 };
 

@@ -4,7 +4,7 @@ use super::{Check, Failure, Input, Remedy, Scope, Verdicts, gate, held, held::Se
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
-    history::Metric,
+    metric::Metric,
     view::{Node, NodeIndex, Subject},
 };
 

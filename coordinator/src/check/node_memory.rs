@@ -9,7 +9,8 @@ use super::{
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
-    history::{Metric, Window},
+    history::Window,
+    metric::Metric,
     view::{Node, NodeIndex, Subject},
 };
 

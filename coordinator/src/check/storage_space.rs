@@ -10,7 +10,7 @@ use super::{
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
-    history::Metric,
+    metric::Metric,
     untrusted,
     view::{ClusterIndex, NodeIndex, NodeStatus, Storage, StorageOnNode, StorageStatus, Subject},
 };

@@ -9,7 +9,8 @@ use pvelens_proto::{agent::v1 as wire, timestamp_from_millis};
 use super::{CheckVerdicts, Input, Outcome, Params, find, run_all, verdicts::run};
 use crate::{
     finding::Severity,
-    history::{History, Metric, ObjectKey},
+    history::{History, ObjectKey},
+    metric::Metric,
     port::Refused,
     view::{Node, View, fixture},
 };

@@ -67,6 +67,8 @@ fn a_wrong_value_is_named_with_its_place() {
         ("[http]\nlisten = \"here\"\n", "line 2"),
         ("[agents]\nsockets = [\"local.sock\"]\n", "absolute"),
         ("[agents]\nrescan_seconds = 0\n", "from 1 to 3600"),
+        ("[store]\nwrite_interval_seconds = 0\n", "from 1 to 600"),
+        ("[store]\nlimit_mebibytes = 1\n", "from 64 to 10485760"),
         ("[sockets]\ndirectory = \"x\"\n", "absolute"),
         (
             "[evaluation]\nmaximum_interval_seconds = 900\n",

@@ -125,11 +125,13 @@ impl<'a> Open<'a> {
         let doing = "asking the agent for its samples";
         let agent = Arc::new(agent);
         let described = Arc::clone(&agent);
-        let cursor = context
+        let resume = context
             .coordinator
-            .keep(move |live| live.cursor(&described));
+            .keep(move |live| live.resume(&described));
+        let resume = resume.await.unwrap_or_default();
         let request = WatchRequest {
-            cursor: cursor.await.flatten(),
+            cursor: resume.cursor,
+            current_contents: resume.wants_contents,
         };
         let stream = answer(doing, packed::watch(channel.clone(), request))
             .await?

@@ -11,6 +11,7 @@ use super::{
     digest::Digest,
     facts::{Facts, Kind, Stamp},
     limit,
+    stored::Stored,
     stream::{EpochId, Stream},
 };
 use crate::view::{
@@ -50,6 +51,8 @@ pub(crate) struct Agent {
     pub(crate) rates: Rates,
     pub(super) collectors: BTreeMap<Name, Collector>,
     pub(super) stream: Stream,
+    /// What the store has of it.
+    pub(super) stored: Stored,
     /// Of files that all members share, by path.
     pub(crate) digests: BTreeMap<&'static str, Digest>,
     /// What its link found wrong with who it says it is, and when.
@@ -121,6 +124,7 @@ impl Agent {
             rates: Rates::default(),
             collectors: BTreeMap::new(),
             stream: Stream::default(),
+            stored: Stored::default(),
             digests: BTreeMap::new(),
             identity_problem: None,
             refused_coordinator: None,

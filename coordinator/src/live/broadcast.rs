@@ -11,12 +11,9 @@ use pvelens_proto::{Timestamp as WireTime, agent::v1 as wire};
 
 use super::{
     clock::plausible,
-    keys::{Keys, Recorder},
+    keys::{Keys, Moment, Recorder},
 };
-use crate::{
-    history::{Metric, ObjectKey},
-    view::Name,
-};
+use crate::{history::ObjectKey, metric::Metric, view::Name};
 
 /// How far another node's clock may be ahead before its figures are refused:
 /// they would stay the newest for that long.
@@ -138,12 +135,15 @@ impl<F: Fn(&str) -> bool> Series<'_, F> {
         });
         self.record(key, Metric::CpuRatio, at, node.cpu_ratio);
         self.record(key, Metric::IowaitRatio, at, node.iowait_ratio);
+        self.record(key, Metric::Load1, at, node.load1);
         self.record(
             key,
-            Metric::MemoryAvailableBytes,
+            Metric::MemoryTotalBytes,
             at,
-            available.map(|bytes| bytes as f64),
+            wide(node.memory_total_bytes),
         );
+        self.record(key, Metric::SwapUsedBytes, at, wide(node.swap_used_bytes));
+        self.record(key, Metric::MemoryAvailableBytes, at, wide(available));
         self.record(
             key,
             Metric::MemoryAvailableRatio,
@@ -162,11 +162,22 @@ impl<F: Fn(&str) -> bool> Series<'_, F> {
             .touch_storage(&node, &storage.name, self.recorder, at);
         let used = super::series::ratio(storage.used_bytes, storage.total_bytes);
         self.record(key, Metric::UsedRatio, at, used);
+        self.record(key, Metric::UsedBytes, at, wide(storage.used_bytes));
+        self.record(key, Metric::TotalBytes, at, wide(storage.total_bytes));
     }
 
     fn record(&mut self, key: ObjectKey, metric: Metric, at: Timestamp, value: Option<f64>) {
-        self.recorder.record(key, metric, at, value);
+        // Whose clock computed it is not known to be right or wrong.
+        let moment = Moment {
+            at,
+            is_corrected: false,
+        };
+        self.recorder.record(key, metric, moment, value);
     }
+}
+
+fn wide(bytes: Option<u64>) -> Option<f64> {
+    bytes.map(|bytes| bytes as f64)
 }
 
 /// The name to keep it under and its time, when it is newer than what is known.

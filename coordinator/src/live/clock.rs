@@ -110,6 +110,11 @@ impl Clock {
             .filter(|offset| self.heard || !offset.is_negative())
     }
 
+    /// Whether times of the node have to be corrected.
+    pub(crate) fn corrects(&self) -> bool {
+        self.correction.is_some()
+    }
+
     /// A time of the node's clock as the coordinator's clock had it. What was
     /// received cannot be from later.
     pub(crate) fn correct(&self, observed: Timestamp, received: Timestamp) -> Timestamp {

@@ -72,15 +72,16 @@ impl Generations {
                 if known.is_another(guest, list_at) {
                     known.number = known.number.saturating_add(1);
                     known.since = at;
-                    keys.forget_guest(vmid);
+                    keys.forget_guest(vmid, known.number);
                     guest.key = NO_SERIES;
                     guest.rates = None;
                 }
                 known.see(guest, list_at);
                 (guest.generation, guest.generation_since) = (known.number, Some(known.since));
             } else {
-                (guest.generation, guest.generation_since) = (1, Some(at));
-                new.push((vmid, Known::new(guest, at)));
+                let known = Known::new(guest, at, keys.generation(vmid));
+                (guest.generation, guest.generation_since) = (known.number, Some(at));
+                new.push((vmid, known));
             }
         }
         for (vmid, known) in known {
@@ -94,10 +95,10 @@ impl Generations {
 }
 
 impl Known {
-    fn new(guest: &Guest, at: Timestamp) -> Self {
+    fn new(guest: &Guest, at: Timestamp, number: u32) -> Self {
         Self {
             kind: guest.kind,
-            number: 1,
+            number,
             since: at,
             config: guest.config.clone(),
             absent: Absent::No,
@@ -151,7 +152,8 @@ impl Known {
                 if list_at > first && at.duration_since(since) >= CONFIRMED {
                     self.absent = Absent::Gone;
                     self.config = None;
-                    keys.forget_guest(vmid);
+                    // Whoever has it next is another guest.
+                    keys.forget_guest(vmid, self.number.saturating_add(1));
                 }
             }
             Absent::Gone => {}

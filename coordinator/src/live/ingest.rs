@@ -187,7 +187,7 @@ impl Agent {
             Payload::Memory(value) => self.keep_memory(value.into(), stamp, shared),
             Payload::Disks(value) => self.keep_disks(value.into(), stamp, shared),
             Payload::Filesystems(value) => self.keep_filesystems(value.into(), stamp, shared),
-            Payload::Network(value) => self.keep_network(value.into(), stamp),
+            Payload::Network(value) => self.keep_network(value.into(), stamp, shared),
             Payload::GuestRuntimes(mut value) => {
                 sort_unique(&mut value.guests, |guest| guest.vmid);
                 self.keep_runtimes(value.into(), stamp, shared);
@@ -202,8 +202,8 @@ impl Agent {
                 put(&mut facts.broadcast, ().into(), stamp);
                 *broadcast = Some(value);
             }
-            Payload::Load(value) => put(&mut facts.load, value.into(), stamp),
-            Payload::Sensors(value) => put(&mut facts.sensors, value.into(), stamp),
+            Payload::Load(value) => self.keep_load(value.into(), stamp, shared),
+            Payload::Sensors(value) => self.keep_sensors(value.into(), stamp, shared),
             Payload::ClusterMembers(value) => put(&mut facts.members, value.into(), stamp),
             Payload::ConfigVersions(value) => put(&mut facts.config_versions, value.into(), stamp),
             Payload::CorosyncConfig(value) => put(&mut facts.corosync, value.into(), stamp),
@@ -331,27 +331,32 @@ impl Agent {
             sequence: held.sequence,
             ..stamp
         };
-        let derived =
-            match kind {
-                Kind::Cpu => {
-                    value(self.facts.cpu.as_ref()).map(|cpu| self.keep_cpu(cpu, stamp, shared))
-                }
-                Kind::Pressure => value(self.facts.pressure.as_ref())
-                    .map(|pressure| self.keep_pressure(pressure, stamp, shared)),
-                Kind::Memory => value(self.facts.memory.as_ref())
-                    .map(|memory| self.keep_memory(memory, stamp, shared)),
-                Kind::Disks => value(self.facts.disks.as_ref())
-                    .map(|disks| self.keep_disks(disks, stamp, shared)),
-                Kind::Filesystems => value(self.facts.filesystems.as_ref())
-                    .map(|list| self.keep_filesystems(list, stamp, shared)),
-                Kind::Network => value(self.facts.network.as_ref())
-                    .map(|network| self.keep_network(network, stamp)),
-                Kind::GuestRuntimes => value(self.facts.guest_runtimes.as_ref())
-                    .map(|list| self.keep_runtimes(list, stamp, shared)),
-                Kind::PveStatus => value(self.facts.pve_status.as_ref())
-                    .map(|status| self.keep_pve_status(status, stamp, shared)),
-                _ => None,
-            };
+        let derived = match kind {
+            Kind::Cpu => {
+                value(self.facts.cpu.as_ref()).map(|cpu| self.keep_cpu(cpu, stamp, shared))
+            }
+            Kind::Pressure => value(self.facts.pressure.as_ref())
+                .map(|pressure| self.keep_pressure(pressure, stamp, shared)),
+            Kind::Memory => value(self.facts.memory.as_ref())
+                .map(|memory| self.keep_memory(memory, stamp, shared)),
+            Kind::Disks => {
+                value(self.facts.disks.as_ref()).map(|disks| self.keep_disks(disks, stamp, shared))
+            }
+            Kind::Filesystems => value(self.facts.filesystems.as_ref())
+                .map(|list| self.keep_filesystems(list, stamp, shared)),
+            Kind::Network => value(self.facts.network.as_ref())
+                .map(|network| self.keep_network(network, stamp, shared)),
+            Kind::Load => {
+                value(self.facts.load.as_ref()).map(|load| self.keep_load(load, stamp, shared))
+            }
+            Kind::Sensors => value(self.facts.sensors.as_ref())
+                .map(|sensors| self.keep_sensors(sensors, stamp, shared)),
+            Kind::GuestRuntimes => value(self.facts.guest_runtimes.as_ref())
+                .map(|list| self.keep_runtimes(list, stamp, shared)),
+            Kind::PveStatus => value(self.facts.pve_status.as_ref())
+                .map(|status| self.keep_pve_status(status, stamp, shared)),
+            _ => None,
+        };
         if derived.is_none()
             && let Some(held) = self.facts.slot(kind).stamp()
         {

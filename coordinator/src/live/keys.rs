@@ -6,10 +6,17 @@ use std::{
 };
 
 use jiff::Timestamp;
+use pvelens_proto::agent::v1::GuestKind;
 
 use crate::{
-    history::{History, Metric, ObjectKey},
-    view::Name,
+    history::{History, ObjectKey},
+    metric::Metric,
+    store::{
+        catalog::Catalog,
+        journal::Journal,
+        row::{Object, ObjectKind},
+    },
+    view::{ClusterId, Name},
 };
 
 /// Key of an object that has no series. Never given out.
@@ -24,8 +31,12 @@ const STORAGES_PER_NODE: usize = 2_000;
 const KEPT_SECONDS: i64 = 3_600;
 
 /// The objects of one cluster that have series.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Keys {
+    cluster: ClusterId,
+    /// Which of the guests that had a VMID one after the other has it now; one
+    /// where nothing is said.
+    generations: HashMap<u32, u32>,
     nodes: HashMap<Name, Known>,
     /// By VMID and kind: a VMID that was given to another kind of guest is
     /// another object.
@@ -44,11 +55,40 @@ struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     pub(crate) history: History,
-    next: u32,
+    pub(crate) catalog: Catalog,
+    /// What the store is to get; absent where there is none.
+    pub(crate) journal: Option<Journal>,
+    /// What comes now is in the store already.
+    pub(super) is_muted: bool,
     parts: HashSet<Arc<str>>,
+    whole: Arc<str>,
+}
+
+/// A time by the coordinator's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) at: Timestamp,
+    /// The node said another time, since its clock is wrong.
+    pub(crate) is_corrected: bool,
 }
 
 impl Keys {
+    /// Goes on with the guests that were known last.
+    pub(super) fn new(cluster: ClusterId, recorder: &Recorder) -> Self {
+        Self {
+            generations: recorder.catalog.generations(&cluster),
+            cluster,
+            nodes: HashMap::new(),
+            guests: BTreeMap::new(),
+            storages: HashMap::new(),
+        }
+    }
+
+    /// Which guest of the VMID has its series, from one.
+    pub(super) fn generation(&self, vmid: u32) -> u32 {
+        self.generations.get(&vmid).copied().unwrap_or(1)
+    }
+
     pub(crate) fn node(&self, name: &str) -> ObjectKey {
         self.nodes.get(name).map_or(NO_SERIES, |known| known.key)
     }
@@ -72,7 +112,15 @@ impl Keys {
         at: Timestamp,
     ) -> ObjectKey {
         let full = self.nodes.len() >= NODES;
-        touch(&mut self.nodes, name, Name::clone, full, recorder, at)
+        let object = || Object {
+            cluster: ClusterId::clone(&self.cluster),
+            kind: ObjectKind::Node,
+            name: Name::clone(name),
+            generation: 0,
+        };
+        touch(&mut self.nodes, name, full, at, || {
+            (Name::clone(name), recorder.catalog.object(object(), at))
+        })
     }
 
     pub(super) fn touch_guest(
@@ -89,7 +137,16 @@ impl Keys {
         if self.guests.len() >= GUESTS {
             return NO_SERIES;
         }
-        let key = recorder.allocate();
+        let object = Object {
+            cluster: ClusterId::clone(&self.cluster),
+            kind: match GuestKind::try_from(kind) {
+                Ok(GuestKind::Lxc) => ObjectKind::Lxc,
+                _ => ObjectKind::Qemu,
+            },
+            name: vmid.to_string().into(),
+            generation: self.generation(vmid),
+        };
+        let key = ObjectKey(recorder.catalog.object(object, at));
         self.guests.insert((vmid, kind), Known { key, used: at });
         key
     }
@@ -106,11 +163,20 @@ impl Keys {
         }
         let storages = self.storages.entry(Name::clone(node)).or_default();
         let full = storages.len() >= STORAGES_PER_NODE;
-        touch(storages, storage, |name| name.into(), full, recorder, at)
+        let object = || Object {
+            cluster: ClusterId::clone(&self.cluster),
+            kind: ObjectKind::Storage,
+            name: format!("{storage}@{node}").into(),
+            generation: 0,
+        };
+        touch(storages, storage, full, at, || {
+            (storage.into(), recorder.catalog.object(object(), at))
+        })
     }
 
-    /// The VMID is another guest's from now on.
-    pub(super) fn forget_guest(&mut self, vmid: u32) {
+    /// The VMID is another guest's from now on, of this generation.
+    pub(super) fn forget_guest(&mut self, vmid: u32, next: u32) {
+        self.generations.insert(vmid, next);
         while let Some((id, _)) = self
             .guests
             .range((vmid, i32::MIN)..=(vmid, i32::MAX))
@@ -141,10 +207,9 @@ impl Keys {
 fn touch<K, Q>(
     objects: &mut HashMap<K, Known>,
     id: &Q,
-    own: impl FnOnce(&Q) -> K,
     full: bool,
-    recorder: &mut Recorder,
     at: Timestamp,
+    new: impl FnOnce() -> (K, u32),
 ) -> ObjectKey
 where
     K: std::hash::Hash + Eq + std::borrow::Borrow<Q>,
@@ -157,28 +222,23 @@ where
     if full {
         return NO_SERIES;
     }
-    let key = recorder.allocate();
-    objects.insert(own(id), Known { key, used: at });
+    let (id, number) = new();
+    let key = ObjectKey(number);
+    objects.insert(id, Known { key, used: at });
     key
 }
 
 impl Recorder {
-    fn allocate(&mut self) -> ObjectKey {
-        let key = ObjectKey(self.next);
-        // At the end of the numbers new objects go without series.
-        self.next = self.next.saturating_add(1);
-        key
-    }
-
     pub(super) fn record(
         &mut self,
         key: ObjectKey,
         metric: Metric,
-        at: Timestamp,
+        moment: Moment,
         value: Option<f64>,
     ) {
-        if let Some(value) = value.filter(|_| key != NO_SERIES) {
-            self.history.record(key, metric, at, value);
+        if let Some(value) = value {
+            let whole = Arc::clone(&self.whole);
+            self.keep(key, metric, &whole, moment, value);
         }
     }
 
@@ -187,21 +247,58 @@ impl Recorder {
         key: ObjectKey,
         metric: Metric,
         part: &str,
+        moment: Moment,
+        value: f64,
+    ) {
+        let part = self.part(part);
+        self.keep(key, metric, &part, moment, value);
+    }
+
+    /// A value from the store, for the checks.
+    pub(super) fn refill(
+        &mut self,
+        key: ObjectKey,
+        metric: Metric,
+        part: &str,
         at: Timestamp,
         value: f64,
     ) {
-        if key == NO_SERIES {
-            return;
-        }
-        let part = match self.parts.get(part) {
+        let part = self.part(part);
+        self.history.record_part(key, metric, &part, at, value);
+    }
+
+    /// One copy of each name.
+    fn part(&mut self, part: &str) -> Arc<str> {
+        match self.parts.get(part) {
             Some(part) => Arc::clone(part),
             None => {
                 let part: Arc<str> = part.into();
                 self.parts.insert(Arc::clone(&part));
                 part
             }
-        };
-        self.history.record_part(key, metric, &part, at, value);
+        }
+    }
+
+    fn keep(
+        &mut self,
+        key: ObjectKey,
+        metric: Metric,
+        part: &Arc<str>,
+        moment: Moment,
+        value: f64,
+    ) {
+        if key == NO_SERIES {
+            return;
+        }
+        if metric.info().is_judged {
+            self.history
+                .record_part(key, metric, part, moment.at, value);
+        }
+        if let Some(journal) = self.journal.as_mut().filter(|_| !self.is_muted)
+            && let Some(series) = self.catalog.series(key.0, metric, part)
+        {
+            journal.record(series, metric, moment.at, value, moment.is_corrected);
+        }
     }
 
     pub(super) fn sweep(&mut self, now: Timestamp) {

@@ -15,7 +15,7 @@ use pvelens_proto::agent::v1::{Cursor, NodeUpdate};
 use super::{KeptUpdates, clock::plausible, limit};
 use crate::view::{Doubled, Name};
 
-mod ranges;
+pub(super) mod ranges;
 #[cfg(test)]
 mod tests;
 

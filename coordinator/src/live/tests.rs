@@ -8,7 +8,7 @@ use pvelens_proto::agent::v1::{
 use super::fixture::*;
 use super::*;
 use crate::{
-    history::Metric,
+    metric::Metric,
     view::{self, View},
 };
 

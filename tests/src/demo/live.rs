@@ -222,6 +222,7 @@ impl Live {
             },
             store: config::Store {
                 directory: self.store()?,
+                ..config::Store::default()
             },
             ..Config::default()
         };

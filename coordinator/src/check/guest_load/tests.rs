@@ -1,6 +1,6 @@
 use crate::{
     check::testing::Scene,
-    history::Metric::*,
+    metric::Metric::*,
     view::{GuestStatus, MemorySource},
 };
 

@@ -1,4 +1,4 @@
-use crate::{check::testing::Scene, history::Metric::*};
+use crate::{check::testing::Scene, metric::Metric::*};
 
 const PRESSURE: &str = "node.cpu.sustained_pressure";
 const IOWAIT: &str = "node.cpu.iowait_high";

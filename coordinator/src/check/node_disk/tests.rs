@@ -1,9 +1,6 @@
 use pvelens_proto::agent::v1::{Disk, DiskKind};
 
-use crate::{
-    check::testing::Scene,
-    history::{Metric::*, ObjectKey},
-};
+use crate::{check::testing::Scene, history::ObjectKey, metric::Metric::*};
 
 const ID: &str = "node.disk.latency_high";
 const NODE: &str = "node/pve1";

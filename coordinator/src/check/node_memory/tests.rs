@@ -1,7 +1,4 @@
-use crate::{
-    check::testing::Scene,
-    history::{Metric::*, ObjectKey},
-};
+use crate::{check::testing::Scene, history::ObjectKey, metric::Metric::*};
 
 const PRESSURE: &str = "node.mem.pressure";
 const LOW: &str = "node.mem.available_low";

@@ -1,7 +1,5 @@
 use crate::{
-    check::testing::Scene,
-    history::{Metric::UsedRatio, ObjectKey},
-    view::StorageStatus,
+    check::testing::Scene, history::ObjectKey, metric::Metric::UsedRatio, view::StorageStatus,
 };
 
 const ID: &str = "storage.pool.space";

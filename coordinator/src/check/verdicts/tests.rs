@@ -6,7 +6,8 @@ use pvelens_proto::{agent::v1 as wire, timestamp_from_millis};
 use super::*;
 use crate::{
     check::testing::Scene,
-    history::{Metric, ObjectKey},
+    history::ObjectKey,
+    metric::Metric,
     view::{ClusterIndex, GuestIndex, NodeIndex},
 };
 

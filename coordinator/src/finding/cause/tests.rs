@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     check::testing::{Scene, outages::edit},
     finding::lifecycle::Lifecycle,
-    history::Metric,
+    metric::Metric,
     view::{GuestStatus, NodeStatus, StorageStatus},
 };
 

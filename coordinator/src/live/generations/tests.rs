@@ -4,8 +4,8 @@ use pvelens_proto::agent::v1::{GuestKind, sample::Payload};
 
 use super::*;
 use crate::{
-    history::Metric,
     live::{Live, fixture::*},
+    metric::Metric,
     view::{self, View},
 };
 

@@ -11,6 +11,7 @@ use crate::{
         agent::{Agent, Paging},
         clock::plausible,
         facts::{Held, Stamp},
+        keys::Moment,
         series::NodeSeries,
     },
     view::rates::{
@@ -116,12 +117,44 @@ impl Agent {
         put(&mut self.facts.filesystems, value, stamp);
     }
 
-    pub(super) fn keep_network(&mut self, value: Arc<wire::Network>, stamp: Stamp) {
+    pub(super) fn keep_network(
+        &mut self,
+        value: Arc<wire::Network>,
+        stamp: Stamp,
+        shared: &mut Shared<'_>,
+    ) {
         let interval = self.interval(self.facts.network.as_ref(), stamp);
         let rates =
             interval.map(|(previous, seconds)| rates::interfaces(&previous, &value, seconds));
+        if let Some(rates) = &rates {
+            self.series(stamp, shared).interfaces(&value, rates);
+        }
         self.rates.interfaces = rates.map(|rates| (rates, stamp));
         put(&mut self.facts.network, value, stamp);
+    }
+
+    pub(super) fn keep_load(
+        &mut self,
+        value: Arc<wire::Load>,
+        stamp: Stamp,
+        shared: &mut Shared<'_>,
+    ) {
+        if self.is_news(self.facts.load.as_ref(), stamp) {
+            self.series(stamp, shared).load(&value);
+        }
+        put(&mut self.facts.load, value, stamp);
+    }
+
+    pub(super) fn keep_sensors(
+        &mut self,
+        value: Arc<wire::Sensors>,
+        stamp: Stamp,
+        shared: &mut Shared<'_>,
+    ) {
+        if self.is_news(self.facts.sensors.as_ref(), stamp) {
+            self.series(stamp, shared).sensors(&value);
+        }
+        put(&mut self.facts.sensors, value, stamp);
     }
 
     pub(super) fn keep_runtimes(
@@ -193,6 +226,10 @@ impl Agent {
                 .and_then(|before| rates::seconds_between(before, computed));
             let rates: Option<Traffic> =
                 seconds.and_then(|seconds| guest::traffic(previous, status, seconds));
+            if let Some(rates) = &rates {
+                self.series_at(computed, stamp, shared)
+                    .guest_traffic(status, rates);
+            }
             traffic.push(rates.map(|rates| (rates, computed)));
         }
         let storages = held.as_ref().map(|held| held.value.storages.as_slice());
@@ -237,7 +274,10 @@ impl Agent {
     ) -> NodeSeries<'s> {
         NodeSeries {
             node: shared.node,
-            at: self.clock.correct(observed, stamp.received),
+            moment: Moment {
+                at: self.clock.correct(observed, stamp.received),
+                is_corrected: self.clock.corrects(),
+            },
             keys: shared.keys,
             recorder: shared.recorder,
         }

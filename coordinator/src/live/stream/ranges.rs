@@ -1,12 +1,14 @@
 //! A bounded set of sequence numbers.
 
+use serde::{Deserialize, Serialize};
+
 /// Ranges at most. An agent's numbers have a gap only where it dropped updates
 /// before they were read.
 const RANGES: usize = 64;
 
 /// Sequence numbers that were kept.
-#[derive(Debug, Default)]
-pub(super) struct Ranges {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::live) struct Ranges {
     /// Sorted, without overlap, never adjacent; both ends included.
     ranges: Vec<(u64, u64)>,
     /// Up to here numbers count as kept: the ranges below were given up.
@@ -16,7 +18,7 @@ pub(super) struct Ranges {
 
 impl Ranges {
     /// Adds the number; false when it is among them.
-    pub(super) fn insert(&mut self, number: u64) -> bool {
+    pub(in crate::live) fn insert(&mut self, number: u64) -> bool {
         if self.floor.is_some_and(|floor| number <= floor) {
             return false;
         }
@@ -50,7 +52,7 @@ impl Ranges {
         true
     }
 
-    pub(super) fn last(&self) -> Option<u64> {
+    pub(in crate::live) fn last(&self) -> Option<u64> {
         self.ranges.last().map(|(_, last)| *last)
     }
 

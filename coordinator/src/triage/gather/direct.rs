@@ -341,6 +341,7 @@ fn description(
         ..CollectorDescription::default()
     });
     DescribeResponse {
+        sends_contents: false,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         node_name: name
             .filter(|name| !name.is_empty())
