@@ -135,11 +135,43 @@ impl Coordinator {
     /// # Errors
     /// When the store cannot be read.
     pub fn keep_in(&self, store: Arc<Store>, now: Timestamp) -> Result<(), StoreError> {
-        let loaded = store.load(now)?;
+        let mut loaded = store.load(now)?;
+        lock(&self.lifecycle).restore(std::mem::take(&mut loaded.findings));
         self.live().load(loaded, now);
         // A second one is no store of this coordinator.
         self.store.set(store).unwrap_or_default();
         Ok(())
+    }
+
+    /// Brings to the store what has arrived and what became of findings. What it does
+    /// not take is brought again the next time.
+    ///
+    /// # Errors
+    /// When the store takes nothing.
+    pub fn write_down(&self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(store) = self.store() else {
+            return Ok(());
+        };
+        let mut taken = self.live().take();
+        let changes = lock(&self.lifecycle).take_changes();
+        let findings = changes.len();
+        taken.batch.changes.extend(changes);
+        if taken.batch.is_empty() {
+            return Ok(());
+        }
+        let written = store.write(&taken.batch, now);
+        let mut live = self.live();
+        match &written {
+            Ok(()) => live.confirm(&taken),
+            Err(_) => {
+                let start = taken.batch.changes.len().saturating_sub(findings);
+                let changes = taken.batch.changes.split_off(start);
+                live.put_back(taken);
+                lock(&self.lifecycle).put_back(changes);
+            }
+        }
+        store.lost(live.lost_values());
+        written
     }
 
     /// What outlives this process, if anything does.

@@ -18,14 +18,20 @@ use crate::{
 
 mod build;
 mod entry;
+mod keep;
 pub mod recheck;
 
+pub use keep::FindingEvent;
+
 use entry::{Entry, Step};
+use keep::Outbox;
 
 /// What is pending or open, carried from one evaluation to the next.
 #[derive(Debug, Default)]
 pub struct Lifecycle {
     entries: BTreeMap<Key, Entry>,
+    /// What the store is to get; absent where there is none.
+    outbox: Option<Outbox>,
 }
 
 /// Names a defect for its whole life.
@@ -47,6 +53,7 @@ impl Lifecycle {
     /// worst first, consequences after their cause.
     pub fn update(&mut self, input: &Input<'_>, results: &[CheckVerdicts]) -> Vec<Finding> {
         self.apply(input, results);
+        self.note_changes(input.at);
         self.shown(input.view)
     }
 
@@ -140,12 +147,25 @@ impl Lifecycle {
             .iter()
             .map(|result| (result.check.id, result))
             .collect();
+        let outbox = &mut self.outbox;
         self.entries.retain(|key, entry| {
             if !entry.seen {
                 let result = by_check.get(key.check).copied();
-                entry.step(not_failing(input, key, result), input.at);
+                let step = match not_failing(input, key, result) {
+                    // Nothing was heard since the restart: that proves nothing, for a day.
+                    Step::Gone if entry.is_restored && entry.was_seen_lately(input.at) => {
+                        Step::Unknown
+                    }
+                    step => step,
+                };
+                entry.step(step, input.at);
             }
-            entry.is_worth_keeping(input.at)
+            entry.is_restored &= input.view.find_cluster(&key.cluster).is_none();
+            let is_worth_keeping = entry.is_worth_keeping(input.at);
+            if let Some(outbox) = outbox.as_mut().filter(|_| !is_worth_keeping) {
+                outbox.forget(key, entry, input.at);
+            }
+            is_worth_keeping
         });
     }
 }

@@ -44,29 +44,14 @@ impl Keeper {
     async fn write(&self) {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         let coordinator = Arc::clone(&self.coordinator);
-        let written = self.coordinator.turns().take(move || {
-            let taken = coordinator.live().take();
-            let now = clock();
-            let before = store.condition().failing;
-            let result = if taken.batch.is_empty() {
-                Ok(())
-            } else {
-                store.write(&taken.batch, now)
-            };
-            let mut live = coordinator.live();
-            match result {
-                Ok(()) => live.confirm(&taken),
-                Err(_) => live.put_back(taken),
-            }
-            store.lost(live.lost_values());
-            drop(live);
-            (before, store.condition().failing)
-        });
+        let before = store.condition().failing.is_some();
+        let written = self
+            .coordinator
+            .turns()
+            .take(move || coordinator.write_down(clock()));
         match written.await {
-            Some((None, Some((error, _)))) => {
-                error!(%error, "nothing is kept until this is mended")
-            }
-            Some((Some(_), None)) => info!("the store takes values again"),
+            Some(Err(error)) if !before => error!(%error, "nothing is kept until this is mended"),
+            Some(Ok(())) if before => info!("the store takes values again"),
             Some(_) => {}
             None => error!("values could not be brought to the store"),
         }

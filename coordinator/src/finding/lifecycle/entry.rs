@@ -3,10 +3,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     check::{Check, Timing},
-    finding::{Finding, FindingState},
+    finding::{Finding, FindingState, Severity},
 };
 
 /// What one evaluation says of a finding.
@@ -35,6 +36,22 @@ pub(super) struct Entry {
     changes: VecDeque<Timestamp>,
     /// While flapping: whether it failed when last known, and since when.
     flapping: Option<(bool, Timestamp)>,
+    /// What the store has of it; none = nothing.
+    pub(super) kept: Option<Mark>,
+    /// It comes from the store and was not judged since.
+    pub(super) is_restored: bool,
+}
+
+/// What a finding is kept for: when it changes, that is written down.
+pub(super) type Mark = (FindingState, Severity);
+
+/// The part of an entry that outlives the coordinator.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Past {
+    failing: Option<(Timestamp, u32)>,
+    passing: Option<Timestamp>,
+    changes: VecDeque<Timestamp>,
+    flapping: Option<(bool, Timestamp)>,
 }
 
 /// Rule G9: this many changes in a day make it flapping, two hours of calm end
@@ -53,7 +70,39 @@ impl Entry {
             passing: None,
             changes: VecDeque::new(),
             flapping: None,
+            kept: None,
+            is_restored: false,
         }
+    }
+
+    /// One that an earlier coordinator knew.
+    pub(super) fn restored(check: &Check, finding: Finding, past: Past) -> Self {
+        Self {
+            failing: past.failing,
+            passing: past.passing,
+            changes: past.changes,
+            flapping: past.flapping,
+            kept: Some((finding.state, finding.severity)),
+            is_restored: true,
+            ..Self::new(check, finding)
+        }
+    }
+
+    pub(super) fn past(&self) -> Past {
+        Past {
+            failing: self.failing,
+            passing: self.passing,
+            changes: self.changes.clone(),
+            flapping: self.flapping,
+        }
+    }
+
+    pub(super) fn was_seen_lately(&self, at: Timestamp) -> bool {
+        at.duration_since(self.finding.last_seen) < DAY
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        (self.finding.state, self.finding.severity)
     }
 
     pub(super) fn step(&mut self, step: Step, at: Timestamp) {

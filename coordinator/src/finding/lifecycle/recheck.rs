@@ -108,6 +108,7 @@ impl Lifecycle {
                 finding.fingerprint.clone(),
             )
         });
+        self.note_changes(input.at);
         (self.shown(input.view), rechecked)
     }
 }
