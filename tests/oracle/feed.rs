@@ -138,6 +138,7 @@ fn describe(node: &NodeFacts<'_>, at: Timestamp) -> DescribeResponse {
         started_at: Some(timestamp_from_millis(at.as_millisecond())),
         collectors: collectors.collect(),
         refused_coordinator: None,
+        sends_contents: false,
     }
 }
 

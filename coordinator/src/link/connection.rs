@@ -130,6 +130,7 @@ impl<'a> Open<'a> {
             .keep(move |live| live.cursor(&described));
         let request = WatchRequest {
             cursor: cursor.await.flatten(),
+            current_contents: false,
         };
         let stream = answer(doing, packed::watch(channel.clone(), request))
             .await?

@@ -143,7 +143,11 @@ pub(super) async fn watch(
         .connect()
         .await?;
     let mut client = NodeAgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
-    Ok(client.watch(WatchRequest { cursor }).await?.into_inner())
+    let request = WatchRequest {
+        cursor,
+        ..WatchRequest::default()
+    };
+    Ok(client.watch(request).await?.into_inner())
 }
 
 /// Writes down what an agent emits, from where it stopped, whatever ends it.

@@ -151,6 +151,7 @@ impl Agent {
         self.runtime.block_on(async {
             let request = WatchRequest {
                 cursor: cursor.clone(),
+                ..WatchRequest::default()
             };
             let mut events = client.watch(request).await?.into_inner();
             let (mut samples, mut missed, mut goal) = (Vec::new(), 0, None);

@@ -57,7 +57,7 @@ async fn everything(socket: &Path) -> Result<Gathered, String> {
         format!("refuses: {message}")
     };
     let description = client.describe(DescribeRequest {}).await.map_err(refused)?;
-    let request = WatchRequest { cursor: None };
+    let request = WatchRequest::default();
     let stream = client.watch(request).await.map_err(refused)?;
     let (description, mut stream) = (description.into_inner(), stream.into_inner());
 

@@ -354,6 +354,7 @@ fn description(
         started_at: Some(timestamp_from_millis(now.as_millisecond())),
         collectors: collectors.collect(),
         refused_coordinator: None,
+        sends_contents: false,
     }
 }
 
