@@ -20,8 +20,8 @@ use pvelens_proto::{
         CollectorDescription, CreateCsrRequest, CreateCsrResponse, Cursor, DescribeRequest,
         DescribeResponse, GetSelfReportRequest, GetSelfReportResponse, Heartbeat,
         InstallCertificateRequest, InstallCertificateResponse, ListAuditRequest, ListAuditResponse,
-        ListGuestCommandsRequest, ListGuestCommandsResponse, RunGuestCommandRequest, WatchRequest,
-        WatchResponse, node_agent_service_server::NodeAgentService, sample::Payload,
+        ListGuestCommandsRequest, ListGuestCommandsResponse, NodeUpdate, RunGuestCommandRequest,
+        WatchRequest, WatchResponse, node_agent_service_server::NodeAgentService, sample::Payload,
         watch_response::Event,
     },
     timestamp_from_millis,
@@ -158,7 +158,6 @@ impl NodeAgentService for NodeAgent {
     ) -> Result<Response<DescribeResponse>, Status> {
         let identity = self.shared.identity();
         Ok(Response::new(DescribeResponse {
-            sends_contents: false,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             node_name: identity.node_name,
             cluster_id: identity.cluster_id,
@@ -167,6 +166,7 @@ impl NodeAgentService for NodeAgent {
             started_at: Some(self.shared.started_at),
             collectors: COLLECTORS.iter().map(description).collect(),
             refused_coordinator: self.shared.refused.told(),
+            sends_contents: true,
         }))
     }
 
@@ -232,11 +232,13 @@ impl NodeAgentService for NodeAgent {
                 Status::resource_exhausted("too many readers of this node; close one and try again")
             })?;
         let (sender, receiver) = mpsc::channel(CHANNEL);
+        let request = request.into_inner();
         let stream = Stream {
             _open: Open::new(Arc::clone(&self.shared.ledger)),
             shared: Arc::clone(&self.shared),
             sender,
-            cursor: request.into_inner().cursor,
+            cursor: request.cursor,
+            wants_contents: request.current_contents,
             _permit: permit,
         };
         tokio::spawn(stream.run());
@@ -262,6 +264,8 @@ struct Stream {
     shared: Arc<Shared>,
     sender: mpsc::Sender<Result<WatchResponse, Status>>,
     cursor: Option<Cursor>,
+    /// It does not hold what the collectors said up to its cursor.
+    wants_contents: bool,
     _permit: OwnedSemaphorePermit,
     _open: Open,
 }
@@ -295,6 +299,9 @@ impl Stream {
     async fn send_all(mut self) -> Option<()> {
         let mut news = self.shared.spool.subscribe();
         self.heartbeat().await?;
+        if let Some(contents) = self.contents().await {
+            self.send(Event::Update(contents)).await?;
+        }
         loop {
             // Marked as seen before reading, so that nothing falls between.
             news.borrow_and_update();
@@ -321,6 +328,12 @@ impl Stream {
                 self.cursor = cursor;
             }
         }
+    }
+
+    /// What the reader is to hold before the updates after its cursor.
+    async fn contents(&self) -> Option<NodeUpdate> {
+        let cursor = self.cursor.as_ref().filter(|_| self.wants_contents)?;
+        self.shared.spool.contents_at(cursor).await
     }
 
     async fn heartbeat(&self) -> Option<()> {

@@ -7,7 +7,8 @@
 //! collector is never lost, however long it has not changed.
 //!
 //! A reader that comes without a place in this ring, or whose place fell out of
-//! it, gets the base first and then the ring.
+//! it, gets the base first and then the ring. One that kept all up to its place,
+//! but does not hold what the collectors said, gets that first.
 //!
 //! With a directory, ring and base are files there, and the process holds only
 //! an index: in memory as well they would take their room twice. A restarted
@@ -25,16 +26,18 @@ use std::{
 };
 
 use pvelens_proto::agent::v1::{Cursor, NodeUpdate, Sample, SpoolReport, sample::Payload};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::yield_now};
 
 mod base;
 mod contents;
 pub(crate) mod directory;
 mod files;
+mod latest;
 pub(crate) mod records;
 mod recover;
 mod ring;
 
+use latest::LookBack;
 use ring::Ring;
 
 /// Bytes of ring and base.
@@ -85,12 +88,7 @@ impl Spool {
     /// Keeps samples as the next update and gives it back as it was kept: a
     /// payload that equals the collector's last full one is only referred to.
     pub fn append(&self, mut samples: Vec<Sample>) -> NodeUpdate {
-        samples.sort_by_key(|sample| {
-            sample
-                .observed_at
-                .as_ref()
-                .map(|time| (time.seconds, time.nanos))
-        });
+        latest::sort(&mut samples);
         let mut ring = self.lock();
         let update = ring.append(samples);
         let newest = ring.newest();
@@ -144,6 +142,24 @@ impl Spool {
     #[must_use]
     pub fn read_from(&self, cursor: Option<&Cursor>) -> Vec<NodeUpdate> {
         self.lock().read_from(cursor)
+    }
+
+    /// What the collectors had said at a reader's place, as baseline with that
+    /// place: [`Spool::read_from`] goes on from there. `None` when the place is
+    /// not of this spool, or when the reader gets the base anyway.
+    ///
+    /// It reads the ring up to there, in portions: others have their turn between.
+    pub async fn contents_at(&self, cursor: &Cursor) -> Option<NodeUpdate> {
+        let mut seen = LookBack::default();
+        while !self.lock().look_back(cursor, &mut seen)? {
+            yield_now().await;
+        }
+        Some(NodeUpdate {
+            cursor: Some(cursor.clone()),
+            samples: seen.latest.into_samples(),
+            baseline: true,
+            skipped_updates: 0,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {

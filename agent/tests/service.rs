@@ -111,7 +111,10 @@ async fn watch(
     mut client: NodeAgentServiceClient<Channel>,
     cursor: Option<Cursor>,
 ) -> Streaming<WatchResponse> {
-    let request = WatchRequest { cursor };
+    let request = WatchRequest {
+        cursor,
+        ..WatchRequest::default()
+    };
     client.watch(request).await.unwrap().into_inner()
 }
 

@@ -25,8 +25,20 @@ async fn watch(
     agent: &NodeAgent,
     cursor: Option<Cursor>,
 ) -> ReceiverStream<Result<WatchResponse, Status>> {
+    watch_as(agent, cursor, false).await
+}
+
+async fn watch_as(
+    agent: &NodeAgent,
+    cursor: Option<Cursor>,
+    current_contents: bool,
+) -> ReceiverStream<Result<WatchResponse, Status>> {
+    let request = WatchRequest {
+        cursor,
+        current_contents,
+    };
     agent
-        .watch(Request::new(WatchRequest { cursor }))
+        .watch(Request::new(request))
         .await
         .unwrap()
         .into_inner()
@@ -52,6 +64,7 @@ async fn who_this_node_is_follows_its_newest_sample() {
         .unwrap()
         .into_inner();
     assert!(!before.is_pve_node);
+    assert!(before.sends_contents);
     assert_eq!(before.collectors.len(), COLLECTORS.len());
     spool.append(vec![sample(Payload::HostIdentity(HostIdentity {
         node_name: "pve7".to_owned(),
@@ -113,6 +126,45 @@ async fn a_slow_reader_blocks_only_itself_and_loses_nothing_in_the_ring() {
 }
 
 #[tokio::test]
+async fn a_reader_that_asks_for_it_gets_the_contents_before_the_updates() {
+    let (agent, spool) = agent();
+    let host = |name: &str| {
+        sample(Payload::HostIdentity(HostIdentity {
+            node_name: name.to_owned(),
+            ..HostIdentity::default()
+        }))
+    };
+    spool.append(vec![host("old")]);
+    spool.append(vec![host("old")]);
+    let place = spool.newest();
+    let third = spool.append(vec![host("new")]);
+
+    let mut stream = watch_as(&agent, Some(place.clone()), true).await;
+    assert!(matches!(next(&mut stream).await, Event::Heartbeat(_)));
+    let baseline = update(next(&mut stream).await);
+    assert!(baseline.baseline);
+    assert_eq!(baseline.cursor, Some(place.clone()));
+    assert_eq!(baseline.samples, [host("old")]);
+    assert_eq!(update(next(&mut stream).await), third);
+
+    // Once, however long the stream lives.
+    let fourth = spool.append(vec![host("new")]);
+    assert_eq!(update(next(&mut stream).await), fourth);
+
+    let of_no_place = Cursor {
+        epoch: "before".to_owned(),
+        ..place.clone()
+    };
+    for (cursor, wants, first) in [(place, false, 3), (of_no_place, true, 1)] {
+        let mut stream = watch_as(&agent, Some(cursor), wants).await;
+        assert!(matches!(next(&mut stream).await, Event::Heartbeat(_)));
+        let begin = update(next(&mut stream).await);
+        assert!(!begin.baseline);
+        assert_eq!(begin.cursor.unwrap().sequence, first);
+    }
+}
+
+#[tokio::test]
 async fn streams_are_limited_and_a_reader_that_leaves_makes_room() {
     let (agent, _spool) = agent();
     let mut streams = Vec::new();
@@ -120,7 +172,7 @@ async fn streams_are_limited_and_a_reader_that_leaves_makes_room() {
         streams.push(watch(&agent, None).await);
     }
     let refused = agent
-        .watch(Request::new(WatchRequest { cursor: None }))
+        .watch(Request::new(WatchRequest::default()))
         .await
         .unwrap_err();
     assert_eq!(refused.code(), tonic::Code::ResourceExhausted);

@@ -1,13 +1,14 @@
 //! Of every collector the last full payload that is older than the ring.
 //!
-//! Each is an update of one sample, with the sequence it had.
+//! Each is an update of one sample, with the sequence that the payload had. The
+//! sample is the newest one, older than the ring, that found it so.
 
 use std::collections::BTreeMap;
 
-use pvelens_proto::agent::v1::{NodeUpdate, Sample};
+use pvelens_proto::agent::v1::Sample;
 
 use super::{
-    contents::is_full,
+    latest::Latest,
     records::{Flaw, Records, frame},
 };
 
@@ -34,31 +35,23 @@ impl Base {
 
     /// What it will be when a segment has sunk into it.
     pub(super) fn with(&self, segment: &Records) -> Result<Frames, Flaw> {
-        let mut frames = Frames::new();
-        for (collector, position) in &self.places {
-            frames.insert(collector.clone(), self.records.frame(*position)?);
-        }
+        let mut latest = self.latest()?;
         for position in 0..segment.len() {
-            let update = segment.read(position)?;
-            for sample in update.samples.into_iter().filter(is_full) {
-                let collector = sample.collector.clone();
-                let single = NodeUpdate {
-                    cursor: update.cursor.clone(),
-                    samples: vec![sample],
-                    ..NodeUpdate::default()
-                };
-                frames.insert(collector, frame(&single));
-            }
+            latest.take(segment.read(position)?);
         }
-        Ok(frames)
+        let updates = latest.into_updates();
+        Ok(updates
+            .map(|(collector, update)| (collector, frame(&update)))
+            .collect())
     }
 
-    pub(super) fn samples(&self) -> Result<Vec<Sample>, Flaw> {
-        let mut samples = Vec::new();
+    /// What the collectors had said when the ring began.
+    pub(super) fn latest(&self) -> Result<Latest, Flaw> {
+        let mut latest = Latest::default();
         for position in self.places.values() {
-            samples.append(&mut self.records.read(*position)?.samples);
+            latest.take(self.records.read(*position)?);
         }
-        Ok(samples)
+        Ok(latest)
     }
 
     pub(super) fn sample(&self, collector: &str) -> Result<Option<Sample>, Flaw> {

@@ -10,6 +10,7 @@ use super::{
     base::{Base, Frames},
     contents::{Contents, is_full},
     files::Files,
+    latest::LookBack,
     records::{Flaw, Records, frame},
 };
 
@@ -18,8 +19,8 @@ use super::{
 const SEGMENTS: usize = 16;
 /// A ring that was kept under a smaller limit has more; each is an open file.
 const SEGMENTS_AT_MOST: usize = 4 * SEGMENTS;
-/// Encoded bytes that one call of [`Ring::read_from`] gives, unless a single
-/// update has more.
+/// Encoded bytes that one call of [`Ring::read_from`] gives, or of
+/// [`Ring::look_back`] reads, unless a single update has more.
 pub(super) const PORTION: usize = 1 << 20;
 
 #[derive(Debug)]
@@ -199,10 +200,8 @@ impl Ring {
     }
 
     fn after(&self, cursor: Option<&Cursor>) -> Result<Vec<NodeUpdate>, Flaw> {
-        let known = cursor
-            .filter(|cursor| cursor.epoch == self.epoch && cursor.sequence <= self.newest)
-            .map(|cursor| cursor.sequence);
-        let before_ring = self.oldest().saturating_sub(1);
+        let known = cursor.and_then(|cursor| self.known(cursor));
+        let before_ring = self.before_ring();
         let mut updates = Vec::new();
         let mut bytes = 0_usize;
         let mut skipped = known.map_or(0, |known| before_ring.saturating_sub(known));
@@ -211,7 +210,7 @@ impl Ring {
         if behind && !self.base.is_empty() {
             let baseline = NodeUpdate {
                 cursor: Some(self.cursor(before_ring)),
-                samples: self.base.samples()?,
+                samples: self.base.latest()?.into_samples(),
                 baseline: true,
                 skipped_updates: skipped,
             };
@@ -234,11 +233,58 @@ impl Ring {
         Ok(updates)
     }
 
-    /// Sequence of the oldest update in the ring, or of the next one to come.
-    fn oldest(&self) -> u64 {
+    /// Reads a portion of what the collectors had said at a reader's place; see
+    /// [`super::Spool::contents_at`]. `true` when that was the last.
+    pub(super) fn look_back(&mut self, cursor: &Cursor, seen: &mut LookBack) -> Option<bool> {
+        // One that has nothing, or that fell behind, is sent the base.
+        let before_ring = self.before_ring();
+        let known = self.known(cursor)?;
+        if known == 0 || known < before_ring {
+            return None;
+        }
+        match self.look_on(known, seen) {
+            Ok(is_all) => Some(is_all),
+            Err(flaw) => {
+                self.lose(&flaw);
+                None
+            }
+        }
+    }
+
+    fn look_on(&self, known: u64, seen: &mut LookBack) -> Result<bool, Flaw> {
+        let before_ring = self.before_ring();
+        // At the start, or when what comes next has sunk since the last portion.
+        if seen.sequence < before_ring {
+            seen.latest = self.base.latest()?;
+            seen.sequence = before_ring;
+        }
+        let mut bytes = 0_usize;
+        for segment in &self.segments {
+            let begin = segment.position(seen.sequence.saturating_add(1));
+            let end = segment.position(known.saturating_add(1));
+            for position in begin..end.min(segment.records.len()) {
+                if bytes >= PORTION {
+                    return Ok(false);
+                }
+                bytes = bytes.saturating_add(segment.records.bytes_of(position));
+                seen.latest.take(segment.records.read(position)?);
+                seen.sequence = seen.sequence.saturating_add(1);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The sequence of a place that this ring gave.
+    fn known(&self, cursor: &Cursor) -> Option<u64> {
+        let is_known = cursor.epoch == self.epoch && cursor.sequence <= self.newest;
+        is_known.then_some(cursor.sequence)
+    }
+
+    /// Sequence of the newest update that is no longer in the ring.
+    fn before_ring(&self) -> u64 {
         self.segments
             .front()
-            .map_or(self.newest.saturating_add(1), |segment| segment.first)
+            .map_or(self.newest, |segment| segment.first.saturating_sub(1))
     }
 
     /// Adds a record to the last segment, or begins one with it.
@@ -303,7 +349,7 @@ impl Ring {
     /// The records of the base that covers all below the ring.
     fn sunk(&self, frames: &Frames, dropped: u64) -> io::Result<Records> {
         if let Some(files) = &self.files {
-            let records = files.base(frames, self.oldest().saturating_sub(1))?;
+            let records = files.base(frames, self.before_ring())?;
             files.drop_segment(dropped)?;
             return Ok(records);
         }

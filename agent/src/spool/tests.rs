@@ -11,6 +11,11 @@ use super::{ring::PORTION, *};
     clippy::disallowed_methods,
     reason = "the tests see and damage the files"
 )]
+mod contents;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests see and damage the files"
+)]
 mod damage;
 #[expect(
     clippy::disallowed_methods,

@@ -341,7 +341,6 @@ fn description(
         ..CollectorDescription::default()
     });
     DescribeResponse {
-        sends_contents: false,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         node_name: name
             .filter(|name| !name.is_empty())
@@ -355,6 +354,7 @@ fn description(
         started_at: Some(timestamp_from_millis(now.as_millisecond())),
         collectors: collectors.collect(),
         refused_coordinator: None,
+        sends_contents: false,
     }
 }
 
