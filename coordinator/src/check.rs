@@ -13,6 +13,7 @@ use crate::{
     finding::{Category, Evidence, Lane, Risk, Severity},
     history::History,
     port::Refused,
+    store::Condition,
     view::{Dated, Subject, View},
 };
 
@@ -193,6 +194,8 @@ pub struct Input<'a> {
     pub params: &'a Params,
     /// Who was refused at the coordinator's ports lately.
     pub refused: &'a [Refused],
+    /// How the coordinator's store does; absent without one.
+    pub store: Option<&'a Condition>,
     /// The reference instant: the view's time, never the wall clock.
     pub at: Timestamp,
 }

@@ -36,6 +36,7 @@ mod recheck;
 mod refusal;
 mod serve;
 mod setup;
+mod store;
 #[cfg(test)]
 mod tests;
 mod triage;
@@ -194,6 +195,9 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Config),
+    /// Copy or check what the coordinator keeps (for root, or the user pvelens)
+    #[command(subcommand)]
+    Store(store::Store),
 }
 
 /// Why a command did not do what it should.
@@ -262,6 +266,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Setup(arguments) => arguments.run(),
         Command::Doctor(arguments) => arguments.run(),
         Command::Config(arguments) => arguments.run(),
+        Command::Store(arguments) => arguments.run(),
         Command::Triage(arguments) => arguments.run(),
         Command::TriageCollect(arguments) => arguments.run(),
         Command::Status(arguments) => client::run(arguments.run()),

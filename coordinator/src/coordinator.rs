@@ -219,11 +219,13 @@ impl Coordinator {
         }
         let params = lock(&self.params).clone();
         let refused = self.ports.refused(at);
+        let condition = self.store().map(|store| store.condition());
         let input = Input {
             view: &view,
             history: &history,
             params: &params,
             refused: &refused,
+            store: condition.as_ref(),
             at,
         };
         let results = check::run_all(&input);

@@ -49,6 +49,7 @@ fn run_all_checks(bencher: Bencher<'_, '_>, fleet: &Fleet) {
             history: live.history(),
             params: &params,
             refused: &[],
+            store: None,
             at,
         })
     });

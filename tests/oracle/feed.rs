@@ -107,6 +107,7 @@ fn failures(live: &Live, at: Timestamp) -> BTreeSet<(String, String)> {
         history: live.history(),
         params: &Params::default(),
         refused: &[],
+        store: None,
         at,
     };
     let mut failed = BTreeSet::new();

@@ -15,6 +15,7 @@ use crate::{
     view::{NodeIndex, Subject},
 };
 
+mod store;
 mod stranger;
 
 /// Agents that must vanish before it is no matter of the nodes.
@@ -97,7 +98,7 @@ pub(super) fn lost(input: &Input<'_>) -> Option<Lost> {
 /// One failure however many clusters there are: it is about none of them.
 fn heartbeat(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
     if let Some((first, _)) = input.view.clusters().next() {
-        for failure in stranger::failures(input) {
+        for failure in stranger::failures(input).chain(store::failures(input)) {
             verdicts.fail(Subject::Cluster(first), failure);
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     history::{History, ObjectKey},
     metric::Metric,
     port::Refused,
+    store::Condition,
     view::{Node, View, fixture},
 };
 
@@ -23,6 +24,7 @@ pub(crate) struct Scene {
     pub(crate) params: Params,
     pub(crate) at: Timestamp,
     pub(crate) refused: Vec<Refused>,
+    pub(crate) store: Option<Condition>,
 }
 
 /// What the healthy cluster measures: metric and value, per kind of object.
@@ -56,6 +58,7 @@ impl Scene {
             params: Params::default(),
             at: fixture::at(),
             refused: Vec::new(),
+            store: None,
         };
         for node in &mut scene.view.nodes {
             complete(node);
@@ -134,6 +137,7 @@ impl Scene {
             history: &self.history,
             params: &self.params,
             refused: &self.refused,
+            store: self.store.as_ref(),
             at: self.at,
         }
     }

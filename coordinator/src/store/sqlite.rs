@@ -71,7 +71,8 @@ impl Sqlite {
             .open(path)
             .map_err(|error| not_opened(&error))?;
         drop(file);
-        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut connection = connect(path)?;
+        own(&connection)?;
         schema::bring_up(&mut connection)?;
         Ok(Self {
             connection,
@@ -86,7 +87,7 @@ impl Sqlite {
 /// # Errors
 /// When it is not there, damaged, or of another version.
 pub fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = connect(path)?;
     schema::verify(&connection)?;
     Ok(Box::new(SqliteReader { connection }))
 }
@@ -96,7 +97,7 @@ pub fn open_reader(path: &Path) -> Result<Box<dyn Reader>, StoreError> {
 /// # Errors
 /// When it cannot be read at all.
 pub fn check_file(path: &Path) -> Result<Vec<String>, StoreError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = connect(path)?;
     schema::verify(&connection)?;
     check(&connection)
 }
@@ -106,7 +107,7 @@ pub fn check_file(path: &Path) -> Result<Vec<String>, StoreError> {
 /// # Errors
 /// When it cannot be read, or the copy not written.
 pub fn backup_file(path: &Path, to: &Path) -> Result<(), StoreError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = connect(path)?;
     schema::verify(&connection)?;
     backup(&connection, to)
 }
@@ -139,29 +140,37 @@ fn not_opened(error: &io::Error) -> StoreError {
     }
 }
 
-fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
-    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+/// A connection that changes nothing by itself. It may write, since a reader beside
+/// a writer takes part in the write-ahead log.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
-    let set = |name: &str, value: &dyn rusqlite::ToSql| {
-        let answered = |_: &rusqlite::Row<'_>| Ok(());
-        connection
-            .pragma_update_and_check(None, name, value, answered)
-            .or_else(|error| match error {
-                rusqlite::Error::QueryReturnedNoRows => Ok(()),
-                error => Err(failed(error)),
-            })
-    };
-    // Before the first table: it makes it possible to give room back.
-    set("auto_vacuum", &"INCREMENTAL")?;
-    set("journal_mode", &"WAL")?;
-    set("synchronous", &"FULL")?;
-    set("journal_size_limit", &LOG_BYTES)?;
-    set("temp_store", &"MEMORY")?;
+    set(&connection, "temp_store", &"MEMORY")?;
     // A file that somebody else wrote shall not do anything but hold rows.
-    set("trusted_schema", &false)?;
-    set("cell_size_check", &true)?;
+    set(&connection, "trusted_schema", &false)?;
+    set(&connection, "cell_size_check", &true)?;
     Ok(connection)
+}
+
+/// Makes the file that of a coordinator which writes it.
+fn own(connection: &Connection) -> Result<(), StoreError> {
+    // Before the first table: it makes it possible to give room back.
+    set(connection, "auto_vacuum", &"INCREMENTAL")?;
+    set(connection, "journal_mode", &"WAL")?;
+    set(connection, "synchronous", &"FULL")?;
+    set(connection, "journal_size_limit", &LOG_BYTES)
+}
+
+fn set(connection: &Connection, name: &str, value: &dyn rusqlite::ToSql) -> Result<(), StoreError> {
+    // Some answer with what is set now.
+    let answered = |_: &rusqlite::Row<'_>| Ok(());
+    match connection.pragma_update_and_check(None, name, value, answered) {
+        Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 fn check(connection: &Connection) -> Result<Vec<String>, StoreError> {
@@ -214,10 +223,7 @@ fn copy(connection: &Connection, to: &Path) -> Result<(), StoreError> {
         .map_err(failed)?;
     drop(copying);
     // One file, without a log beside it.
-    let answered = |_: &rusqlite::Row<'_>| Ok(());
-    target
-        .pragma_update_and_check(None, "journal_mode", "DELETE", answered)
-        .map_err(failed)?;
+    set(&target, "journal_mode", &"DELETE")?;
     let problems = check(&target)?;
     match problems.into_iter().next() {
         None => Ok(()),

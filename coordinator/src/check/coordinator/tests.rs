@@ -1,6 +1,7 @@
 use crate::{
     check::testing::Scene,
     port::{Refused, Tried},
+    store::{Condition, Replaced, StoreError},
     view::NodeStatus,
 };
 
@@ -98,4 +99,61 @@ fn whoever_was_refused_is_told_by_what_they_tried_also_beside_few_agents() {
             .judge(HEARTBEAT, "cluster")
             .starts_with("warning token")
     );
+}
+
+#[test]
+fn a_store_that_takes_nothing_is_told_once_it_is_no_moment() {
+    let mut scene = Scene::healthy();
+    let failing = |error: StoreError, minutes: i64| Condition {
+        failing: Some((error, scene.at - jiff::SignedDuration::from_mins(minutes))),
+        lost_values: 7,
+        ..Condition::default()
+    };
+    let (moment, full) = (failing(StoreError::Full, 1), failing(StoreError::Full, 3));
+    scene.store = Some(moment);
+    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "pass");
+    scene.store = Some(full);
+    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "warning");
+    let summary = scene.summary(HEARTBEAT);
+    assert!(
+        summary.starts_with("The disk of the coordinator's store is full since ")
+            && summary.ends_with("7 values are lost so far."),
+        "{summary}"
+    );
+}
+
+#[test]
+fn the_gap_of_a_damaged_store_is_named() {
+    let mut scene = Scene::healthy();
+    let (before, at) = (
+        scene.at - jiff::SignedDuration::from_hours(5),
+        scene.at - jiff::SignedDuration::from_hours(1),
+    );
+    scene.store = Some(Condition {
+        replaced: Some(Replaced {
+            at,
+            set_aside: "/var/lib/pvelens/pvelens.db.damaged".into(),
+            why: "malformed \u{1b}[31m".to_owned(),
+            backup: Some(("/var/lib/pvelens/backups/a.db".into(), before)),
+        }),
+        ..Condition::default()
+    });
+    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "warning");
+    let summary = scene.summary(HEARTBEAT);
+    let gap = format!(
+        "what was kept from {} to {} is missing.",
+        before.strftime("%Y-%m-%d %H:%M"),
+        at.strftime("%Y-%m-%d %H:%M UTC")
+    );
+    assert!(summary.ends_with(&gap), "{summary}");
+}
+
+#[test]
+fn values_that_went_before_their_time_are_told() {
+    let mut scene = Scene::healthy();
+    scene.store = Some(Condition {
+        shortened_to: Some(scene.at),
+        ..Condition::default()
+    });
+    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "info");
 }
