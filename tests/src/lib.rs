@@ -1,6 +1,6 @@
 //! Simulated nodes, faults with labels, scenarios, and the runner that puts
 //! them through the real agent and coordinator; what the agent costs and
-//! endures; the manual and the licences of the packages.
+//! endures; what is kept over crashes; the manual and the licences of the packages.
 
 pub mod cost;
 pub mod coverage;
@@ -10,8 +10,10 @@ pub mod faults;
 pub mod fleet;
 pub mod fuzz;
 pub mod inmate;
+pub mod kept;
 pub mod licences;
 pub mod manual;
+mod numbers;
 pub mod record;
 pub mod rig;
 pub mod run;

@@ -89,7 +89,7 @@ pub trait Engine: Reader {
     /// When the store cannot be opened once more.
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
 
-    /// Bytes that it takes on the disk, and of these those that are free for use.
+    /// What it takes on the disk.
     ///
     /// # Errors
     /// When that cannot be found out.
@@ -114,8 +114,20 @@ pub trait Engine: Reader {
     fn backup(&mut self, to: &Path) -> Result<(), StoreError>;
 }
 
+/// What a store takes on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
+    /// Rows, and room of earlier ones.
     pub total_bytes: u64,
+    /// Of these, free for use.
     pub free_bytes: u64,
+    /// Beside them: what is written ahead.
+    pub log_bytes: u64,
+}
+
+impl Size {
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.total_bytes.saturating_sub(self.free_bytes)
+    }
 }

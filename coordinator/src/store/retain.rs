@@ -57,8 +57,7 @@ pub(super) fn make_room(
     engine: &mut dyn Engine,
     limit_bytes: u64,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let size = engine.size()?;
-    if size.total_bytes.saturating_sub(size.free_bytes) <= limit_bytes {
+    if engine.size()?.used_bytes() <= limit_bytes {
         return Ok(None);
     }
     let mut largest = None;

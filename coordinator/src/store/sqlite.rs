@@ -327,10 +327,9 @@ impl Engine for Sqlite {
         log.push("-wal");
         let log_bytes = fs::metadata(PathBuf::from(log)).map_or(0, |log| log.len());
         Ok(Size {
-            total_bytes: pragma("page_count")?
-                .saturating_mul(page)
-                .saturating_add(log_bytes),
+            total_bytes: pragma("page_count")?.saturating_mul(page),
             free_bytes: pragma("freelist_count")?.saturating_mul(page),
+            log_bytes,
         })
     }
 

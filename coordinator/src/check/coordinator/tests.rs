@@ -113,7 +113,7 @@ fn a_store_that_takes_nothing_is_told_once_it_is_no_moment() {
     scene.store = Some(moment);
     assert_eq!(scene.judge(HEARTBEAT, "cluster"), "pass");
     scene.store = Some(full);
-    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "warning");
+    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "warning store, pass");
     let summary = scene.summary(HEARTBEAT);
     assert!(
         summary.starts_with("The disk of the coordinator's store is full since ")
@@ -138,7 +138,10 @@ fn the_gap_of_a_damaged_store_is_named() {
         }),
         ..Condition::default()
     });
-    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "warning");
+    assert_eq!(
+        scene.judge(HEARTBEAT, "cluster"),
+        "warning store damaged, pass"
+    );
     let summary = scene.summary(HEARTBEAT);
     let gap = format!(
         "what was kept from {} to {} is missing.",
@@ -155,5 +158,5 @@ fn values_that_went_before_their_time_are_told() {
         shortened_to: Some(scene.at),
         ..Condition::default()
     });
-    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "info");
+    assert_eq!(scene.judge(HEARTBEAT, "cluster"), "info store short, pass");
 }

@@ -6,30 +6,17 @@ use anyhow::{Context, Result};
 use tokio::time::sleep;
 
 use super::network::{FOUND, SILENT};
-use crate::faults::{Options, world::World};
+use crate::{
+    faults::{Options, world::World},
+    numbers::Numbers,
+};
 
 /// Counted after so many kills, and at the end.
 const COUNTED_EVERY: u32 = 20;
 
-/// xorshift64: the same numbers at each run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % end
-    }
-
-    fn pause(&mut self, most_millis: u64) -> Duration {
-        Duration::from_millis(self.below(most_millis))
-    }
-}
-
 pub(super) async fn killed(options: &Options) -> Result<String> {
     let mut world = World::new(options, "kills", 2, 2).await?;
-    let mut numbers = Numbers(options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut numbers = Numbers::new(options.seed);
     let kills = if options.short {
         options.kills.min(6)
     } else {
