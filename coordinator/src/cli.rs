@@ -31,6 +31,7 @@ mod inventory;
 mod length;
 mod log_level;
 mod mcp;
+mod metrics;
 mod output;
 mod recheck;
 mod refusal;
@@ -155,6 +156,12 @@ enum Command {
     /// Each finding comes from a deterministic check and shows its evidence (value,
     /// source and time), its cause if another finding is the cause, and a fix.
     Findings(findings::Findings),
+    /// Values over time of nodes, guests and storages
+    ///
+    /// A row for each metric with its course and figures, or charts. A step that has no
+    /// value is unknown, not zero. Without names of metrics, all that the object has;
+    /// with --list, what there is.
+    Metrics(metrics::Metrics),
     /// Check again now and resolve what was fixed (for operators)
     Recheck(recheck::Recheck),
     /// Report on what is broken or about to be
@@ -283,6 +290,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Storage(arguments) => client::run(arguments.run()),
         Command::Findings(arguments) => client::run(arguments.run()),
         Command::Health(arguments) => client::run(arguments.run()),
+        Command::Metrics(arguments) => client::run(arguments.run()),
         Command::Recheck(arguments) => client::run(arguments.run()),
         Command::Agents(arguments) => client::run(arguments.run()),
         Command::Client(arguments) => client::run(arguments.run()),

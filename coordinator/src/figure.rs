@@ -68,34 +68,74 @@ pub fn latency(seconds: f64) -> String {
     }
 }
 
-/// A number with the unit of an evidence: `97 %`, `1.5 GiB`, `3 d 4 h`.
+/// Larger figures are written as a power of ten: nobody counts their digits.
+const LONGEST: f64 = 1e12;
+/// Bytes beyond this have no unit of their own.
+const MOST_BYTES: f64 = 1.8e19;
+/// Seconds of some hundred centuries.
+const LONGEST_SECONDS: f64 = 1e12;
+
+/// A number with the unit of an evidence or a metric: `97 %`, `1.5 GiB`, `3 d 4 h`.
 #[must_use]
 pub fn number(value: f64, unit: &str) -> String {
-    // Conversions of floats to integers saturate, so a wild value stays a number.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "saturates, and the value is not negative"
-    )]
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
     match unit {
-        "bytes" if value >= 0.0 => bytes(value as u64),
-        "bytes_per_second" if value >= 0.0 => format!("{}/s", bytes(value as u64)),
-        "seconds" if (0.0..1.0).contains(&value) => latency(value),
-        "seconds" if value >= 0.0 => duration(Duration::from_secs(value as u64)),
-        "ratio" => percent(value),
-        "celsius" => format!("{value:.0} °C"),
+        "bytes" | "bytes_per_second" | "seconds" if value < 0.0 => {
+            format!("-{}", number(-value, unit))
+        }
+        "bytes" => many_bytes(value),
+        "bytes_per_second" => format!("{}/s", many_bytes(value)),
+        "seconds" => seconds(value),
+        "ratio" if value.abs() < LONGEST => percent(value),
+        "ratio" => format!("{:.1e} %", value * 100.0),
+        "celsius" if value.abs() < LONGEST => format!("{value:.0} °C"),
+        "celsius" => format!("{value:.1e} °C"),
         "" => plain(value),
+        "per_second" => format!("{}/s", plain(value)),
         _ => format!("{} {}", plain(value), crate::untrusted::name(unit)),
     }
 }
 
-/// Whole numbers without decimals, others with two.
-fn plain(value: f64) -> String {
-    if value.fract() == 0.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.2}")
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "not negative, and saturates only where there is no such figure"
+)]
+fn many_bytes(value: f64) -> String {
+    if value >= MOST_BYTES {
+        return format!("{value:.1e} B");
     }
+    bytes(value as u64)
+}
+
+/// As exact as people can use it: `300 µs`, `18 ms`, `7.4 s`, `45 s`, `2 h 1 min`.
+fn seconds(value: f64) -> String {
+    match value {
+        0.0 => "0 ms".to_owned(),
+        value if (1e-7..0.000_95).contains(&value) => format!("{:.0} µs", value * 1e6),
+        value if value < 0.999_5 => latency(value),
+        value if value < 9.95 => format!("{} s", without_zero(&format!("{value:.1}"))),
+        value if value < 59.5 => format!("{value:.0} s"),
+        value if value < LONGEST_SECONDS => {
+            duration(Duration::try_from_secs_f64(value.round()).unwrap_or_default())
+        }
+        value => format!("{value:.1e} s"),
+    }
+}
+
+/// Whole numbers without decimals, others with two; large ones need none.
+fn plain(value: f64) -> String {
+    match value.abs() {
+        size if size >= LONGEST => format!("{value:.1e}"),
+        size if size >= 1000.0 || value.fract() == 0.0 => format!("{value:.0}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+fn without_zero(number: &str) -> &str {
+    number.strip_suffix(".0").unwrap_or(number)
 }
 
 #[cfg(test)]
@@ -135,6 +175,32 @@ mod tests {
         assert_eq!(number(0.0, "seconds"), "0 ms");
         assert_eq!(number(7260.0, "seconds"), "2 h 1 min");
         assert_eq!(number(61.4, "celsius"), "61 °C");
-        assert_eq!(number(-5.5, "bytes"), "-5.50 bytes");
+        assert_eq!(number(-5.5, "bytes"), "-5 B");
+    }
+
+    #[test]
+    fn numbers_are_as_exact_as_they_are_of_use() {
+        for (value, unit, shown) in [
+            (0.000_3, "seconds", "300 µs"),
+            (0.018, "seconds", "18 ms"),
+            (0.999_7, "seconds", "1 s"),
+            (7.4, "seconds", "7.4 s"),
+            (7.0, "seconds", "7 s"),
+            (45.3, "seconds", "45 s"),
+            (59.7, "seconds", "1 min"),
+            (-7.4, "seconds", "-7.4 s"),
+            (1e300, "seconds", "1.0e300 s"),
+            (5.0, "per_second", "5/s"),
+            (182_000.37, "per_second", "182000/s"),
+            (1e300, "", "1.0e300"),
+            (1e300, "ratio", "1.0e302 %"),
+            (1e300, "bytes", "1.0e300 B"),
+            (-1e300, "celsius", "-1.0e300 °C"),
+            (f64::NAN, "ratio", "–"),
+            (f64::INFINITY, "", "–"),
+            (3.0, "votes", "3 votes"),
+        ] {
+            assert_eq!(number(value, unit), shown, "{value} {unit}");
+        }
     }
 }

@@ -46,6 +46,7 @@ mod enrollment;
 mod finding;
 mod fleet;
 mod guest_command;
+mod history;
 mod inventory;
 mod remote;
 mod request;
@@ -64,7 +65,7 @@ use message::{
     enrollment_service_server::EnrollmentServiceServer,
     finding_service_server::FindingServiceServer, fleet_service_server::FleetServiceServer,
     guest_command_service_server::GuestCommandServiceServer,
-    inventory_service_server::InventoryServiceServer,
+    history_service_server::HistoryServiceServer, inventory_service_server::InventoryServiceServer,
 };
 
 /// Clients at a time; more of them wait.
@@ -142,6 +143,9 @@ where
     let guest_commands = GuestCommandServiceServer::new(guest_command::Service {
         backend: backend.clone(),
     });
+    let history = HistoryServiceServer::new(history::Service {
+        backend: backend.clone(),
+    });
     let enrollment = EnrollmentServiceServer::new(enrollment::Service {
         backend: backend.clone(),
     })
@@ -154,6 +158,7 @@ where
         name(&fleet),
         name(&enrollment),
         name(&guest_commands),
+        name(&history),
         name(&admin),
     ];
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -177,6 +182,7 @@ where
         .add_service(fleet)
         .add_service(enrollment)
         .add_service(guest_commands)
+        .add_service(history)
         .add_service(admin)
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(io::Error::other)?)

@@ -19,6 +19,7 @@ pub mod live;
 pub mod log;
 pub mod mcp;
 pub mod metric;
+pub mod moment;
 pub mod port;
 pub mod render;
 pub mod report;

@@ -17,6 +17,7 @@ mod guest;
 mod guest_command;
 mod guest_diagnosis;
 mod markdown;
+pub mod metrics;
 mod node;
 pub(crate) mod plot;
 mod report;

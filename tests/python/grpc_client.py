@@ -31,6 +31,7 @@ SERVICES = {
     "pvelens.v1.FindingService",
     "pvelens.v1.FleetService",
     "pvelens.v1.GuestCommandService",
+    "pvelens.v1.HistoryService",
     "pvelens.v1.InventoryService",
 }
 LIMIT_BYTES = 64 * 1024 * 1024
@@ -201,6 +202,46 @@ def check_guest_commands(reader, operator, way="operate.sock"):
     return f"{listed.allowed} of {listed.total} would run in {vm}; {result.says[0]}"
 
 
+def check_history(client):
+    """Values over time of a node, and which metrics there are."""
+    service = "pvelens.v1.HistoryService"
+    every = client.call(service, "ListMetrics").metrics
+    names = {metric.name for metric in every}
+    assert "cpu_ratio" in names and all(metric.title for metric in every), f"metrics: {names}"
+    node = client.call("pvelens.v1.InventoryService", "ListNodes").nodes[0]
+    about = {"subjects": [f"node/{node.name}"], "cluster": node.cluster_id}
+    some = client.call(service, "ListMetrics", **about).metrics
+    assert some and {metric.name for metric in some} <= names, f"metrics of a node: {some}"
+    answer = client.call(service, "QueryMetrics", metrics=["cpu_ratio"], step_seconds=60, **about)
+    assert answer.coverage.at.seconds > 0 and answer.step_seconds >= 60, f"values: {answer}"
+    (series,) = answer.series
+    assert (series.metric, series.unit) == ("cpu_ratio", "ratio"), f"series: {series}"
+    times = [value.at.seconds for value in series.values]
+    assert times and times == sorted(set(times)), f"times: {times}"
+    # `from` is a word of Python.
+    begin = getattr(answer, "from").seconds
+    assert begin - answer.step_seconds < times[0], f"times: {times}"
+    assert times[-1] < answer.until.seconds, f"times: {times}"
+    figures = series.figures
+    assert figures.count >= len(times), f"figures: {figures}"
+    assert figures.minimum <= figures.mean <= figures.maximum, f"figures: {figures}"
+    assert figures.minimum <= figures.p95 <= figures.maximum, f"figures: {figures}"
+    chart = client.call(service, "QueryMetrics", plot=True, render={"format": 1}, **about)
+    assert "cpu_ratio" in chart.rendered and not chart.series, "a chart is text alone"
+    for wrong, code, reason in (
+        ({"metrics": ["cpu"]}, grpc.StatusCode.NOT_FOUND, "NOT_FOUND_METRIC"),
+        ({"subjects": ["node/no-such-node"]}, grpc.StatusCode.NOT_FOUND, "NOT_FOUND_SUBJECT"),
+        ({"subjects": []}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"),
+    ):
+        try:
+            client.call(service, "QueryMetrics", **{**about, **wrong})
+            raise AssertionError(f"{wrong} was answered")
+        except grpc.RpcError as error:
+            assert error.code() == code, error
+            assert client.error_info(error).reason == reason, error
+    return f"{len(some)} of {len(every)} metrics, {len(times)} values of cpu_ratio"
+
+
 def check_roles(reader, operator, ways=("operate.sock", "admin.sock")):
     """Each connection gives its role, and no more."""
     to_operator, to_admin = ways
@@ -269,6 +310,7 @@ def over_sockets(read_socket, operate_socket):
         grpc.insecure_channel(f"unix:{operate_socket}", options=options) as operator,
     ):
         print("gRPC:", check(Client(reader)))
+        print("values:", check_history(Client(reader)))
         print("guest commands:", check_guest_commands(Client(reader), Client(operator)))
         print("roles:", check_roles(Client(reader), Client(operator)))
 
@@ -288,6 +330,7 @@ def over_tls(address, *directories):
         ways = ("--role operator", "--role admin")
         print("gRPC over TLS:", check(reader))
         check_watch(reader)
+        print("values:", check_history(reader))
         print("guest commands:", check_guest_commands(reader, operator, ways[0]))
         print("roles:", check_roles(reader, operator, ways))
         stranger = channel(directories[0], with_certificate=False)

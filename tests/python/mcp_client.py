@@ -32,6 +32,7 @@ TOOLS = {
     "get_storage",
     "get_vms",
     "list_guest_commands",
+    "query_metrics",
     "suggest_guest_commands",
 }
 # For operators alone.
@@ -166,6 +167,7 @@ class Tester:
             await self.call("get_guest", vmid=guest["vmid"], node=guest["node"], detail="full", **cluster)
             await self.call("analyze_cluster_health", guest=guest["vmid"], **cluster)
 
+        await self.values(node, guests, cluster)
         await self.guest_commands(next(g for g in guests if g["kind"] == "qemu"), cluster)
         findings = await self.pages("get_findings", "findings", lambda f: f["fingerprint"], page_size=20)
         for finding in findings[:3]:
@@ -173,6 +175,24 @@ class Tester:
             check(answer["findings"], f"no finding about {finding['subject']}")
         await self.call("get_findings", severity="critical", lane="health", include_pending=True)
         check(self.called >= TOOLS, f"not called: {TOOLS - self.called}")
+
+    async def values(self, node, guests, cluster):
+        """Values over time of a node and its guests, as a course and as figures."""
+        for detail in ("summary", "full"):
+            answer = await self.call(
+                "query_metrics", subjects=f"node/{node}", metrics=["cpu_ratio"], since="2h", detail=detail, **cluster
+            )
+            (series,) = answer["series"]
+            figures, values = series["figures"], series["values"]
+            check(figures["minimum"] <= figures["mean"] <= figures["maximum"], f"figures: {figures}")
+            times = [value["at"] for value in values]
+            check(times and times == sorted(set(times)), f"times: {times}")
+            check(detail == "full" or len(times) <= 26, f"{len(times)} values in a summary")
+        subjects = [f"guest/{guest['vmid']}" for guest in guests] + [f"guests@{node}"]
+        answer = await self.call("query_metrics", subjects=subjects, limit=200, step_seconds=60, **cluster)
+        check(answer["series"], "no guest has values")
+        await self.refused("query_metrics", "did you mean", "cpu_ratio", subjects=f"node/{node}", metrics="cpu_use")
+        await self.refused("query_metrics", "24h", subjects=f"node/{node}", since="monday")
 
     async def guest_commands(self, guest, cluster):
         """What there is to ask a VM; nothing runs."""
@@ -219,6 +239,7 @@ class Tester:
         await self.refused("get_vms", "unknown field", "page_token", vm="x")
         await self.refused("get_vms", "out of range", page_size=100_000)
         await self.refused("get_vms", "page token", page_token="zz")
+        await self.refused("query_metrics", "guests@NODE", subjects="there-is-no-such-guest")
         await self.refused("get_findings", "unknown variant", "critical", severity="awful")
         try:
             result = await self.client.call_tool("no_such_tool", {})

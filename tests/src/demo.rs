@@ -158,4 +158,6 @@ pub enum DemoError {
     Stuck(String),
     #[error(transparent)]
     Serve(#[from] pvelens::serve::ServeError),
+    #[error(transparent)]
+    Store(#[from] pvelens::store::StoreError),
 }

@@ -24,9 +24,14 @@ use crate::{
     view::View,
 };
 
+#[cfg(test)]
+pub(crate) mod fixture;
+mod list;
 mod subject;
 #[cfg(test)]
 mod tests;
+
+pub use list::{MetricEntry, MetricList, metric_list};
 
 use subject::Wanted;
 
@@ -36,9 +41,12 @@ const MOST_POINTS: u32 = 2000;
 /// Series of one answer unless asked otherwise, and at most.
 const SERIES: u32 = 60;
 const MOST_SERIES: u32 = 1000;
+/// Names that are offered for one that there is not.
+const NEAR: usize = 3;
 /// How long back an answer reaches unless asked otherwise.
 const SPAN: SignedDuration = SignedDuration::from_hours(24);
-/// Below this interval a source is not read: a shorter step would have gaps.
+/// Many sources are not read more often: shorter steps, which have to be asked for,
+/// would have gaps.
 const LEAST_STEP_SECONDS: i64 = 60;
 
 /// Which values.
@@ -59,6 +67,8 @@ pub struct MetricsFilter {
     pub until: Option<Timestamp>,
     /// Seconds of one value; 0 = so that there are not many.
     pub step_seconds: u32,
+    /// Values of each series, about; 0 = 120, and more when a step asks for them.
+    pub points: u32,
     /// Series at most; 0 = 60.
     pub series: u32,
 }
@@ -136,7 +146,12 @@ pub struct MetricValue {
 pub enum MetricsError {
     #[error(transparent)]
     Answer(#[from] AnswerError),
-    #[error("the coordinator keeps nothing: set directory in the section [store] of its settings")]
+    /// No metric has this name; the text names one that resembles it.
+    #[error("{0}")]
+    NoMetric(String),
+    #[error(
+        "no values are kept: set directory in the section [store] of the coordinator's settings"
+    )]
     NoStore,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -209,23 +224,26 @@ pub fn metrics(
     Ok(answer)
 }
 
-fn named(names: &[String]) -> Result<Vec<Metric>, AnswerError> {
+fn named(names: &[String]) -> Result<Vec<Metric>, MetricsError> {
     let known = |name: &String| {
         Metric::named(name).ok_or_else(|| {
-            let near = METRICS
-                .iter()
-                .map(|info| info.name)
-                .max_by(|a, b| {
-                    strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-                })
-                .unwrap_or_default();
-            AnswerError::NotFound(format!(
-                "there is no metric {}; did you mean {near}?",
-                untrusted::name(name)
+            MetricsError::NoMetric(format!(
+                "there is no metric {:?}; did you mean {}?",
+                untrusted::name(name),
+                near(name).join(", ")
             ))
         })
     };
     names.iter().map(known).collect()
+}
+
+/// Metrics whose names resemble this one, the most similar first.
+fn near(name: &str) -> Vec<&'static str> {
+    let mut names: Vec<&str> = METRICS.iter().map(|info| info.name).collect();
+    let likeness = |one: &str| strsim::jaro_winkler(one, name);
+    names.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)));
+    names.truncate(NEAR);
+    names
 }
 
 /// A series to show: under which numbers the store has it.
@@ -298,6 +316,9 @@ fn range(filter: &MetricsFilter, now: Timestamp) -> Result<Range, AnswerError> {
         Some(from) => from,
         None => until.checked_sub(SPAN).unwrap_or(Timestamp::MIN),
     };
+    if from >= now {
+        return Err(AnswerError::Invalid("the span begins after now".to_owned()));
+    }
     if from >= until {
         return Err(AnswerError::Invalid(
             "the span ends before it begins".to_owned(),
@@ -305,7 +326,16 @@ fn range(filter: &MetricsFilter, now: Timestamp) -> Result<Range, AnswerError> {
     }
     let seconds = until.as_second().saturating_sub(from.as_second()).max(1);
     let asked = i64::from(filter.step_seconds);
-    let least = seconds / i64::from(if asked > 0 { MOST_POINTS } else { POINTS });
+    let most = match (filter.points, asked) {
+        (0, 0) => POINTS,
+        (0, _) => MOST_POINTS,
+        (most, _) => most.min(MOST_POINTS),
+    };
+    let least = seconds / i64::from(most);
+    let least = match asked {
+        0 => least.max(LEAST_STEP_SECONDS),
+        _ => least,
+    };
     let tier = Span::tier(from, now, asked.max(least).max(1));
     let step_seconds = nice(asked.max(least).max(tier.step_seconds()), tier);
     Ok(Range {

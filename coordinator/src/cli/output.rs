@@ -73,6 +73,22 @@ pub(super) fn render(output: Output, width: Option<u16>, color: bool) -> RenderO
     }
 }
 
+/// Whether what is drawn must do with ASCII: a locale that names a character set
+/// other than UTF-8 has no other characters for sure.
+pub(super) fn is_ascii() -> bool {
+    // The first that is set counts.
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(env::var_os)
+        .find(|locale| !locale.is_empty());
+    !takes_utf8(locale.as_deref())
+}
+
+fn takes_utf8(locale: Option<&OsStr>) -> bool {
+    let name = locale.unwrap_or_default().to_string_lossy().to_lowercase();
+    name.contains("utf-8") || name.contains("utf8")
+}
+
 fn width() -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then_some(size.ws_col)
@@ -86,6 +102,19 @@ pub(super) fn color(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn drawings_have_other_characters_where_the_locale_has_them() {
+        for (locale, utf8) in [
+            (Some("de_DE.UTF-8"), true),
+            (Some("C.utf8"), true),
+            (Some("de_DE.ISO-8859-1"), false),
+            (Some("POSIX"), false),
+            (None, false),
+        ] {
+            assert_eq!(takes_utf8(locale.map(OsStr::new)), utf8, "{locale:?}");
+        }
+    }
 
     #[test]
     fn colours_are_for_terminals_that_want_them() {

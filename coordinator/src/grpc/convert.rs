@@ -18,6 +18,7 @@ mod enrollment;
 mod finding;
 mod guest;
 mod guest_command;
+mod history;
 mod inventory;
 mod report;
 mod response;

@@ -1,5 +1,6 @@
 //! Fields of requests as the types that questions take.
 
+use jiff::Timestamp;
 use pvelens_proto::{agent::v1 as agent, v1 as message};
 use serde::{Deserialize, de::value::StrDeserializer};
 use tonic::Status;
@@ -30,6 +31,11 @@ pub(super) fn style(options: &message::RenderOptions) -> Result<Style, Status> {
         },
         color: options.color,
     })
+}
+
+/// A moment, if the calendar has it.
+pub(super) fn timestamp(field: &str, at: &pvelens_proto::Timestamp) -> Result<Timestamp, Status> {
+    Timestamp::new(at.seconds, at.nanos).map_err(|_| invalid(field, "a time that no calendar has"))
 }
 
 pub(super) fn page(size: u32, token: String) -> Page {

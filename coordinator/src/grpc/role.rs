@@ -75,6 +75,8 @@ const METHODS: &[(&str, Role)] = &[
         "pvelens.v1.GuestCommandService/SuggestGuestCommands",
         Role::Reader,
     ),
+    ("pvelens.v1.HistoryService/ListMetrics", Role::Reader),
+    ("pvelens.v1.HistoryService/QueryMetrics", Role::Reader),
     ("pvelens.v1.InventoryService/GetClusterStatus", Role::Reader),
     ("pvelens.v1.InventoryService/GetGuest", Role::Reader),
     ("pvelens.v1.InventoryService/GetNode", Role::Reader),

@@ -15,10 +15,12 @@ use crate::{
 };
 
 mod enrollment;
+mod history;
 
 pub(super) use enrollment::{
     ambiguous_node, enroll, no_client_certificate, no_such_node, no_trust, trust,
 };
+pub(super) use history::metrics;
 
 const DOMAIN: &str = "pvelens";
 
@@ -31,6 +33,8 @@ pub(super) enum Named {
     Guest,
     /// One of several, by the scope of an analysis.
     Scope,
+    /// What has values over time.
+    Subject,
 }
 
 impl Named {
@@ -40,6 +44,7 @@ impl Named {
             Self::Node => ErrorReason::NotFoundNode,
             Self::Guest => ErrorReason::NotFoundGuest,
             Self::Scope => ErrorReason::NotFoundScope,
+            Self::Subject => ErrorReason::NotFoundSubject,
         }
     }
 
@@ -49,6 +54,7 @@ impl Named {
             Self::Node => ErrorReason::AmbiguousNode,
             Self::Guest => ErrorReason::AmbiguousGuest,
             Self::Scope => ErrorReason::AmbiguousScope,
+            Self::Subject => ErrorReason::AmbiguousSubject,
         }
     }
 
@@ -58,6 +64,7 @@ impl Named {
             Self::Node => "ListNodes lists the nodes",
             Self::Guest => "ListGuests lists the guests; a VMID is never ambiguous in a cluster",
             Self::Scope => "an empty scope covers everything",
+            Self::Subject => "ListNodes, ListGuests and ListStorages list what there is",
         }
     }
 }

@@ -19,10 +19,11 @@ use tonic_health::pb::{
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::{answer, check::Params, finding::Severity, link, log::Level};
+use crate::{answer, check::Params, finding::Severity, link, log::Level, store::Store};
 
 mod enrollment;
 mod guest_command;
+mod history;
 
 struct Served {
     channel: Channel,
@@ -32,12 +33,22 @@ struct Served {
 }
 
 async fn served(current: Option<Current>) -> Served {
+    served_with(current, None).await
+}
+
+/// With a store or without.
+async fn served_with(current: Option<Current>, store: Option<Arc<Store>>) -> Served {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("read.sock");
     let listener = UnixListener::bind(&path).unwrap();
     let coordinator = Arc::new(Coordinator::new(Params::default()));
     if let Some(current) = current {
         coordinator.publish(current);
+    }
+    if let Some(store) = store {
+        coordinator
+            .keep_in(store, crate::view::fixture::at())
+            .unwrap();
     }
     let shutdown = CancellationToken::new();
     let backend = Backend {

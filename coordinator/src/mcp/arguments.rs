@@ -170,6 +170,34 @@ pub(super) struct HealthArguments {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct MetricsArguments {
+    /// One or several of `node/pve1`, `guest/101` (VMID or name), `storage/nas`,
+    /// `storage/local@pve1`, and `guests@pve1` for all guests on a node.
+    pub(super) subjects: Words,
+    /// `cpu_ratio`, `memory_used_ratio`, `used_ratio`, `disk_latency_seconds`, ...; a
+    /// wrong name is answered with one that fits. Default: all they have.
+    pub(super) metrics: Option<Words>,
+    /// Only of this disk, interface or mount point.
+    pub(super) part: Option<String>,
+    /// Begin: a length before now, such as `90m`, `24h` or `7d`, or a time in UTC,
+    /// such as `2026-11-20T14:00`. Default: a day before the end.
+    pub(super) since: Option<String>,
+    /// End, in the same forms. Default: now.
+    pub(super) until: Option<String>,
+    /// Seconds of one value, at least. Default: so that there are few.
+    pub(super) step_seconds: Option<u32>,
+    /// Series at most. Default: 20.
+    #[schemars(range(min = 1, max = 200))]
+    pub(super) limit: Option<u32>,
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// `summary` (default) has figures and about 24 values of each series, `full` more
+    /// of both.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct GuestCommandsArguments {
     /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
     #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
@@ -273,6 +301,44 @@ fn optional_vmid_or_name<'de, D: Deserializer<'de>>(
         Value::String(text) => Ok(Some(text)),
         Value::Number(number) => Ok(Some(number.to_string())),
         _ => Err(Error::custom("`guest` is a VMID or a name")),
+    }
+}
+
+/// One word, or a list of them. A number is a VMID.
+#[derive(Debug, Default)]
+pub(super) struct Words(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = |value: Value| match value {
+            Value::String(text) => Ok(text),
+            Value::Number(number) => Ok(number.to_string()),
+            _ => Err(Error::custom("give a text, or a list of texts")),
+        };
+        let words = match Value::deserialize(deserializer)? {
+            Value::Array(values) => values.into_iter().map(word).collect::<Result<_, _>>()?,
+            value => vec![word(value)?],
+        };
+        Ok(Self(words))
+    }
+}
+
+impl JsonSchema for Words {
+    fn schema_name() -> Cow<'static, str> {
+        "Words".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "array", "items": { "type": "string" } },
+                { "type": "string" },
+            ],
+        })
     }
 }
 

@@ -17,6 +17,7 @@ use super::*;
 
 mod faults;
 mod guest_command;
+mod history;
 mod sizes;
 mod tools;
 

@@ -1,5 +1,6 @@
 //! What an answer consists of, before it is text or Markdown.
 
+use super::plot::{self, Layout, Plot};
 use crate::finding::Severity;
 
 /// An answer that says what it shows.
@@ -33,7 +34,18 @@ pub(super) enum Block {
     Note(String),
     /// Lines as a program printed them, apart from our own.
     Output(String),
+    Drawing(Drawing),
     Gap,
+}
+
+/// Charts, which are as wide as the page.
+#[derive(Debug)]
+pub(super) struct Drawing {
+    pub(super) plot: Plot,
+    /// Of one chart.
+    pub(super) rows: u16,
+    /// No characters but those of ASCII.
+    pub(super) ascii: bool,
 }
 
 /// What stands before a line.
@@ -120,6 +132,18 @@ impl Column {
             spare: order,
             ..self
         }
+    }
+}
+
+impl Drawing {
+    pub(super) fn text(&self, width: u16, color: bool) -> String {
+        let layout = Layout {
+            width,
+            height: self.rows,
+            color,
+            unicode: !self.ascii,
+        };
+        plot::text(&self.plot, &layout)
     }
 }
 

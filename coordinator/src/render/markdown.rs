@@ -5,6 +5,8 @@ use crate::finding::Severity;
 
 /// Breaks a word for those who link it, without showing.
 const BREAK: &str = "&#8203;";
+/// Columns of charts: wider ones do not fit where Markdown is read.
+const DRAWING_WIDTH: u16 = 90;
 
 pub(super) fn write(document: &Document) -> String {
     let mut out = String::new();
@@ -45,6 +47,11 @@ pub(super) fn write(document: &Document) -> String {
             Block::Output(text) => {
                 blank(&mut out);
                 write_output(&mut out, text);
+                blank(&mut out);
+            }
+            Block::Drawing(drawing) => {
+                blank(&mut out);
+                write_output(&mut out, &drawing.text(DRAWING_WIDTH, false));
                 blank(&mut out);
             }
             Block::Gap => blank(&mut out),

@@ -24,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use canvas::Canvas;
 use column::Columns;
 use paint::Tone;
-pub use spark::spark;
+pub(crate) use spark::spark;
 use time_axis::TimeAxis;
 use value_axis::ValueAxis;
 use words::Words;
@@ -38,67 +38,67 @@ const HEIGHTS: (u16, u16) = (3, 100);
 
 /// What is drawn.
 #[derive(Debug, Clone)]
-pub struct Plot {
-    pub from: Timestamp,
-    pub until: Timestamp,
-    pub charts: Vec<Chart>,
+pub(crate) struct Plot {
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) charts: Vec<Chart>,
 }
 
 /// One metric of one or several objects.
 #[derive(Debug, Clone)]
-pub struct Chart {
+pub(crate) struct Chart {
     /// `guest/101 cpu_ratio`.
-    pub title: String,
+    pub(crate) title: String,
     /// As in an evidence: `ratio`, `bytes`, `bytes_per_second`, `seconds`, `celsius`.
-    pub unit: String,
-    pub lines: Vec<Line>,
+    pub(crate) unit: String,
+    pub(crate) lines: Vec<Line>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Line {
-    pub name: String,
+pub(crate) struct Line {
+    pub(crate) name: String,
     /// In any order; what is not a number or outside the plot is left out.
-    pub points: Vec<PlotPoint>,
+    pub(crate) points: Vec<PlotPoint>,
     /// How much time one point stands for.
-    pub step: SignedDuration,
+    pub(crate) step: SignedDuration,
     /// Of the legend. They come from the samples, which know more than the points.
-    pub figures: Option<Figures>,
+    pub(crate) figures: Option<Figures>,
 }
 
 /// One bucket, from `at` on for a step.
 #[derive(Debug, Clone, Copy)]
-pub struct PlotPoint {
-    pub at: Timestamp,
-    pub minimum: f64,
-    pub mean: f64,
-    pub maximum: f64,
+pub(crate) struct PlotPoint {
+    pub(crate) at: Timestamp,
+    pub(crate) minimum: f64,
+    pub(crate) mean: f64,
+    pub(crate) maximum: f64,
 }
 
 /// A line in numbers.
 #[derive(Debug, Clone, Copy)]
-pub struct Figures {
-    pub minimum: f64,
-    pub mean: f64,
-    pub p95: f64,
-    pub maximum: f64,
-    pub last: f64,
+pub(crate) struct Figures {
+    pub(crate) minimum: f64,
+    pub(crate) mean: f64,
+    pub(crate) p95: f64,
+    pub(crate) maximum: f64,
+    pub(crate) last: f64,
 }
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Columns that no line exceeds.
-    pub width: u16,
+    pub(crate) width: u16,
     /// Rows of the drawing of one chart.
-    pub height: u16,
-    pub color: bool,
+    pub(crate) height: u16,
+    pub(crate) color: bool,
     /// Braille and box characters; otherwise ASCII only.
-    pub unicode: bool,
+    pub(crate) unicode: bool,
 }
 
 /// The plot as lines of text, each ending in a line break.
 #[must_use]
-pub fn text(plot: &Plot, layout: &Layout) -> String {
+pub(crate) fn text(plot: &Plot, layout: &Layout) -> String {
     let words = Words::new(layout);
     let charts: Vec<Drawn<'_>> = plot
         .charts

@@ -11,6 +11,7 @@ mod coordinator;
 mod enrollment;
 mod guest_command;
 mod guest_diagnosis;
+mod metrics;
 mod sample;
 
 use sample::{broken, large};

@@ -40,6 +40,7 @@ pub(super) fn write(document: &Document, style: &Style) -> String {
                 unknown |= write_table(&mut out, table, style);
             }
             (Block::Output(text), _) => write_output(&mut out, text, style.color),
+            (Block::Drawing(drawing), _) => out.push_str(&drawing.text(width, style.color)),
             _ => out.push('\n'),
         }
     }
@@ -141,7 +142,7 @@ impl<'b> Paragraph<'b> {
                     )
                 }
             },
-            Block::Table(_) | Block::Output(_) | Block::Gap => None,
+            Block::Table(_) | Block::Output(_) | Block::Drawing(_) | Block::Gap => None,
         }
     }
 

@@ -184,13 +184,19 @@ pub enum Change {
     DropObjects(Timestamp),
 }
 
-macro_rules! numbered {
-    ($type:ident: $($variant:ident),+) => {
-        impl $type {
+macro_rules! number {
+    ($($type:ident),+) => {
+        $(impl $type {
             pub(super) fn number(self) -> i64 {
                 self as i64
             }
+        })+
+    };
+}
 
+macro_rules! numbered {
+    ($type:ident: $($variant:ident),+) => {
+        impl $type {
             /// None = written by a newer version.
             pub(super) fn numbered(number: i64) -> Option<Self> {
                 [$(Self::$variant),+].into_iter().find(|known| known.number() == number)
@@ -199,7 +205,6 @@ macro_rules! numbered {
     };
 }
 
+number!(ObjectKind, Source, RecordKind, StateKind);
 numbered!(ObjectKind: Node, Qemu, Lxc, Storage);
 numbered!(Source: Agent, Rrd);
-numbered!(RecordKind: Finding);
-numbered!(StateKind: Stream, Finding);

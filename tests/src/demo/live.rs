@@ -9,7 +9,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -68,6 +68,29 @@ fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
+/// Values of a demonstration that was there before: the same times had others then.
+fn forget_values(directory: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        match std::fs::remove_file(directory.join(format!("{}{suffix}", pvelens::store::FILE))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the coordinator keeps, with everything else of the demonstration.
+fn store(demo: &Demo) -> io::Result<config::Store> {
+    let directory = demo.directory().join("store");
+    std::fs::create_dir_all(&directory)?;
+    std::fs::set_permissions(&directory, Permissions::from_mode(0o700))?;
+    Ok(config::Store {
+        // The settings take no relative path.
+        directory: std::path::absolute(directory)?,
+        ..config::Store::default()
+    })
+}
+
 impl Live {
     /// Starts the agents, connects a coordinator, and lives through the past.
     ///
@@ -82,9 +105,17 @@ impl Live {
         for index in 0..demo.cluster.state().nodes.len() {
             agents.push(Agent::start(&demo.cluster, index, &directory, &tasks, &shutdown).await?);
         }
+        let coordinator = Arc::new(Coordinator::new(demo.spec().params()));
+        let settings = Config {
+            store: store(&demo)?,
+            ..Config::default()
+        };
+        forget_values(&settings.store.directory)?;
+        let now = instant(demo.cluster.now_millis());
+        serve::open_store(&coordinator, &settings, now).await?;
         let mut live = Self {
             clock: Arc::new(AtomicI64::new(demo.cluster.now_millis())),
-            coordinator: Arc::new(Coordinator::new(demo.spec().params())),
+            coordinator,
             demo,
             agents,
             tasks,
@@ -117,6 +148,10 @@ impl Live {
                 .evaluate(instant(self.demo.cluster.now_millis()));
         }
         links.cancel();
+        // Who serves next goes on where the store stands, and has the past at once.
+        let (coordinator, now) = (Arc::clone(&self.coordinator), self.now());
+        let writing = tokio::task::spawn_blocking(move || coordinator.write_down(now()));
+        writing.await.map_err(io::Error::other)??;
         Ok(())
     }
 
@@ -220,10 +255,7 @@ impl Live {
             api: config::Api {
                 listen: free_port()?,
             },
-            store: config::Store {
-                directory: self.store()?,
-                ..config::Store::default()
-            },
+            store: store(&self.demo)?,
             ..Config::default()
         };
         let trust = serve::open_trust(&self.coordinator, &config, self.now()()).await;
@@ -233,15 +265,6 @@ impl Live {
         };
         let server = Server::bind(Arc::clone(&self.coordinator), config, None).await?;
         Ok((server.trusting(trust), bound))
-    }
-
-    /// What the coordinator keeps, with everything else of the demonstration.
-    fn store(&self) -> io::Result<PathBuf> {
-        let store = self.demo.directory().join("store");
-        std::fs::create_dir_all(&store)?;
-        std::fs::set_permissions(&store, Permissions::from_mode(0o700))?;
-        // The settings take no relative path.
-        std::path::absolute(store)
     }
 
     /// Lets the guest agents of running VMs answer, and the nodes allow every command.

@@ -22,6 +22,7 @@ use crate::{
 
 mod filled;
 mod guest_command;
+mod history;
 
 use filled::{Unique, coverage, findings, guest, guest_detail, node};
 

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    answer::tests::{current, open, with},
+    answer::{
+        metrics::fixture::Kept,
+        tests::{current, open, with},
+    },
     finding::Severity,
     guest_command::fixture::World,
     view::{CoverageLevel, fixture},
@@ -44,6 +47,14 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("get_vms", json!({ "node": "pve1", "page_size": 10 })),
         ("list_guest_commands", json!({ "guest": "web" })),
         (
+            "query_metrics",
+            json!({ "subjects": ["node/pve1", "web"], "since": "6h", "limit": null }),
+        ),
+        (
+            "query_metrics",
+            json!({ "subjects": 101, "metrics": "cpu_ratio", "step_seconds": 60 }),
+        ),
+        (
             "suggest_guest_commands",
             json!({ "vmid": 100, "node": "pve1", "issue": "slow" }),
         ),
@@ -83,6 +94,11 @@ async fn every_tool_answers_what_it_declares_in_both_eras() {
     for era in ERAS {
         let world = World::new().await;
         world.coordinator.publish(rich());
+        let kept = Kept::lab();
+        world
+            .coordinator
+            .keep_in(Arc::clone(&kept.store), fixture::at())
+            .unwrap();
         let coordinator = Arc::clone(&world.coordinator);
         let mut client = Client::of(era, coordinator, Role::Operator).await;
         let list = client.request("tools/list", json!({})).await;

@@ -7,8 +7,6 @@ use super::{
 };
 use crate::figure;
 
-/// Larger figures are written as a power of ten.
-const LONGEST: f64 = 1e12;
 /// Below this the part of the time with data is told.
 const COMPLETE: f64 = 0.99;
 /// Between the entries of a line.
@@ -142,22 +140,8 @@ fn figures(figures: Option<&Figures>, unit: &str, words: &Words) -> Vec<(&'stati
         ("last", figures.last),
     ]
     .into_iter()
-    .map(|(word, value)| (word, words.plain(&number(value, unit))))
+    .map(|(word, value)| (word, words.plain(&figure::number(value, unit))))
     .collect()
-}
-
-fn number(value: f64, unit: &str) -> String {
-    match unit {
-        _ if !value.is_finite() => "–".to_owned(),
-        "bytes" | "bytes_per_second" if value >= 0.0 => figure::number(value, unit),
-        // Short times are as exact as on the axis.
-        "seconds" if (1e-7..0.000_95).contains(&value) => format!("{:.0} µs", value * 1e6),
-        "seconds" if (1.0..60.0).contains(&value) => figure::latency(value),
-        "seconds" if (0.0..1e9).contains(&value) => figure::number(value, unit),
-        _ if value.abs() >= LONGEST => format!("{value:.1e}"),
-        "per_second" => format!("{}/s", figure::number(value, "")),
-        _ => figure::number(value, unit),
-    }
 }
 
 /// For how much of the time there is data, unless that is practically all.

@@ -6,7 +6,7 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 /// a block it shows their mean. Blanks where nothing is known. The lowest block is
 /// zero, or the lowest value where all are far from zero.
 #[must_use]
-pub fn spark(values: &[Option<f64>], width: usize) -> String {
+pub(crate) fn spark(values: &[Option<f64>], width: usize) -> String {
     let count = values.len().min(width);
     let means: Vec<Option<f64>> = (0..count)
         .map(|number| {
