@@ -194,7 +194,7 @@ pub fn look(directory: &Path, told: u64) -> Result<u64, KeptError> {
     let recent = kept.saturating_sub(360);
     let newest: Vec<u64> = values(Tier::Raw, at(recent + 1))?
         .iter()
-        .map(|value| value.last.round() as u64)
+        .map(|value| number(value.last))
         .collect();
     let expected: Vec<u64> = (recent + 1..=kept).collect();
     if newest != expected {
@@ -208,7 +208,7 @@ pub fn look(directory: &Path, told: u64) -> Result<u64, KeptError> {
     // All of them, rolled up.
     let (mut count, mut previous) = (0_u64, 0);
     for bucket in values(Tier::Minute, at(0))? {
-        let (first, last) = (bucket.minimum.round() as u64, bucket.maximum.round() as u64);
+        let (first, last) = (number(bucket.minimum), number(bucket.maximum));
         if first != previous + 1 || last - first + 1 != u64::from(bucket.count) {
             return broken(format!("{first} to {last} come after {previous}"));
         }
@@ -224,4 +224,14 @@ pub fn look(directory: &Path, told: u64) -> Result<u64, KeptError> {
         None => Ok(kept),
         Some(problem) => broken(format!("the file: {problem}")),
     }
+}
+
+/// Of the update that a value came with.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what is no number of an update is compared with one, and differs"
+)]
+fn number(value: f64) -> u64 {
+    value.round() as u64
 }

@@ -1,7 +1,7 @@
 //! What every engine does alike: it is compared with a model of a few maps, over
 //! changes in any order, and with itself opened anew.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ fn object(id: u32, used: i64) -> Change {
         id,
         object: Object {
             cluster: "c".into(),
-            kind: [ObjectKind::Node, ObjectKind::Storage][usize::from(id % 2 == 0)],
+            kind: [ObjectKind::Node, ObjectKind::Storage][usize::from(id.is_multiple_of(2))],
             name: format!("n{id}").into(),
             generation: 0,
         },
@@ -59,7 +59,7 @@ fn changes() -> impl Strategy<Value = Change> {
                 source: Source::Agent,
                 values: 7,
                 is_rolled_up,
-                bytes: (0..length).map(|byte| (byte % 251) as u8).collect(),
+                bytes: (0..=250_u8).cycle().take(length).collect(),
             })
         },
     );
@@ -108,7 +108,7 @@ fn changes() -> impl Strategy<Value = Change> {
 fn told(reader: &mut dyn Reader) -> String {
     let mut told = String::new();
     let mut add = |what: &dyn std::fmt::Debug| {
-        told.push_str(&format!("{what:?}\n"));
+        writeln!(told, "{what:?}").unwrap();
     };
     add(&reader.objects().unwrap());
     add(&reader.objects_named("n3").unwrap());

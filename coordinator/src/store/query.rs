@@ -59,7 +59,7 @@ impl Span {
             tier.kept_seconds().saturating_add(tier.span_seconds()) >= age
                 && tier.step_seconds() <= step_seconds.max(Tier::Raw.step_seconds())
         });
-        fitting.last().unwrap_or_else(|| {
+        fitting.max().unwrap_or_else(|| {
             let long = Tier::ALL
                 .into_iter()
                 .find(|tier| tier.kept_seconds() >= age);
