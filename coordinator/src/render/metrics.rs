@@ -17,11 +17,8 @@ use crate::{
 
 /// Rows of a chart unless asked otherwise.
 const ROWS: u16 = 10;
-/// Blocks of a sparkline, where there is room and where there is little.
-const SPARK: usize = 24;
-const SHORT_SPARK: usize = 10;
-/// Narrower terminals have little room.
-const ROOMY: u16 = 120;
+/// Blocks of a sparkline, by the columns that there have to be.
+const SPARKS: [(u16, usize); 3] = [(120, 24), (96, 16), (0, 10)];
 /// Steps of a sparkline: more than an answer has.
 const STEPS: i64 = 4096;
 /// Below this the part of the time with values is told.
@@ -100,9 +97,7 @@ fn table(document: &mut Document, metrics: &Metrics, look: &Look) {
     let subjects = several(series.iter().map(|one| &*one.subject));
     let data: Vec<String> = series.iter().map(data).collect();
     // What all have alike is said once.
-    let alike = data
-        .first()
-        .filter(|first| data.iter().all(|one| one == *first));
+    let differ = several(data.iter().map(|one| &**one));
     let mut table = Table::new(&[
         words("CLUSTER"),
         names("SUBJECT"),
@@ -135,11 +130,7 @@ fn table(document: &mut Document, metrics: &Metrics, look: &Look) {
                 number(one.figures.p95),
                 number(one.figures.maximum),
                 number(one.figures.last),
-                Some(if alike.is_some() {
-                    String::new()
-                } else {
-                    data.clone()
-                }),
+                Some(if differ { data.clone() } else { String::new() }),
             ],
         );
     }
@@ -211,8 +202,9 @@ fn sparkline(metrics: &Metrics, series: &MetricSeries, look: &Look) -> String {
             *mean = Some(value.mean);
         }
     }
-    let is_roomy = look.width.is_none_or(|width| width >= ROOMY);
-    let blocks = if is_roomy { SPARK } else { SHORT_SPARK };
+    let columns = look.width.unwrap_or(u16::MAX);
+    let blocks = SPARKS.iter().find(|(least, _)| columns >= *least);
+    let blocks = blocks.map_or(0, |(_, blocks)| *blocks);
     plot::spark(&means, blocks).replace(' ', UNKNOWN)
 }
 

@@ -75,6 +75,38 @@ fn a_chart_for_each_metric() {
 }
 
 #[test]
+fn what_values_are_worth_is_marked() {
+    let kept = Kept::lab();
+    let mut several = ask(&kept, &["guest/100", "guest/101"], &["cpu_ratio"]);
+    several.series[0].is_imported = true;
+    several.series[1].is_corrected = true;
+    let text = text_at(&several, 200);
+    for part in [
+        " averages\n",
+        " 25 %, corrected\n",
+        "for how much of the time",
+        "without peaks",
+        "clock of a node was wrong",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    // What all have alike is said once.
+    several.series.truncate(1);
+    several.series[0].figures.covered_ratio = 0.5;
+    let text = text_at(&several, 200);
+    assert!(text.contains("values for 50 % of the time"), "{text}");
+    assert!(text.contains("without peaks"), "{text}");
+    let chart = Shown {
+        metrics: several,
+        look: Look {
+            rows: Some(4),
+            ..Look::default()
+        },
+    };
+    assert!(text_at(&chart, 80).contains("without peaks"));
+}
+
+#[test]
 fn nothing_kept_is_said() {
     let nothing = ask(&Kept::new(), &["node/pve1"], &[]);
     for rows in [None, Some(0)] {
