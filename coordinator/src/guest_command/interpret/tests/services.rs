@@ -109,7 +109,7 @@ fn clocks() {
     );
     assert_eq!(
         words("chrony-tracking", CHRONY_TRACKING),
-        ["The clock is off by 2 s against its server 192.0.2.53"]
+        ["The clock is off by 2.5 s against its server 192.0.2.53"]
     );
     let clock = all("chrony-tracking", CHRONY_TRACKING).clock.unwrap();
     assert_eq!(
