@@ -55,19 +55,25 @@ impl Kept {
     pub(crate) fn lab() -> Self {
         let mut kept = Self::new();
         let node = object(ObjectKind::Node, "pve1");
-        let day = |value: fn(i64) -> f64| (0..1440).map(move |m| (86_400 - m * 60, value(m)));
+        let day = |value: fn(i32) -> f64| {
+            (0..1440).map(move |minute| (86_400 - i64::from(minute) * 60, value(minute)))
+        };
         kept.put(
             &node,
             Metric::CpuRatio,
             "",
-            day(|m| [0.1, 0.2, 0.4][m as usize / 60 % 3]),
+            day(|minute| match minute / 60 % 3 {
+                0 => 0.1,
+                1 => 0.2,
+                _ => 0.4,
+            }),
         );
         kept.put(&node, Metric::DiskLatencySeconds, "sda", day(|_| 0.000_3));
         kept.put(
             &node,
             Metric::DiskLatencySeconds,
             "nvme0n1",
-            day(|m| 0.001 * (m % 7) as f64),
+            day(|m| 0.001 * f64::from(m % 7)),
         );
         let web = object(ObjectKind::Qemu, "100");
         kept.put(
@@ -80,7 +86,7 @@ impl Kept {
             &web,
             Metric::MemoryUsedBytes,
             "",
-            day(|m| 1e9 + 1e6 * m as f64),
+            day(|m| 1e9 + 1e6 * f64::from(m)),
         );
         // Since the afternoon only.
         let dns = object(ObjectKind::Lxc, "101");

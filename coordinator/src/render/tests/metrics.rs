@@ -43,7 +43,8 @@ fn looks(metrics: &Metrics, rows: Option<u16>) -> String {
                 ..Style::default()
             };
             let text = render(&shown, &style).replace('\x1b', "␛");
-            out.push_str(&format!("\n# {width} columns, {name}\n\n{text}"));
+            let head = format!("\n# {width} columns, {name}\n\n");
+            out.extend([&*head, &*text]);
         }
     }
     out
