@@ -338,6 +338,12 @@ fn range(filter: &MetricsFilter, now: Timestamp) -> Result<Range, AnswerError> {
     };
     let tier = Span::tier(from, now, asked.max(least).max(1));
     let step_seconds = nice(asked.max(least).max(tier.step_seconds()), tier);
+    // Of what is rolled up, the step in which the span begins is part of it.
+    let begin = from.as_second() - from.as_second().rem_euclid(tier.step_seconds());
+    let from = match tier {
+        Tier::Raw => from,
+        _ => Timestamp::from_second(begin).unwrap_or(from),
+    };
     Ok(Range {
         span: Span { from, until, tier },
         step_seconds,

@@ -39,9 +39,9 @@ fn counting() -> Kept {
 #[test]
 fn figures_and_steps_are_those_of_the_values() {
     let kept = counting();
-    // A step that began before the span is no part of it, so it begins with a minute.
+    // The span begins with the minute that has its begin.
     let filter = MetricsFilter {
-        from: Some(ago(640)),
+        from: Some(ago(600)),
         step_seconds: 60,
         ..about(&["node/pve1"])
     };
@@ -90,7 +90,7 @@ fn a_step_without_values_is_left_out() {
     let node = object(ObjectKind::Node, "pve1");
     kept.put(&node, Metric::Load1, "", values.into_iter());
     let filter = MetricsFilter {
-        from: Some(ago(3700)),
+        from: Some(ago(3600)),
         step_seconds: 600,
         ..about(&["pve1"])
     };
