@@ -60,7 +60,11 @@ impl Kept {
             &node,
             Metric::CpuRatio,
             "",
-            day(|m| [0.1, 0.2, 0.4][m as usize / 60 % 3]),
+            day(|m| match m / 60 % 3 {
+                0 => 0.1,
+                1 => 0.2,
+                _ => 0.4,
+            }),
         );
         kept.put(&node, Metric::DiskLatencySeconds, "sda", day(|_| 0.000_3));
         kept.put(

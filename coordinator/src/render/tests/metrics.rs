@@ -1,5 +1,7 @@
 //! Values over time.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::{
     answer::{
@@ -43,7 +45,7 @@ fn looks(metrics: &Metrics, rows: Option<u16>) -> String {
                 ..Style::default()
             };
             let text = render(&shown, &style).replace('\x1b', "␛");
-            out.push_str(&format!("\n# {width} columns, {name}\n\n{text}"));
+            write!(out, "\n# {width} columns, {name}\n\n{text}").unwrap();
         }
     }
     out
