@@ -226,6 +226,7 @@ impl Live {
         let key = (ClusterId::clone(&id), Name::clone(&name));
         agent.identity_problem = self.strangers.remove(&key);
         agent.stored = self.remembered.remove(&key).unwrap_or_default();
+        agent.updates_total = agent.stored.total();
         let recorder = &self.recorder;
         let cluster = self
             .clusters

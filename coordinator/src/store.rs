@@ -53,6 +53,8 @@ use crate::view::Name;
 pub const FILE: &str = "pvelens.db";
 /// Where backups are looked for when the file is damaged.
 pub const BACKUPS: &str = "backups";
+/// Is there while a file is thought to be damaged: the next start looks at all of it.
+const SUSPECT: &str = "pvelens.db.suspect";
 /// Readers that are kept open for the next one.
 const READERS: usize = 4;
 
@@ -64,6 +66,8 @@ pub struct Store {
     condition: Mutex<Condition>,
     /// Bytes it may take.
     limit_bytes: u64,
+    /// Made when the file turns out to be damaged. None = there is no file.
+    suspect: Option<PathBuf>,
 }
 
 /// How the store does.
@@ -123,8 +127,16 @@ impl Store {
     pub fn open(directory: &Path, limit_bytes: u64, now: Timestamp) -> Result<Self, StoreError> {
         fs::create_dir_all(directory)
             .map_err(|error| StoreError::Other(format!("{}: {error}", directory.display())))?;
-        let path = directory.join(FILE);
-        let (engine, replaced) = match Sqlite::open(&path) {
+        let (path, suspect) = (directory.join(FILE), directory.join(SUSPECT));
+        let opened = Sqlite::open(&path).and_then(|mut engine| {
+            if suspect.exists()
+                && let Some(problem) = engine.check()?.into_iter().next()
+            {
+                return Err(StoreError::Damaged(problem));
+            }
+            Ok(engine)
+        });
+        let (engine, replaced) = match opened {
             Ok(engine) => (engine, None),
             Err(StoreError::Damaged(why)) => {
                 let replaced = quarantine::replace(directory, why, now)?;
@@ -132,7 +144,10 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        let store = Self::on(Box::new(engine), limit_bytes);
+        // What is there now is good. Where it cannot be removed it is looked at again.
+        fs::remove_file(&suspect).unwrap_or_default();
+        let mut store = Self::on(Box::new(engine), limit_bytes);
+        store.suspect = Some(suspect);
         store.condition_mut().replaced = replaced;
         Ok(store)
     }
@@ -145,6 +160,7 @@ impl Store {
             readers: Mutex::default(),
             condition: Mutex::default(),
             limit_bytes,
+            suspect: None,
         }
     }
 
@@ -237,6 +253,10 @@ impl Store {
     }
 
     fn note(&self, done: &Result<(), StoreError>, now: Timestamp) {
+        if let (Err(StoreError::Damaged(_)), Some(suspect)) = (done, &self.suspect) {
+            // Where nothing can be written it is found out at the next start, if at all.
+            fs::write(suspect, []).unwrap_or_default();
+        }
         let mut condition = self.condition_mut();
         condition.failing = match (done, condition.failing.take()) {
             (Ok(()), _) => None,

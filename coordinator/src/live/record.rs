@@ -81,7 +81,7 @@ impl Agent {
             audit_problem: String::new(),
             transport: self.transport,
             certificate_expires_at: self.certificate_expires_at,
-            kept_updates: self.stream.kept(),
+            kept_updates: self.stored.kept(|epoch| self.stream.is_present(epoch)),
             repeated_updates_total: self.stream.repeated(),
             throttled_seconds_total: self.throttled.as_secs_f64(),
             identity_problem: self.identity_problem(),

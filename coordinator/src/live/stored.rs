@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{limit, stream::ranges::Ranges};
+use super::{KeptUpdates, limit, stream::ranges::Ranges};
 
 /// Epochs that are remembered, the newest last.
 const EPOCHS: usize = 9;
@@ -80,6 +80,32 @@ impl Stored {
         known.confirmed
     }
 
+    /// All that was recorded, also before the coordinator was restarted; the epoch that
+    /// is `present` first, then the others, the newest first.
+    pub(super) fn kept(&self, present: impl Fn(&str) -> bool) -> Vec<KeptUpdates> {
+        let mut kept: Vec<_> = self
+            .epochs
+            .iter()
+            .rev()
+            .filter(|epoch| epoch.recorded.last().is_some())
+            .map(|epoch| KeptUpdates {
+                epoch: epoch.name.clone(),
+                ranges: epoch.recorded.ranges().to_vec(),
+                given_up_ranges_total: epoch.recorded.given_up(),
+            })
+            .collect();
+        kept.sort_by_key(|kept| !present(&kept.epoch));
+        kept
+    }
+
+    /// How many updates that are.
+    pub(super) fn total(&self) -> u64 {
+        let ranges = self.epochs.iter().flat_map(|epoch| epoch.recorded.ranges());
+        ranges.fold(0, |total, (first, last)| {
+            total.saturating_add(last.saturating_sub(*first).saturating_add(1))
+        })
+    }
+
     /// What is recorded now, if it is more than when it was asked for last.
     pub(super) fn take(&mut self) -> Option<StoredState> {
         if !std::mem::take(&mut self.is_changed) {
@@ -127,7 +153,19 @@ mod tests {
 
         let body = serde_json::to_vec(&taken).unwrap();
         let mut again = Stored::load(serde_json::from_slice(&body).unwrap());
-        assert_eq!(again.confirmed("a"), Some(2));
+        assert_eq!((again.confirmed("a"), again.total()), (Some(2), 2));
+        again.record("b", 7);
+        let kept = |present| {
+            let kept = again.kept(|epoch| epoch == present);
+            let kept = kept.into_iter().map(|kept| (kept.epoch, kept.ranges));
+            kept.collect::<Vec<_>>()
+        };
+        let (a, b) = (
+            ("a".to_owned(), vec![(1, 2)]),
+            ("b".to_owned(), vec![(7, 7)]),
+        );
+        assert_eq!(kept("b"), [b.clone(), a.clone()]);
+        assert_eq!(kept("a"), [a, b]);
         assert!(!again.record("a", 1) && again.record("a", 3));
     }
 

@@ -12,7 +12,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use pvelens_proto::agent::v1::{Cursor, NodeUpdate};
 
-use super::{KeptUpdates, clock::plausible, limit};
+use super::{clock::plausible, limit};
 use crate::view::{Doubled, Name};
 
 pub(super) mod ranges;
@@ -296,18 +296,6 @@ impl Stream {
                 sequence: found.kept.last()?,
             })
         })
-    }
-
-    /// What was kept, the present epoch first, then the one that ended last.
-    pub(super) fn kept(&self) -> Vec<KeptUpdates> {
-        self.epochs()
-            .filter(|epoch| epoch.kept.last().is_some())
-            .map(|epoch| KeptUpdates {
-                epoch: epoch.name.to_string(),
-                ranges: epoch.kept.ranges().to_vec(),
-                given_up_ranges_total: epoch.kept.given_up(),
-            })
-            .collect()
     }
 
     pub(super) fn repeated(&self) -> u64 {

@@ -300,6 +300,34 @@ fn a_damaged_file_is_set_aside_and_the_newest_good_backup_takes_over() {
 }
 
 #[test]
+fn damage_that_is_found_later_is_looked_for_at_the_next_start() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let store = open(path);
+    fill(&store, 0, 600, |_| 1.0);
+    drop(store);
+    // Everything but the first page: it opens, and then does not work.
+    let mut bytes = fs::read(path.join(FILE)).unwrap();
+    bytes[4096..].fill(0x55);
+    fs::write(path.join(FILE), &bytes).unwrap();
+    let store = open(path);
+    assert_eq!(store.condition().replaced, None);
+    let written = store.write(&batch(vec![value(0, 700, 1.0)]), at(700));
+    assert!(
+        matches!(written, Err(StoreError::Damaged(_))),
+        "{written:?}"
+    );
+    assert!(store.condition().failing.is_some());
+    drop(store);
+    let store = open(path);
+    let replaced = store.condition().replaced.unwrap();
+    assert_eq!(replaced.backup, None);
+    fill(&store, 0, 60, |_| 1.0);
+    drop(store);
+    assert_eq!(open(path).condition().replaced, None);
+}
+
+#[test]
 fn a_damaged_block_costs_only_itself() {
     let directory = TempDir::new().unwrap();
     let path = directory.path();

@@ -56,12 +56,12 @@ impl Ranges {
         self.ranges.last().map(|(_, last)| *last)
     }
 
-    pub(super) fn ranges(&self) -> &[(u64, u64)] {
+    pub(in crate::live) fn ranges(&self) -> &[(u64, u64)] {
         &self.ranges
     }
 
     /// Ranges that are not remembered any more.
-    pub(super) fn given_up(&self) -> u64 {
+    pub(in crate::live) fn given_up(&self) -> u64 {
         self.given_up
     }
 }
