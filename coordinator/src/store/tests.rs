@@ -83,11 +83,10 @@ fn buckets(store: &Store, tier: Tier, from: i64, until: i64) -> Vec<(i64, u32, [
         .buckets
         .iter()
         .map(|b| {
-            (
-                begin(b.index),
-                b.count,
-                [b.minimum, b.maximum, b.mean, b.last],
-            )
+            // A mean is kept to the precision of a single float.
+            let mean = (b.mean * 1000.0).round() / 1000.0;
+            let figures = [b.minimum, b.maximum, mean, b.last];
+            (begin(b.index), b.count, figures)
         })
         .collect()
 }
