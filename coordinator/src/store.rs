@@ -54,7 +54,7 @@ pub const FILE: &str = "pvelens.db";
 /// Where backups are looked for when the file is damaged.
 pub const BACKUPS: &str = "backups";
 /// Is there while a file is thought to be damaged: the next start looks at all of it.
-const SUSPECT: &str = "pvelens.db.suspect";
+pub const SUSPECT: &str = "pvelens.db.suspect";
 /// Readers that are kept open for the next one.
 const READERS: usize = 4;
 

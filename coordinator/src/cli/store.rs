@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::{Failure, MESSAGE_LIMIT, config, print};
 use crate::{
     figure,
-    store::{BACKUPS, FILE, StoreError, sqlite},
+    store::{BACKUPS, FILE, SUSPECT, StoreError, sqlite},
     untrusted,
 };
 
@@ -87,9 +87,12 @@ impl Backup {
 
 impl Check {
     fn run(self) -> Result<u8, Failure> {
-        let file = match self.file {
-            Some(file) => existing(file)?,
-            None => file(&self.place.directory()?)?,
+        let (file, suspect) = match self.file {
+            Some(file) => (existing(file)?, None),
+            None => {
+                let directory = self.place.directory()?;
+                (file(&directory)?, Some(directory.join(SUSPECT)))
+            }
         };
         let problems = sqlite::check_file(&file).map_err(|error| failed(&error))?;
         if problems.is_empty() {
@@ -102,10 +105,16 @@ impl Check {
             text.push_str(&untrusted::line(problem, MESSAGE_LIMIT));
             text.push('\n');
         }
-        text.push_str(
-            "Restart the coordinator: it sets the file aside and goes on with the newest good \
-             backup, or a new file.\n",
-        );
+        if let Some(suspect) = suspect {
+            // The next start looks for itself, and believes nobody.
+            text.push_str(match fs::write(suspect, []) {
+                Ok(()) => {
+                    "Restart the coordinator: it sets the file aside and goes on with the newest \
+                     good backup, or a new file.\n"
+                }
+                Err(_) => "Ask again as root, and then restart the coordinator.\n",
+            });
+        }
         print(&text)?;
         Ok(DAMAGED)
     }

@@ -184,7 +184,7 @@ fn check(connection: &Connection) -> Result<Vec<String>, StoreError> {
     for row in rows {
         match row.map_err(failed) {
             Ok(row) if row == "ok" => {}
-            Ok(row) => problems.push(row),
+            Ok(row) => problems.extend(row.lines().map(str::to_owned)),
             // It may be too damaged to say more.
             Err(StoreError::Damaged(problem)) => {
                 problems.push(problem);
