@@ -23,7 +23,7 @@ use crate::{
     link::Agents,
     live::{AgentRecord, Live},
     port::Ports,
-    store::{Store, StoreError},
+    store::{Condition, Store, StoreError},
     turns::Turns,
     view::{self, View},
 };
@@ -58,6 +58,8 @@ pub struct Coordinator {
     live: Mutex<Live>,
     /// Absent when nothing is kept.
     store: OnceLock<Arc<Store>>,
+    /// Why there is none, though there should be.
+    without_store: OnceLock<Condition>,
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Mutex<Params>,
@@ -80,6 +82,7 @@ impl Coordinator {
         Self {
             live: Mutex::default(),
             store: OnceLock::new(),
+            without_store: OnceLock::new(),
             lifecycle: Mutex::default(),
             params: Mutex::new(params),
             agents: Agents::default(),
@@ -141,6 +144,16 @@ impl Coordinator {
         // A second one is no store of this coordinator.
         self.store.set(store).unwrap_or_default();
         Ok(())
+    }
+
+    /// The store cannot be opened: what is present is shown and judged without it.
+    pub fn goes_without_store(&self, error: StoreError, now: Timestamp) {
+        let condition = Condition {
+            failing: Some((error, now)),
+            ..Condition::default()
+        };
+        // The first reason stays.
+        self.without_store.set(condition).unwrap_or_default();
     }
 
     /// Brings to the store what has arrived and what became of findings. What it does
@@ -219,7 +232,10 @@ impl Coordinator {
         }
         let params = lock(&self.params).clone();
         let refused = self.ports.refused(at);
-        let condition = self.store().map(|store| store.condition());
+        let condition = match self.store() {
+            Some(store) => Some(store.condition()),
+            None => self.without_store.get().cloned(),
+        };
         let input = Input {
             view: &view,
             history: &history,

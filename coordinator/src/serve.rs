@@ -65,7 +65,7 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    /// What is there is never written over, so there is no going on without it.
+    /// It would be written twice, or not understood.
     #[error("opening the store in {directory}: {source}")]
     Store {
         directory: String,
@@ -308,10 +308,12 @@ pub async fn open_trust(
     None
 }
 
-/// Opens the store, where something is kept.
+/// Opens the store, where something is kept. A disk that is full, read-only or broken
+/// keeps nobody from seeing what is present: that goes on without a store, and a
+/// finding says so.
 ///
 /// # Errors
-/// When there is one that cannot be used.
+/// When another process has the store, or it is of a newer version.
 pub async fn open_store(
     coordinator: &Arc<Coordinator>,
     config: &Config,
@@ -322,24 +324,40 @@ pub async fn open_store(
         return Ok(());
     }
     let limit_bytes = u64::from(config.store.limit_mebibytes) << 20;
-    let (coordinator, path) = (Arc::clone(coordinator), directory.clone());
-    let opening = task::spawn_blocking(move || {
+    let (keeping, path) = (Arc::clone(coordinator), directory.clone());
+    let open = move || {
         let store = Store::open(&path, limit_bytes, now)?;
         if let Some(replaced) = store.condition().replaced {
             let (set_aside, why) = (replaced.set_aside.display(), replaced.why);
             let backup = replaced.backup.map(|(backup, _)| backup);
             error!(%set_aside, why, ?backup, "the store was damaged and is set aside");
         }
-        coordinator.keep_in(Arc::new(store), now)
+        keeping.keep_in(Arc::new(store), now)
+    };
+    let opening = task::spawn_blocking(move || {
+        // Damage that shows when it is read: the second time all of it is looked at.
+        open().or_else(|error| match error {
+            StoreError::Damaged(_) => open(),
+            error => Err(error),
+        })
     });
     let opened = match opening.await {
         Ok(opened) => opened,
         Err(defect) => Err(StoreError::Other(defect.to_string())),
     };
-    opened.map_err(|source| ServeError::Store {
-        directory: directory.display().to_string(),
-        source,
-    })
+    match opened {
+        Ok(()) => Ok(()),
+        Err(source @ (StoreError::Busy | StoreError::Newer { .. })) => Err(ServeError::Store {
+            directory: directory.display().to_string(),
+            source,
+        }),
+        Err(error) => {
+            let directory = directory.display();
+            error!(%directory, %error, "nothing is kept: the store cannot be opened");
+            coordinator.goes_without_store(error, now);
+            Ok(())
+        }
+    }
 }
 
 fn chain(error: TrustError) -> String {

@@ -169,6 +169,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn load(&self, now: Timestamp) -> Result<Loaded, StoreError> {
+        let loaded = self.load_all(now);
+        self.note(&loaded.as_ref().map(drop).map_err(Clone::clone), now);
+        loaded
+    }
+
+    fn load_all(&self, now: Timestamp) -> Result<Loaded, StoreError> {
         let mut engine = self.engine();
         let series = engine.series(None)?;
         let recent = recent::values(&mut **engine, &series, now)?;

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod roles;
+mod store;
 
 fn config(directory: &TempDir) -> Config {
     Config {

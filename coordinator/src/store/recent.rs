@@ -34,7 +34,7 @@ pub(super) fn values<R: Reader + ?Sized>(
     })?;
     let mut recent = Vec::new();
     for block in blocks.iter().rev() {
-        let points = roll::points(reader, &[block], |key| judged.contains_key(&key.series))?.0;
+        let points = roll::points(reader, &[block], |key| judged.contains_key(&key.series))?;
         for (key, points) in points {
             let Some(row) = judged.get(&key.series) else {
                 continue;

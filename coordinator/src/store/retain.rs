@@ -36,14 +36,10 @@ pub(super) fn drop_old(engine: &mut dyn Engine, now: Timestamp) -> Result<(), St
         }
     }
     let before = |kept| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
-    let unused = engine.objects()?;
-    let unused = unused.iter().any(|object| object.used_at < before(OBJECTS));
-    if unused {
-        engine.commit(&[
-            Change::DropObjects(before(OBJECTS)),
-            Change::DropRecords(RecordKind::Finding, before(RECORDS)),
-        ])?;
-    }
+    engine.commit(&[
+        Change::DropObjects(before(OBJECTS)),
+        Change::DropRecords(RecordKind::Finding, before(RECORDS)),
+    ])?;
     let size = engine.size()?;
     if size.free_bytes > FREE_BYTES.max(size.total_bytes / FREE_SHARE) {
         engine.shrink()?;

@@ -41,7 +41,7 @@ pub(super) fn roll_up(engine: &mut dyn Engine, now: Timestamp) -> Result<bool, S
         .take_while(|block| block.place == place && block.source == source)
         .collect();
     let mut changes = Vec::new();
-    let (points, _) = points(engine, &of_place, |_| true)?;
+    let points = points(engine, &of_place, |_| true)?;
     for tier in Tier::ROLLED_UP {
         let series: Vec<Series<Bucket>> = points
             .iter()
@@ -98,15 +98,14 @@ pub(super) fn join(engine: &mut dyn Engine, now: Timestamp) -> Result<bool, Stor
     Ok(false)
 }
 
-/// The values of raw blocks, by series and time, and how many blocks are damaged.
-/// Those are left out: the rest is worth having.
+/// The values of raw blocks, by series and time. Damaged blocks are left out: the rest
+/// is worth having.
 pub(super) fn points<R: Reader + ?Sized>(
     reader: &mut R,
     blocks: &[&BlockRow],
     wanted: impl Fn(SeriesKey) -> bool,
-) -> Result<(BTreeMap<SeriesKey, Vec<Point>>, u32), StoreError> {
+) -> Result<BTreeMap<SeriesKey, Vec<Point>>, StoreError> {
     let mut all: BTreeMap<SeriesKey, Vec<Point>> = BTreeMap::new();
-    let mut lost = 0_u32;
     for row in blocks {
         let bytes = whole(reader, row)?;
         match block::decode_all_points(&bytes) {
@@ -115,17 +114,11 @@ pub(super) fn points<R: Reader + ?Sized>(
                     all.entry(key).or_default().append(&mut points);
                 }
             }
-            Err(error) => {
-                damaged(row, &error);
-                lost = lost.saturating_add(1);
-            }
+            Err(error) => damaged(row, &error),
         }
     }
     let all = all.into_iter();
-    Ok((
-        all.map(|(key, points)| (key, in_order(points))).collect(),
-        lost,
-    ))
+    Ok(all.map(|(key, points)| (key, in_order(points))).collect())
 }
 
 /// The buckets of pieces, joined, by series and time. Damaged pieces are left out.
