@@ -19,21 +19,26 @@ use crate::{
 };
 
 pub mod enrollment;
+pub mod events;
 pub(crate) mod finding;
 pub(crate) mod guest;
 mod inventory;
 pub mod metrics;
 mod page;
+pub mod past;
 mod recheck;
+pub mod revisions;
 pub(crate) mod select;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use events::events;
 pub use finding::findings;
 pub use guest::{guest, guests};
 pub use inventory::{agents, cluster_status, node, nodes, storages};
 pub use metrics::metrics;
 pub use recheck::{recheck, recheck_scope};
+pub use revisions::{configuration, revisions};
 
 /// Why a question has no answer. The text says how to ask instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -22,11 +22,13 @@ mod client;
 mod clients;
 mod config;
 pub(crate) mod doctor;
+mod events;
 mod findings;
 mod guest_commands;
 mod guest_diagnosis;
 mod guests;
 mod health;
+mod history;
 mod inventory;
 mod length;
 mod log_level;
@@ -41,6 +43,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod triage;
+mod when;
 
 /// Something was found that was asked to be reported.
 const FOUND: u8 = 1;
@@ -162,6 +165,17 @@ enum Command {
     /// value is unknown, not zero. Without names of metrics, all that the object has;
     /// with --list, what there is.
     Metrics(metrics::Metrics),
+    /// What happened: tasks, logs, links, nodes, guests, edits and findings
+    ///
+    /// The newest first, or with --timeline as one line of time. The user is the one that
+    /// Proxmox VE names.
+    Events(events::Events),
+    /// When a configuration became what it is, and who changed it
+    ///
+    /// Each change with its time, what was changed, and who did it as far as tasks and the
+    /// cluster's log tell; nobody is named where they do not. With --at, the whole
+    /// configuration as it was at a time.
+    History(history::History),
     /// Check again now and resolve what was fixed (for operators)
     Recheck(recheck::Recheck),
     /// Report on what is broken or about to be
@@ -291,6 +305,8 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Findings(arguments) => client::run(arguments.run()),
         Command::Health(arguments) => client::run(arguments.run()),
         Command::Metrics(arguments) => client::run(arguments.run()),
+        Command::Events(arguments) => client::run(arguments.run()),
+        Command::History(arguments) => client::run(arguments.run()),
         Command::Recheck(arguments) => client::run(arguments.run()),
         Command::Agents(arguments) => client::run(arguments.run()),
         Command::Client(arguments) => client::run(arguments.run()),

@@ -12,6 +12,7 @@ use tokio::{sync::watch, task};
 
 use crate::{
     check::{self, CheckVerdicts, Input, Params, VerdictCounts},
+    chronicle::Chronicle,
     finding::{
         Finding,
         lifecycle::{
@@ -60,6 +61,9 @@ pub struct Coordinator {
     store: OnceLock<Arc<Store>>,
     /// Why there is none, though there should be.
     without_store: OnceLock<Condition>,
+    /// Taken before the lock of the samples: what is heard there is written down here
+    /// before anything that comes with it is kept.
+    chronicle: Mutex<Chronicle>,
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Mutex<Params>,
@@ -83,6 +87,7 @@ impl Coordinator {
             live: Mutex::default(),
             store: OnceLock::new(),
             without_store: OnceLock::new(),
+            chronicle: Mutex::default(),
             lifecycle: Mutex::default(),
             params: Mutex::new(params),
             agents: Agents::default(),
@@ -140,6 +145,7 @@ impl Coordinator {
     pub fn keep_in(&self, store: Arc<Store>, now: Timestamp) -> Result<(), StoreError> {
         let mut loaded = store.load(now)?;
         lock(&self.lifecycle).restore(std::mem::take(&mut loaded.findings));
+        self.chronicle().load(std::mem::take(&mut loaded.heads));
         self.live().load(loaded, now);
         // A second one is no store of this coordinator.
         self.store.set(store).unwrap_or_default();
@@ -165,26 +171,33 @@ impl Coordinator {
         let Some(store) = self.store() else {
             return Ok(());
         };
-        let mut taken = self.live().take();
-        let changes = lock(&self.lifecycle).take_changes();
-        let findings = changes.len();
-        taken.batch.changes.extend(changes);
+        let mut chronicle = self.chronicle();
+        let mut live = self.live();
+        let mut taken = live.take();
+        let seen = live.heard();
+        drop(live);
+        chronicle.note(seen, now);
+        taken.batch.changes.extend(chronicle.take());
+        drop(chronicle);
         if taken.batch.is_empty() {
             return Ok(());
         }
         let written = store.write(&taken.batch, now);
+        if written.is_ok() {
+            self.chronicle().confirm();
+        }
         let mut live = self.live();
         match &written {
             Ok(()) => live.confirm(&taken),
-            Err(_) => {
-                let start = taken.batch.changes.len().saturating_sub(findings);
-                let changes = taken.batch.changes.split_off(start);
-                live.put_back(taken);
-                lock(&self.lifecycle).put_back(changes);
-            }
+            Err(_) => live.put_back(taken),
         }
         store.lost(live.lost_values());
         written
+    }
+
+    /// What happened and what was changed, as far as it waits for the store.
+    pub fn chronicle(&self) -> MutexGuard<'_, Chronicle> {
+        lock(&self.chronicle)
     }
 
     /// What outlives this process, if anything does.
@@ -221,12 +234,17 @@ impl Coordinator {
         judge: impl FnOnce(&mut Lifecycle, &Input<'_>, &[CheckVerdicts]) -> (Vec<Finding>, T),
     ) -> (Arc<Current>, T) {
         let mut lifecycle = lock(&self.lifecycle);
+        let mut chronicle = self.chronicle();
         let mut live = self.live();
         let mut view = view::build(&live, at);
         live.tell_guests_apart(&mut view);
         let history = live.history().clone();
         let mut agents = live.agents();
+        let seen = live.heard();
         drop(live);
+        chronicle.note(seen, at);
+        chronicle.compare(&view);
+        drop(chronicle);
         for agent in &mut agents {
             self.add_audit(agent);
         }
@@ -246,6 +264,7 @@ impl Coordinator {
         };
         let results = check::run_all(&input);
         let (findings, told) = judge(&mut lifecycle, &input, &results);
+        self.chronicle().add(lifecycle.take_changes());
         let current = Arc::new(Current {
             verdicts: check::count(&results),
             not_assessed: check::not_assessed(&view, &results),

@@ -4,6 +4,7 @@
 pub mod analysis;
 pub mod answer;
 pub mod check;
+pub mod chronicle;
 pub mod cli;
 pub mod config;
 pub mod coordinator;

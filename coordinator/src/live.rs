@@ -29,6 +29,7 @@ mod keep;
 pub(crate) mod keys;
 mod limit;
 mod record;
+pub mod seen;
 pub(crate) mod series;
 mod stored;
 mod stream;

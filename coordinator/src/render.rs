@@ -12,6 +12,7 @@ mod cluster;
 mod coordinator;
 mod doctor;
 mod enrollment;
+pub mod events;
 mod finding;
 mod guest;
 mod guest_command;
@@ -21,6 +22,7 @@ pub mod metrics;
 mod node;
 pub(crate) mod plot;
 mod report;
+mod revisions;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -103,6 +103,8 @@ pub struct Loaded {
     pub series: Vec<SeriesRow>,
     pub streams: Vec<StateRow>,
     pub findings: Vec<StateRow>,
+    /// Which content each configuration has.
+    pub heads: Vec<StateRow>,
     /// What checks judge, over the time for which they look back.
     pub recent: Vec<RecentValue>,
 }
@@ -184,6 +186,7 @@ impl Store {
             recent,
             streams: engine.states(StateKind::Stream)?,
             findings: engine.states(StateKind::Finding)?,
+            heads: engine.states(StateKind::Head)?,
         })
     }
 

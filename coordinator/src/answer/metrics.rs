@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{AnswerError, select};
+use super::{AnswerError, past::PastError, select};
 use crate::{
     coordinator::Current,
     inventory::{Coverage, coverage},
@@ -138,22 +138,6 @@ pub struct MetricValue {
     pub last: f64,
 }
 
-/// Why a question about values has no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum MetricsError {
-    #[error(transparent)]
-    Answer(#[from] AnswerError),
-    /// No metric has this name; the text names one that resembles it.
-    #[error("{0}")]
-    NoMetric(String),
-    #[error(
-        "no values are kept: set directory in the section [store] of the coordinator's settings"
-    )]
-    NoStore,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Reads the store: to be called where that is allowed.
 ///
 /// # Errors
@@ -163,13 +147,13 @@ pub fn metrics(
     store: Option<&Store>,
     filter: &MetricsFilter,
     now: Timestamp,
-) -> Result<Metrics, MetricsError> {
+) -> Result<Metrics, PastError> {
     let view = &current.view;
     let clusters = select::clusters(view, &filter.cluster)?;
     let metrics = named(&filter.metrics)?;
     let wanted = subject::wanted(view, &clusters, &filter.subjects)?;
     let range = range(filter, now)?;
-    let store = store.ok_or(MetricsError::NoStore)?;
+    let store = store.ok_or(PastError::NoStore)?;
     let most = match filter.series {
         0 => SERIES,
         most => most.min(MOST_SERIES),
@@ -221,10 +205,10 @@ pub fn metrics(
     Ok(answer)
 }
 
-fn named(names: &[String]) -> Result<Vec<Metric>, MetricsError> {
+fn named(names: &[String]) -> Result<Vec<Metric>, PastError> {
     let known = |name: &String| {
         Metric::named(name).ok_or_else(|| {
-            MetricsError::NoMetric(format!(
+            PastError::NoMetric(format!(
                 "there is no metric {:?}; did you mean {}?",
                 untrusted::name(name),
                 near(name).join(", ")

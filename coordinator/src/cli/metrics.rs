@@ -2,9 +2,8 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use pvelens_proto::{
-    timestamp_from_millis,
-    v1::{ListMetricsRequest, QueryMetricsRequest, history_service_client::HistoryServiceClient},
+use pvelens_proto::v1::{
+    ListMetricsRequest, QueryMetricsRequest, history_service_client::HistoryServiceClient,
 };
 
 use super::{
@@ -13,8 +12,8 @@ use super::{
     length,
     output::{Output, is_ascii},
     print,
+    when::{at, now},
 };
-use crate::moment::{self, moment};
 
 /// Steps from a second to a year.
 const STEPS: std::ops::RangeInclusive<u32> = 1..=31_536_000;
@@ -124,27 +123,8 @@ impl Metrics {
     }
 }
 
-fn at(
-    argument: &str,
-    text: Option<&str>,
-    now: Timestamp,
-) -> Result<Option<pvelens_proto::Timestamp>, Failure> {
-    let Some(text) = text else { return Ok(None) };
-    let at = moment(text, now)
-        .ok_or_else(|| Failure::Usage(format!("{argument} {text:?}: give {}", moment::FORMS)))?;
-    Ok(Some(timestamp_from_millis(at.as_millisecond())))
-}
-
 fn step(text: &str) -> Result<u32, String> {
     length::seconds(text, STEPS).ok_or_else(|| "give a length such as 30s, 5m or 2h".to_owned())
-}
-
-fn now() -> Timestamp {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "lengths of time are those before the clock of this command"
-    )]
-    Timestamp::now()
 }
 
 #[cfg(test)]

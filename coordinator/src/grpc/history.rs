@@ -1,9 +1,10 @@
-//! `HistoryService`: values over time.
+//! `HistoryService`: what was true when.
 
 use jiff::Timestamp;
 use pvelens_proto::v1::{
-    ListMetricsRequest, ListMetricsResponse, QueryMetricsRequest, QueryMetricsResponse,
-    history_service_server::HistoryService,
+    GetConfigurationRequest, GetConfigurationResponse, ListEventsRequest, ListEventsResponse,
+    ListMetricsRequest, ListMetricsResponse, ListRevisionsRequest, ListRevisionsResponse,
+    QueryMetricsRequest, QueryMetricsResponse, history_service_server::HistoryService,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -11,9 +12,15 @@ use super::{Backend, request, respond, status};
 use crate::{
     answer::{
         self,
+        events::EventsFilter,
         metrics::{MetricsFilter, metric_list},
+        past::Past,
+        revisions::RevisionsFilter,
     },
-    render::metrics::{Look, Shown},
+    render::{
+        events::Told,
+        metrics::{Look, Shown},
+    },
 };
 
 #[derive(Debug)]
@@ -41,9 +48,6 @@ impl HistoryService for Service {
             plot_rows,
             ascii,
         } = request.into_inner();
-        let moment = |field, at: Option<_>| -> Result<Option<Timestamp>, Status> {
-            at.map(|at| request::timestamp(field, &at)).transpose()
-        };
         let filter = MetricsFilter {
             cluster,
             subjects,
@@ -65,7 +69,7 @@ impl HistoryService for Service {
         let now = (self.backend.clock)();
         respond(&self.backend.coordinator, render, move |current| {
             let metrics = answer::metrics(current, store.as_deref(), &filter, now)
-                .map_err(|error| status::metrics(&error, current, &filter.cluster))?;
+                .map_err(|error| status::past(&error, current, &filter.cluster))?;
             Ok(Shown { metrics, look })
         })
         .await
@@ -83,8 +87,99 @@ impl HistoryService for Service {
         let store = self.backend.coordinator.store().cloned();
         respond(&self.backend.coordinator, render, move |current| {
             metric_list(current, store.as_deref(), &cluster, &subjects)
-                .map_err(|error| status::metrics(&error, current, &cluster))
+                .map_err(|error| status::past(&error, current, &cluster))
         })
         .await
     }
+
+    async fn list_events(
+        &self,
+        request: Request<ListEventsRequest>,
+    ) -> Result<Response<ListEventsResponse>, Status> {
+        let ListEventsRequest {
+            cluster,
+            subjects,
+            kinds,
+            minimum_level,
+            from,
+            until,
+            limit,
+            render,
+            timeline,
+        } = request.into_inner();
+        let filter = EventsFilter {
+            cluster,
+            subjects,
+            kinds: request::event_kinds(&kinds)?,
+            minimum_level: request::event_level(minimum_level)?,
+            from: moment("from", from)?,
+            until: moment("until", until)?,
+            limit,
+        };
+        let past = Past::of(&self.backend.coordinator);
+        let now = (self.backend.clock)();
+        respond(&self.backend.coordinator, render, move |current| {
+            let events = answer::events(current, &past, &filter, now)
+                .map_err(|error| status::past(&error, current, &filter.cluster))?;
+            Ok(Told {
+                events,
+                is_timeline: timeline,
+            })
+        })
+        .await
+    }
+
+    async fn list_revisions(
+        &self,
+        request: Request<ListRevisionsRequest>,
+    ) -> Result<Response<ListRevisionsResponse>, Status> {
+        let ListRevisionsRequest {
+            cluster,
+            subject,
+            from,
+            until,
+            limit,
+            render,
+        } = request.into_inner();
+        let filter = RevisionsFilter {
+            cluster,
+            subject,
+            from: moment("from", from)?,
+            until: moment("until", until)?,
+            limit,
+        };
+        let past = Past::of(&self.backend.coordinator);
+        let now = (self.backend.clock)();
+        respond(&self.backend.coordinator, render, move |current| {
+            answer::revisions(current, &past, &filter, now)
+                .map_err(|error| status::past(&error, current, &filter.cluster))
+        })
+        .await
+    }
+
+    async fn get_configuration(
+        &self,
+        request: Request<GetConfigurationRequest>,
+    ) -> Result<Response<GetConfigurationResponse>, Status> {
+        let GetConfigurationRequest {
+            cluster,
+            subject,
+            at,
+            render,
+        } = request.into_inner();
+        let at = moment("at", at)?.unwrap_or_else(|| (self.backend.clock)());
+        let past = Past::of(&self.backend.coordinator);
+        respond(&self.backend.coordinator, render, move |current| {
+            answer::configuration(current, &past, &cluster, &subject, at)
+                .map_err(|error| status::past(&error, current, &cluster))
+        })
+        .await
+    }
+}
+
+fn moment(
+    field: &'static str,
+    at: Option<pvelens_proto::Timestamp>,
+) -> Result<Option<Timestamp>, Status> {
+    at.map(|at| request::timestamp(field, &at)).transpose()
 }

@@ -10,6 +10,7 @@ use crate::{
     analysis::Depth,
     answer::Page,
     check::{self, Check},
+    chronicle::{self, EventKind},
     finding::{Category, Lane, Severity},
     log::Level,
     render::{Format, Style},
@@ -87,6 +88,37 @@ pub(super) fn depth(value: i32) -> Result<Depth, Status> {
     Ok(match enumeration("depth", value)? {
         message::Depth::Unspecified | message::Depth::Summary => Depth::Summary,
         message::Depth::Full => Depth::Full,
+    })
+}
+
+pub(super) fn event_kinds(values: &[i32]) -> Result<Vec<EventKind>, Status> {
+    use message::EventKind as Kind;
+    let known = |value: &i32| {
+        Ok(match enumeration("kinds", *value)? {
+            Kind::Unspecified => return Err(invalid("kinds", "one of them is missing")),
+            Kind::Task => EventKind::Task,
+            Kind::Log => EventKind::Log,
+            Kind::Login => EventKind::Login,
+            Kind::Kernel => EventKind::Kernel,
+            Kind::Link => EventKind::Link,
+            Kind::Quorum => EventKind::Quorum,
+            Kind::Ha => EventKind::Ha,
+            Kind::Node => EventKind::Node,
+            Kind::Guest => EventKind::Guest,
+            Kind::Agent => EventKind::Agent,
+            Kind::Config => EventKind::Config,
+            Kind::Finding => EventKind::Finding,
+        })
+    };
+    values.iter().map(known).collect()
+}
+
+pub(super) fn event_level(value: i32) -> Result<chronicle::Level, Status> {
+    use message::EventLevel as Level;
+    Ok(match enumeration("minimum_level", value)? {
+        Level::Unspecified | Level::Info => chronicle::Level::Info,
+        Level::Warning => chronicle::Level::Warning,
+        Level::Error => chronicle::Level::Error,
     })
 }
 

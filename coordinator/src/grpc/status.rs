@@ -20,7 +20,7 @@ mod history;
 pub(super) use enrollment::{
     ambiguous_node, enroll, no_client_certificate, no_such_node, no_trust, trust,
 };
-pub(super) use history::metrics;
+pub(super) use history::past;
 
 const DOMAIN: &str = "pvelens";
 

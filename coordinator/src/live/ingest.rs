@@ -96,6 +96,7 @@ impl Agent {
         let mut broadcast = None;
         let mut nothing = None;
         let mut awaits = None;
+        let mut is_told = false;
         let kind = match sample.payload {
             None => kind,
             Some(Payload::NoData(none)) => {
@@ -113,7 +114,10 @@ impl Agent {
                 kind
             }
             Some(payload) => match limit::check(&payload) {
-                Ok(()) => self.keep(payload, stamp, shared, &mut broadcast),
+                Ok(()) => {
+                    is_told = true;
+                    self.keep(payload, stamp, shared, &mut broadcast)
+                }
                 Err(reason) => {
                     failures.push(refused(reason));
                     kind
@@ -121,6 +125,10 @@ impl Agent {
             },
         };
         let at = self.clock.correct(stamp.observed, stamp.received);
+        if is_told && observed.is_some() {
+            let before = newest.map(|newest| self.clock.correct(newest, stamp.received));
+            self.hear(kind, at, before, failures.is_empty(), shared);
+        }
         let mut failures: Vec<_> = failures
             .iter()
             .map(|failure| Collector::failure(&name, failure, at))

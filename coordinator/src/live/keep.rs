@@ -9,6 +9,7 @@ use tracing::warn;
 use super::{
     ClusterId, Live, Name,
     keys::Recorder,
+    seen::{Heard, Seen},
     stored::{Stored, StoredState},
 };
 use crate::{
@@ -54,6 +55,7 @@ impl Live {
         let mut recorder = Recorder::default();
         recorder.catalog = Catalog::load(objects, series, since);
         recorder.journal = Some(Journal::default());
+        recorder.heard = Some(Heard::default());
         self.recorder = recorder;
         for value in recent {
             if let Some(metric) = Metric::numbered(value.metric)
@@ -122,6 +124,14 @@ impl Live {
     #[must_use]
     pub fn lost_values(&self) -> u64 {
         self.recorder.journal.as_ref().map_or(0, Journal::dropped)
+    }
+
+    /// Hands over what was heard since, for the chronicle.
+    pub fn heard(&mut self) -> Vec<Seen> {
+        self.recorder
+            .heard
+            .as_mut()
+            .map_or_else(Vec::new, Heard::take)
     }
 
     /// Hands over what the store is to get, with the places that it stands for.

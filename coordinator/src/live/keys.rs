@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::GuestKind;
 
+use super::seen::Heard;
 use crate::{
     history::{History, ObjectKey},
     metric::Metric,
@@ -58,6 +59,8 @@ pub(crate) struct Recorder {
     pub(crate) catalog: Catalog,
     /// What the store is to get; absent where there is none.
     pub(crate) journal: Option<Journal>,
+    /// What the chronicle is to get; absent where nothing is kept.
+    pub(super) heard: Option<Heard>,
     /// What comes now is in the store already.
     pub(super) is_muted: bool,
     parts: HashSet<Arc<str>>,
@@ -82,6 +85,10 @@ impl Keys {
             guests: BTreeMap::new(),
             storages: HashMap::new(),
         }
+    }
+
+    pub(super) fn cluster(&self) -> &ClusterId {
+        &self.cluster
     }
 
     /// Which guest of the VMID has its series, from one.

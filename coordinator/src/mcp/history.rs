@@ -12,7 +12,8 @@ use super::{
 use crate::{
     answer::{
         self, AnswerError,
-        metrics::{Metrics, MetricsError, MetricsFilter},
+        metrics::{Metrics, MetricsFilter},
+        past::PastError,
     },
     moment::{self, moment},
     render::Render,
@@ -93,7 +94,7 @@ impl Server {
             let now = current.view.at;
             let filter = filter(arguments, now)?;
             let ask = |filter: &MetricsFilter| {
-                answer::metrics(current, store.as_deref(), filter, now).map_err(refusal)
+                answer::metrics(current, store.as_deref(), filter, now).map_err(PastError::told)
             };
             let mut metrics = ask(&filter)?;
             if let Some(points) = fewer(&metrics, detail.unwrap_or_default()) {
@@ -149,13 +150,4 @@ fn fewer(metrics: &Metrics, detail: Detail) -> Option<u32> {
     let values: usize = metrics.series.iter().map(|one| one.values.len()).sum();
     let points = (most / metrics.series.len().max(1)).max(FEWEST_POINTS);
     (values > most).then(|| u32::try_from(points).unwrap_or(u32::MAX))
-}
-
-/// Any reason is one that the caller is told in words.
-fn refusal(error: MetricsError) -> AnswerError {
-    match error {
-        MetricsError::Answer(error) => error,
-        MetricsError::NoMetric(text) => AnswerError::NotFound(text),
-        error => AnswerError::Invalid(error.to_string()),
-    }
 }

@@ -35,7 +35,23 @@ pub(super) enum Block {
     /// Lines as a program printed them, apart from our own.
     Output(String),
     Drawing(Drawing),
+    Timeline(Vec<Beat>),
     Gap,
+}
+
+/// One row of a line of time.
+#[derive(Debug)]
+pub(super) enum Beat {
+    Event {
+        /// `18:02:11`
+        time: String,
+        tone: Tone,
+        kind: &'static str,
+        subject: String,
+        text: String,
+    },
+    /// So long nothing happened.
+    Pause(String),
 }
 
 /// Charts, which are as wide as the page.

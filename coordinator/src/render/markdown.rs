@@ -1,6 +1,6 @@
 //! Markdown for chat and tickets, in GitHub's dialect.
 
-use super::block::{Block, Document, Mark, Table, Tone};
+use super::block::{Beat, Block, Document, Mark, Table, Tone};
 use crate::finding::Severity;
 
 /// Breaks a word for those who link it, without showing.
@@ -54,12 +54,37 @@ pub(super) fn write(document: &Document) -> String {
                 write_output(&mut out, &drawing.text(DRAWING_WIDTH, false));
                 blank(&mut out);
             }
+            Block::Timeline(beats) => write_timeline(&mut out, beats),
             Block::Gap => blank(&mut out),
         }
     }
     let mut out = out.trim_matches('\n').to_owned();
     out.push('\n');
     out
+}
+
+fn write_timeline(out: &mut String, beats: &[Beat]) {
+    for beat in beats {
+        let line = match beat {
+            Beat::Pause(length) => format!("- *{}*\n", escape(length)),
+            Beat::Event {
+                time,
+                tone,
+                kind,
+                subject,
+                text,
+            } => {
+                let mark = match tone {
+                    Tone::Critical | Tone::Warning => format!("{} ", emoji(*tone)),
+                    _ => String::new(),
+                };
+                let (subject, text) = (escape(subject), escape(text));
+                format!("- {mark}**{time}** {kind} {subject}: {text}\n")
+            }
+        };
+        out.push_str(&line);
+    }
+    blank(out);
 }
 
 /// Between fences that are longer than any in the text, which therefore cannot end it.

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::finding::Severity;
 
+mod timeline;
+
 /// Columns of sentences when the terminal does not say.
 const DEFAULT_WIDTH: u16 = 100;
 /// Narrower than this nothing can be laid out.
@@ -41,6 +43,7 @@ pub(super) fn write(document: &Document, style: &Style) -> String {
             }
             (Block::Output(text), _) => write_output(&mut out, text, style.color),
             (Block::Drawing(drawing), _) => out.push_str(&drawing.text(width, style.color)),
+            (Block::Timeline(beats), _) => timeline::write(&mut out, beats, width, style.color),
             _ => out.push('\n'),
         }
     }
@@ -142,7 +145,11 @@ impl<'b> Paragraph<'b> {
                     )
                 }
             },
-            Block::Table(_) | Block::Output(_) | Block::Drawing(_) | Block::Gap => None,
+            Block::Table(_)
+            | Block::Output(_)
+            | Block::Drawing(_)
+            | Block::Timeline(_)
+            | Block::Gap => None,
         }
     }
 

@@ -116,6 +116,9 @@ fn told(reader: &mut dyn Reader) -> String {
     add(&reader.series(Some(3)).unwrap());
     add(&reader.states(StateKind::Stream).unwrap());
     add(&reader.states(StateKind::Finding).unwrap());
+    add(&reader.state_keys(StateKind::Stream).unwrap());
+    add(&reader.state(StateKind::Stream, "3").unwrap());
+    add(&reader.state(StateKind::Finding, "3").unwrap());
     let whole = BlockQuery::default();
     let queries = [
         whole.clone(),

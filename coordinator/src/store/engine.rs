@@ -68,6 +68,18 @@ pub trait Reader: Send + std::fmt::Debug {
     /// When the store cannot be read.
     fn states(&mut self, kind: StateKind) -> Result<Vec<StateRow>, StoreError>;
 
+    /// One of them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn state(&mut self, kind: StateKind, key: &str) -> Result<Option<StateRow>, StoreError>;
+
+    /// Keys of all of a kind, sorted.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn state_keys(&mut self, kind: StateKind) -> Result<Vec<String>, StoreError>;
+
     /// Newest first.
     ///
     /// # Errors

@@ -113,6 +113,12 @@ pub struct BlockQuery {
 pub enum RecordKind {
     /// A finding opened, changed or ended.
     Finding = 1,
+    /// Something happened on a node or to a guest.
+    Event = 2,
+    /// A configuration became another one.
+    Revision = 3,
+    /// An operator said what is meant, or took it back.
+    Intent = 4,
 }
 
 /// Something that happened: added, never changed.
@@ -157,6 +163,10 @@ pub enum StateKind {
     Stream = 1,
     /// A finding that is pending or open, by fingerprint.
     Finding = 2,
+    /// What a configuration is or was, by digest.
+    Content = 3,
+    /// Which content a configuration has now, by cluster and subject.
+    Head = 4,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -270,6 +270,14 @@ impl Reader for Sqlite {
         read::states(&self.connection, kind)
     }
 
+    fn state(&mut self, kind: StateKind, key: &str) -> Result<Option<StateRow>, StoreError> {
+        read::state(&self.connection, kind, key)
+    }
+
+    fn state_keys(&mut self, kind: StateKind) -> Result<Vec<String>, StoreError> {
+        read::state_keys(&self.connection, kind)
+    }
+
     fn records(&mut self, query: &RecordQuery) -> Result<Vec<RecordRow>, StoreError> {
         read::records(&self.connection, query)
     }
@@ -298,6 +306,14 @@ impl Reader for SqliteReader {
 
     fn states(&mut self, kind: StateKind) -> Result<Vec<StateRow>, StoreError> {
         read::states(&self.connection, kind)
+    }
+
+    fn state(&mut self, kind: StateKind, key: &str) -> Result<Option<StateRow>, StoreError> {
+        read::state(&self.connection, kind, key)
+    }
+
+    fn state_keys(&mut self, kind: StateKind) -> Result<Vec<String>, StoreError> {
+        read::state_keys(&self.connection, kind)
     }
 
     fn records(&mut self, query: &RecordQuery) -> Result<Vec<RecordRow>, StoreError> {

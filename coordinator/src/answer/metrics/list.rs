@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{MetricsError, chosen, subject};
+use super::{PastError, chosen, subject};
 use crate::{
     answer::select,
     coordinator::Current,
@@ -65,7 +65,7 @@ pub fn metric_list(
     store: Option<&Store>,
     cluster: &str,
     subjects: &[String],
-) -> Result<MetricList, MetricsError> {
+) -> Result<MetricList, PastError> {
     let clusters = select::clusters(&current.view, cluster)?;
     if subjects.is_empty() {
         let metrics = METRICS.iter().map(|info| MetricEntry::new(info.metric));
@@ -74,7 +74,7 @@ pub fn metric_list(
         });
     }
     let wanted = subject::wanted(&current.view, &clusters, subjects)?;
-    let store = store.ok_or(MetricsError::NoStore)?;
+    let store = store.ok_or(PastError::NoStore)?;
     let series = store.read(|reader| chosen(reader, &wanted, &[], ""))?;
     let mut owners: BTreeMap<Metric, BTreeSet<(&str, &str)>> = BTreeMap::new();
     let mut parts: BTreeMap<Metric, BTreeSet<&str>> = BTreeMap::new();

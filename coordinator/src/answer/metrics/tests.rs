@@ -269,7 +269,7 @@ fn what_is_not_known_is_refused_with_what_to_ask_instead() {
         ..about(&["node/pve1"])
     };
     let error = refused(&wrong);
-    assert!(matches!(error, MetricsError::NoMetric(_)), "{error:?}");
+    assert!(matches!(error, PastError::NoMetric(_)), "{error:?}");
     assert!(error.to_string().contains("cpu_ratio"), "{error}");
     for (subject, part) in [
         ("node/pve9", "pve1, pve2, pve3"),
@@ -279,7 +279,7 @@ fn what_is_not_known_is_refused_with_what_to_ask_instead() {
     ] {
         let error = refused(&about(&[subject]));
         assert!(
-            matches!(error, MetricsError::Answer(AnswerError::NotFound(_))),
+            matches!(error, PastError::Answer(AnswerError::NotFound(_))),
             "{error:?}"
         );
         assert!(error.to_string().contains(part), "{error}");
@@ -296,12 +296,12 @@ fn what_is_not_known_is_refused_with_what_to_ask_instead() {
     for filter in [inverted, future, about(&[])] {
         let error = refused(&filter);
         assert!(
-            matches!(error, MetricsError::Answer(AnswerError::Invalid(_))),
+            matches!(error, PastError::Answer(AnswerError::Invalid(_))),
             "{error:?}"
         );
     }
     let error = metrics(&current(), None, &about(&["pve1"]), at()).unwrap_err();
-    assert!(matches!(error, MetricsError::NoStore), "{error:?}");
+    assert!(matches!(error, PastError::NoStore), "{error:?}");
 }
 
 #[test]
@@ -330,5 +330,5 @@ fn the_list_has_all_metrics_or_those_of_the_subjects() {
     // What there is needs no store, what something has does.
     assert!(metric_list(&current(), None, "", &[]).is_ok());
     let of_node = metric_list(&current(), None, "", &["pve1".to_owned()]);
-    assert!(matches!(of_node, Err(MetricsError::NoStore)));
+    assert!(matches!(of_node, Err(PastError::NoStore)));
 }

@@ -82,15 +82,6 @@ impl Lifecycle {
         outbox.map_or_else(Vec::new, |outbox| std::mem::take(&mut outbox.changes))
     }
 
-    /// The store could not take them.
-    pub fn put_back(&mut self, mut changes: Vec<Change>) {
-        if let Some(outbox) = &mut self.outbox {
-            changes.append(&mut outbox.changes);
-            outbox.changes = changes;
-            outbox.bound();
-        }
-    }
-
     /// Writes down what has changed.
     pub(super) fn note_changes(&mut self, at: Timestamp) {
         if let Some(outbox) = &mut self.outbox {

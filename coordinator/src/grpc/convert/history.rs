@@ -1,11 +1,18 @@
-//! Values over time.
+//! What was true when.
 
 use pvelens_proto::v1 as message;
 
 use super::{Carries, all, timestamp};
 use crate::{
-    answer::metrics::{Figures, MetricEntry, MetricList, MetricSeries, MetricValue, Metrics},
-    render::metrics::Shown,
+    answer::{
+        events::{EventEntry, Events},
+        metrics::{Figures, MetricEntry, MetricList, MetricSeries, MetricValue, Metrics},
+        revisions::{
+            Configuration, ConfigurationChange, ConfigurationSetting, RevisionEntry, Revisions,
+        },
+    },
+    chronicle::{EventKind, Level, revision::author::Author},
+    render::{events::Told, metrics::Shown},
 };
 
 impl Carries<Shown> for message::QueryMetricsResponse {
@@ -149,5 +156,212 @@ impl From<MetricEntry> for message::Metric {
             subjects_total: subjects.unwrap_or_default(),
             parts,
         }
+    }
+}
+
+impl Carries<Told> for message::ListEventsResponse {
+    fn structured(told: Told) -> Self {
+        let Events {
+            from,
+            until,
+            events,
+            older_left_out,
+            notes,
+            coverage,
+        } = told.events;
+        Self {
+            from: Some(timestamp(from)),
+            until: Some(timestamp(until)),
+            events: all(events),
+            older_left_out,
+            notes,
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, told: Told) -> Self {
+        Self {
+            from: Some(timestamp(told.events.from)),
+            until: Some(timestamp(told.events.until)),
+            older_left_out: told.events.older_left_out,
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<EventEntry> for message::Event {
+    fn from(event: EventEntry) -> Self {
+        let EventEntry {
+            cluster,
+            subject,
+            at,
+            ended_at,
+            kind,
+            level,
+            node,
+            text,
+            user,
+        } = event;
+        Self {
+            cluster_id: cluster,
+            subject,
+            at: Some(timestamp(at)),
+            ended_at: ended_at.map(timestamp),
+            kind: message::EventKind::from(kind).into(),
+            level: message::EventLevel::from(level).into(),
+            node,
+            text,
+            user,
+        }
+    }
+}
+
+impl From<EventKind> for message::EventKind {
+    fn from(kind: EventKind) -> Self {
+        match kind {
+            EventKind::Task => Self::Task,
+            EventKind::Log => Self::Log,
+            EventKind::Login => Self::Login,
+            EventKind::Kernel => Self::Kernel,
+            EventKind::Link => Self::Link,
+            EventKind::Quorum => Self::Quorum,
+            EventKind::Ha => Self::Ha,
+            EventKind::Node => Self::Node,
+            EventKind::Guest => Self::Guest,
+            EventKind::Agent => Self::Agent,
+            EventKind::Config => Self::Config,
+            EventKind::Finding => Self::Finding,
+        }
+    }
+}
+
+impl From<Level> for message::EventLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Info => Self::Info,
+            Level::Warning => Self::Warning,
+            Level::Error => Self::Error,
+        }
+    }
+}
+
+impl Carries<Revisions> for message::ListRevisionsResponse {
+    fn structured(answer: Revisions) -> Self {
+        let Revisions {
+            revisions,
+            older_left_out,
+            known_since,
+            notes,
+            coverage,
+        } = answer;
+        Self {
+            revisions: all(revisions),
+            older_left_out,
+            known_since: known_since.map(timestamp),
+            notes,
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, answer: Revisions) -> Self {
+        Self {
+            older_left_out: answer.older_left_out,
+            known_since: answer.known_since.map(timestamp),
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<RevisionEntry> for message::Revision {
+    fn from(revision: RevisionEntry) -> Self {
+        let RevisionEntry {
+            cluster,
+            subject,
+            at,
+            not_before,
+            is_new,
+            is_gone,
+            author,
+            changes,
+            changes_left_out,
+            is_read_anew,
+            digest,
+        } = revision;
+        let Author { users, by } = author;
+        Self {
+            cluster_id: cluster,
+            subject,
+            at: Some(timestamp(at)),
+            not_before: not_before.map(timestamp),
+            is_new,
+            is_gone,
+            author: Some(message::RevisionAuthor { users, by }),
+            changes: all(changes),
+            changes_left_out_total: changes_left_out,
+            is_read_anew,
+            digest,
+        }
+    }
+}
+
+impl From<ConfigurationChange> for message::ConfigurationChange {
+    fn from(change: ConfigurationChange) -> Self {
+        let ConfigurationChange {
+            setting,
+            before,
+            after,
+        } = change;
+        Self {
+            setting,
+            before,
+            after,
+        }
+    }
+}
+
+impl Carries<Configuration> for message::GetConfigurationResponse {
+    fn structured(answer: Configuration) -> Self {
+        let Configuration {
+            cluster,
+            subject,
+            at,
+            settings,
+            is_absent,
+            digest,
+            coverage,
+        } = answer;
+        Self {
+            cluster_id: cluster,
+            subject,
+            at: Some(timestamp(at)),
+            settings: all(settings),
+            is_absent,
+            digest,
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, answer: Configuration) -> Self {
+        Self {
+            cluster_id: answer.cluster,
+            subject: answer.subject,
+            at: Some(timestamp(answer.at)),
+            is_absent: answer.is_absent,
+            digest: answer.digest,
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<ConfigurationSetting> for message::ConfigurationSetting {
+    fn from(line: ConfigurationSetting) -> Self {
+        let ConfigurationSetting { setting, value } = line;
+        Self { setting, value }
     }
 }

@@ -1,4 +1,4 @@
-//! Why there are no values over time.
+//! Why there are no values over time, or nothing of the past.
 
 use pvelens_proto::v1::ErrorReason;
 use tonic::{Code, Status};
@@ -6,34 +6,34 @@ use tracing::error;
 
 use super::{Named, answer, rich};
 use crate::{
-    answer::{AnswerError, metrics::MetricsError},
+    answer::{AnswerError, past::PastError},
     coordinator::Current,
 };
 
 /// Why a question about values in `cluster` has no answer.
-pub(in crate::grpc) fn metrics(error: &MetricsError, current: &Current, cluster: &str) -> Status {
+pub(in crate::grpc) fn past(error: &PastError, current: &Current, cluster: &str) -> Status {
     let text = error.to_string();
     match error {
-        MetricsError::Answer(AnswerError::Invalid(_)) => rich(
+        PastError::Answer(AnswerError::Invalid(_)) => rich(
             Code::InvalidArgument,
             ErrorReason::InvalidArgument,
             text,
             "the schema describes every field of the request",
         ),
-        MetricsError::Answer(error) => answer(error, current, cluster, Named::Subject),
-        MetricsError::NoMetric(_) => rich(
+        PastError::Answer(error) => answer(error, current, cluster, Named::Subject),
+        PastError::NoMetric(_) => rich(
             Code::NotFound,
             ErrorReason::NotFoundMetric,
             text,
             "ListMetrics lists the metrics",
         ),
-        MetricsError::NoStore => rich(
+        PastError::NoStore => rich(
             Code::FailedPrecondition,
             ErrorReason::NoStore,
             text,
             "restart it after that; values are kept from then on",
         ),
-        MetricsError::Store(failure) => {
+        PastError::Store(failure) => {
             error!(error = %failure, "the store could not be read");
             rich(
                 Code::Internal,

@@ -6,7 +6,7 @@ use pvelens_proto::v1::{
 
 use super::*;
 use crate::{
-    answer::metrics::{MetricsError, fixture::Kept},
+    answer::{metrics::fixture::Kept, past::PastError},
     store::StoreError,
     view::fixture::at,
 };
@@ -118,7 +118,7 @@ async fn without_values_there_is_a_reason() {
     let all = client.list_metrics(ListMetricsRequest::default()).await;
     assert!(all.unwrap().into_inner().metrics.len() > 30);
 
-    let damaged = MetricsError::Store(StoreError::Damaged("page 7".to_owned()));
+    let damaged = PastError::Store(StoreError::Damaged("page 7".to_owned()));
     let status = status::metrics(&damaged, &lab(), "");
     assert_eq!(status.code(), Code::Internal);
     assert_eq!(reason(&status), "STORE_FAILED");

@@ -139,6 +139,20 @@ impl Reader for Model {
             .collect())
     }
 
+    fn state(&mut self, kind: StateKind, key: &str) -> Result<Option<StateRow>, StoreError> {
+        let body = self.states.get(&(kind, key.to_owned()));
+        Ok(body.map(|body| StateRow {
+            kind,
+            key: key.to_owned(),
+            body: body.clone(),
+        }))
+    }
+
+    fn state_keys(&mut self, kind: StateKind) -> Result<Vec<String>, StoreError> {
+        let of_kind = self.states.keys().filter(|(of, _)| *of == kind);
+        Ok(of_kind.map(|(_, key)| key.clone()).collect())
+    }
+
     fn records(&mut self, query: &RecordQuery) -> Result<Vec<RecordRow>, StoreError> {
         let mut rows: Vec<_> = self
             .records

@@ -159,6 +159,32 @@ pub(super) fn states(
     })
 }
 
+pub(super) fn state(
+    connection: &Connection,
+    kind: StateKind,
+    key: &str,
+) -> Result<Option<StateRow>, StoreError> {
+    let sql = "SELECT body FROM state WHERE kind = ?1 AND key = ?2";
+    let rows = list(connection, sql, params![kind.number(), key], |row| {
+        Ok(Some(StateRow {
+            kind,
+            key: key.to_owned(),
+            body: row.get(0)?,
+        }))
+    })?;
+    Ok(rows.into_iter().next())
+}
+
+pub(super) fn state_keys(
+    connection: &Connection,
+    kind: StateKind,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT key FROM state WHERE kind = ?1 ORDER BY key";
+    list(connection, sql, params![kind.number()], |row| {
+        Ok(Some(text(row, 0)?))
+    })
+}
+
 pub(super) fn records(
     connection: &Connection,
     query: &RecordQuery,

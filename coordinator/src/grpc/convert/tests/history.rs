@@ -2,8 +2,18 @@ use pvelens_proto::v1 as message;
 
 use super::*;
 use crate::{
-    answer::metrics::{Figures, MetricEntry, MetricList, MetricSeries, MetricValue, Metrics},
-    render::metrics::{Look, Shown},
+    answer::{
+        events::{EventEntry, Events},
+        metrics::{Figures, MetricEntry, MetricList, MetricSeries, MetricValue, Metrics},
+        revisions::{
+            Configuration, ConfigurationChange, ConfigurationSetting, RevisionEntry, Revisions,
+        },
+    },
+    chronicle::{self, EventKind, revision::author::Author},
+    render::{
+        events::Told,
+        metrics::{Look, Shown},
+    },
 };
 
 #[test]
@@ -56,5 +66,69 @@ fn values_and_metrics_are_complete() {
             subjects: Some(u.number()),
             parts: vec![u.text(), u.text()],
         }],
+    });
+}
+
+#[test]
+fn events_and_revisions_are_complete() {
+    let u = &mut Unique::default();
+    check::<_, message::ListEventsResponse>(Told {
+        events: Events {
+            from: u.time(),
+            until: u.time(),
+            events: vec![EventEntry {
+                cluster: u.text(),
+                subject: u.text(),
+                at: u.time(),
+                ended_at: Some(u.time()),
+                kind: EventKind::Kernel,
+                level: chronicle::Level::Warning,
+                node: u.text(),
+                text: u.text(),
+                user: u.text(),
+            }],
+            older_left_out: true,
+            notes: vec![u.text()],
+            coverage: coverage(u),
+        },
+        is_timeline: false,
+    });
+    check::<_, message::ListRevisionsResponse>(Revisions {
+        revisions: vec![RevisionEntry {
+            cluster: u.text(),
+            subject: u.text(),
+            at: u.time(),
+            not_before: Some(u.time()),
+            is_new: true,
+            is_gone: true,
+            author: Author {
+                users: vec![u.text(), u.text()],
+                by: u.text(),
+            },
+            changes: vec![ConfigurationChange {
+                setting: u.text(),
+                before: Some(u.text()),
+                after: Some(u.text()),
+            }],
+            changes_left_out: u.number(),
+            is_read_anew: true,
+            digest: u.text(),
+        }],
+        older_left_out: true,
+        known_since: Some(u.time()),
+        notes: vec![u.text()],
+        coverage: coverage(u),
+    });
+    check::<_, message::GetConfigurationResponse>(Configuration {
+        cluster: u.text(),
+        subject: u.text(),
+        at: u.time(),
+        settings: vec![ConfigurationSetting {
+            setting: u.text(),
+            value: u.text(),
+        }],
+        is_absent: true,
+        digest: u.text(),
+        coverage: coverage(u),
     });
 }

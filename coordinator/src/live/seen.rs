@@ -1,0 +1,165 @@
+//! What is written down as it was said: configuration, and what happened.
+//!
+//! Only what was heard is noted here, since the lock of the samples is held; the
+//! chronicle makes sense of it afterwards.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use jiff::Timestamp;
+use pvelens_proto::agent::v1 as wire;
+
+pub(crate) use super::clock::plausible;
+use super::{
+    agent::Agent,
+    facts::{Facts, Kind, KnownConfigs, Slot, StorageEntries},
+    ingest::Shared,
+};
+use crate::view::{ClusterId, Name};
+
+/// Words that wait; many more than come between two evaluations.
+const WAITING: usize = 100_000;
+
+/// A payload as one agent delivered it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub cluster: ClusterId,
+    pub node: Name,
+    /// When it was read, by the coordinator's clock.
+    pub at: Timestamp,
+    /// When the same was read before, if it was.
+    pub before: Option<Timestamp>,
+    /// Version of the agent that read it.
+    pub reader: Name,
+    /// Everything could be read: what is missing in it is not there.
+    pub is_whole: bool,
+    /// The node may speak for its cluster.
+    pub is_quorate: bool,
+    pub what: What,
+}
+
+/// What was said.
+#[derive(Debug, Clone)]
+pub enum What {
+    Guests(Vec<Arc<wire::GuestConfig>>),
+    Storages(Vec<Arc<wire::StorageEntry>>),
+    Corosync(Arc<wire::CorosyncConfig>),
+    Access(Arc<wire::AccessConfig>),
+    Datacenter(Arc<wire::DatacenterConfig>),
+    Jobs(Arc<wire::JobConfig>),
+    Replication(Arc<wire::ReplicationConfig>),
+    Notifications(Arc<wire::NotificationConfig>),
+    MetricServers(Arc<wire::MetricServerConfig>),
+    Nodes(Arc<wire::NodeConfigs>),
+    Ha(Arc<wire::HaConfig>),
+    Firewall(Arc<wire::FirewallConfigs>),
+    Sdn(Arc<wire::SdnConfig>),
+    Mappings(Arc<wire::MappingConfig>),
+    CpuModels(Arc<wire::CpuModelConfig>),
+    Ceph(Arc<wire::CephConfig>),
+    Packages(Arc<wire::Packages>),
+    HostFiles(Arc<wire::HostFiles>),
+    Sshd(Arc<wire::SshdConfig>),
+    Tasks(Arc<wire::Tasks>),
+    ClusterLog(Arc<wire::ClusterLog>),
+    Journal(Arc<wire::JournalEvents>),
+}
+
+/// What was heard since it was taken last.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    waiting: VecDeque<Seen>,
+}
+
+impl Heard {
+    pub(super) fn note(&mut self, seen: Seen) {
+        // Of configuration and logs the newest says all that an older one does.
+        if self.waiting.len() >= WAITING {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(seen);
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.waiting).into()
+    }
+}
+
+impl Agent {
+    /// Notes the newest payload of the kind, if it is one that is written down.
+    pub(super) fn hear(
+        &self,
+        kind: Option<Kind>,
+        at: Timestamp,
+        before: Option<Timestamp>,
+        is_whole: bool,
+        shared: &mut Shared<'_>,
+    ) {
+        let Some(heard) = &mut shared.recorder.heard else {
+            return;
+        };
+        if let Some(what) = kind.and_then(|kind| what(kind, &self.facts)) {
+            heard.note(Seen {
+                cluster: ClusterId::clone(shared.keys.cluster()),
+                node: Name::clone(shared.node),
+                at,
+                before,
+                reader: Name::clone(&self.version),
+                is_whole,
+                is_quorate: self.is_quorate(),
+                what,
+            });
+        }
+    }
+
+    /// Whether its copy of the cluster's files is the one that counts.
+    fn is_quorate(&self) -> bool {
+        let members = self.facts.members.as_ref();
+        let cluster = members.and_then(|members| members.value.cluster.as_ref());
+        cluster.is_none_or(|cluster| cluster.quorate)
+    }
+}
+
+/// The newest payload of the kind, if it is one that is written down.
+fn what(kind: Kind, facts: &Facts) -> Option<What> {
+    Some(match kind {
+        Kind::GuestConfigs => What::Guests(guests(held(&facts.guest_configs)?)),
+        Kind::Storages => What::Storages(storages(held(&facts.storages)?)),
+        Kind::Corosync => What::Corosync(shared(&facts.corosync)?),
+        Kind::AccessConfig => What::Access(shared(&facts.access_config)?),
+        Kind::DatacenterConfig => What::Datacenter(shared(&facts.datacenter_config)?),
+        Kind::JobConfig => What::Jobs(shared(&facts.job_config)?),
+        Kind::ReplicationConfig => What::Replication(shared(&facts.replication_config)?),
+        Kind::NotificationConfig => What::Notifications(shared(&facts.notification_config)?),
+        Kind::MetricServerConfig => What::MetricServers(shared(&facts.metric_server_config)?),
+        Kind::NodeConfigs => What::Nodes(shared(&facts.node_configs)?),
+        Kind::HaConfig => What::Ha(shared(&facts.ha_config)?),
+        Kind::FirewallConfigs => What::Firewall(shared(&facts.firewall_configs)?),
+        Kind::SdnConfig => What::Sdn(shared(&facts.sdn_config)?),
+        Kind::MappingConfig => What::Mappings(shared(&facts.mapping_config)?),
+        Kind::CpuModelConfig => What::CpuModels(shared(&facts.cpu_model_config)?),
+        Kind::CephConfig => What::Ceph(shared(&facts.ceph_config)?),
+        Kind::Packages => What::Packages(shared(&facts.packages)?),
+        Kind::HostFiles => What::HostFiles(shared(&facts.host_files)?),
+        Kind::SshdConfig => What::Sshd(shared(&facts.sshd_config)?),
+        Kind::Tasks => What::Tasks(shared(&facts.tasks)?),
+        Kind::ClusterLog => What::ClusterLog(shared(&facts.cluster_log)?),
+        Kind::JournalEvents => What::Journal(shared(&facts.journal_events)?),
+        _ => return None,
+    })
+}
+
+fn held<T>(slot: &Slot<T>) -> Option<&T> {
+    slot.as_ref().map(|held| &*held.value)
+}
+
+fn shared<T>(slot: &Slot<T>) -> Option<Arc<T>> {
+    slot.as_ref().map(|held| Arc::clone(&held.value))
+}
+
+fn guests(known: &KnownConfigs) -> Vec<Arc<wire::GuestConfig>> {
+    known.iter().map(|one| Arc::clone(&one.config)).collect()
+}
+
+fn storages(entries: &StorageEntries) -> Vec<Arc<wire::StorageEntry>> {
+    entries.to_vec()
+}
