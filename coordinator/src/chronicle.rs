@@ -141,13 +141,16 @@ impl Chronicle {
         now: Timestamp,
     ) -> Vec<Change> {
         let oldest = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
+        let is_over = self.is_over(seen, now);
+        let records = self.spent(seen, now).records;
+        let room = RECORDS_AN_HOUR.saturating_sub(records);
         let mut changes = Vec::new();
         for dated in events {
-            // A time to come is one of a wrong clock.
-            if dated.at < oldest || self.is_over(seen, now) {
-                continue;
+            if is_over || changes.len() >= room {
+                break;
             }
-            if self.told.is_new(&seen.cluster, &seen.node, &dated.key) {
+            if dated.at >= oldest && self.told.is_new(&seen.cluster, &seen.node, &dated.key) {
+                // A time to come is one of a wrong clock.
                 let dated = Dated {
                     at: dated.at.min(now),
                     ..dated

@@ -39,6 +39,7 @@ mod guest;
 mod guest_command;
 mod history;
 mod page;
+mod past;
 mod reply;
 mod schema;
 mod shape;
@@ -63,7 +64,7 @@ pvelens reads Proxmox VE clusters and judges them by deterministic checks. It on
 changes anything.
 Start with analyze_cluster_health for \"what is wrong?\", or get_cluster_status for what exists. Then \
 get_findings (evidence, fix, impact and way back with detail=full), get_node_status and get_guest for \
-one object, query_metrics for values over time, and get_nodes, get_vms, get_containers, get_storage to find and compare objects. \
+one object, query_metrics for values over time, get_events for what happened, get_config_history for who changed what, and get_nodes, get_vms, get_containers, get_storage to find and compare objects. \
 suggest_guest_commands, list_guest_commands and execute_vm_command look inside a VM, as far as its node allows.
 Rules:
 - Every answer has `coverage`: when it was true, which nodes were not fully read, and what could not be \
@@ -97,7 +98,8 @@ impl Server {
             + Self::guest_tools()
             + Self::guest_command_tools()
             + Self::finding_tools()
-            + Self::history_tools();
+            + Self::history_tools()
+            + Self::past_tools();
         Self::with_tools(coordinator, role, tools)
     }
 

@@ -187,3 +187,6 @@ pub(super) fn subject(
         revision::piece::OF_CLUSTER.join(", cluster/")
     )))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

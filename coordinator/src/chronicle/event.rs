@@ -26,6 +26,7 @@ pub(super) const TEXT: usize = 200;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum EventKind {
     /// Work that somebody or a schedule had Proxmox VE do.
     Task,
@@ -58,6 +59,7 @@ pub enum EventKind {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Level {
     Info,
     Warning,

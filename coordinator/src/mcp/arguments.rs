@@ -6,6 +6,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
@@ -13,9 +14,10 @@ use serde_json::Value;
 use crate::{
     analysis::Depth,
     answer::{AnswerError, Page},
+    chronicle::{EventKind, Level},
     finding::{Category, Lane, Severity},
     guest_command::catalogue::Argument,
-    untrusted,
+    moment, untrusted,
 };
 
 /// Entries of a page unless asked otherwise.
@@ -198,6 +200,50 @@ pub(super) struct MetricsArguments {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct EventsArguments {
+    /// Only of these: `node/pve1` and all that happened there, `guest/101` (VMID or name),
+    /// `storage/nas`, `cluster/access`, ... Default: all.
+    pub(super) subjects: Option<Words>,
+    /// Only these kinds. Default: all.
+    pub(super) kinds: Option<Vec<EventKind>>,
+    /// Only what matters at least so much. Default: all.
+    pub(super) level: Option<Level>,
+    /// Begin: a length before now, such as `90m`, `24h` or `7d`, or a time in UTC,
+    /// such as `2026-11-20T14:00`. Default: a day before the end.
+    pub(super) since: Option<String>,
+    /// End, in the same forms. Default: now.
+    pub(super) until: Option<String>,
+    /// Events at most, the newest. Default: 60.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) limit: Option<u32>,
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// `summary` (default) leaves out when something ended.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigHistoryArguments {
+    /// `guest/101` (VMID or name), `storage/nas`, `node/pve1`, `cluster/access`,
+    /// `cluster/firewall`, `cluster/datacenter`, ... Default: everything.
+    pub(super) subject: Option<String>,
+    /// Begin: a length before now, such as `90m`, `24h` or `7d`, or a time in UTC,
+    /// such as `2026-11-20T14:00`. Default: as long as is kept.
+    pub(super) since: Option<String>,
+    /// End, in the same forms. Default: now.
+    pub(super) until: Option<String>,
+    /// Changes at most, the newest. Default: 20.
+    #[schemars(range(min = 1, max = 500))]
+    pub(super) limit: Option<u32>,
+    /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
+    pub(super) cluster: Option<String>,
+    /// `full` has the digests of contents, too.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct GuestCommandsArguments {
     /// VMID, or the exact name if it is unique. `vmid` is accepted for it.
     #[serde(alias = "vmid", deserialize_with = "vmid_or_name")]
@@ -302,6 +348,22 @@ fn optional_vmid_or_name<'de, D: Deserializer<'de>>(
         Value::Number(number) => Ok(Some(number.to_string())),
         _ => Err(Error::custom("`guest` is a VMID or a name")),
     }
+}
+
+/// The time that an argument names, if it is given.
+pub(super) fn moment_of(
+    argument: &str,
+    text: Option<String>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, AnswerError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let wrong = || {
+        let text = untrusted::name(&text);
+        AnswerError::Invalid(format!("{argument} {text:?}: give {}", moment::FORMS))
+    };
+    moment::moment(&text, now).map(Some).ok_or_else(wrong)
 }
 
 /// One word, or a list of them. A number is a VMID.

@@ -4,7 +4,7 @@ use rmcp::{handler::server::wrapper::Parameters, model::CallToolResult, tool, to
 
 use super::{
     Server,
-    arguments::{Detail, MetricsArguments, text},
+    arguments::{Detail, MetricsArguments, moment_of, text},
     reply::Layout,
     schema,
     shape::{COVERAGE, Keep, Shape},
@@ -15,7 +15,6 @@ use crate::{
         metrics::{Metrics, MetricsFilter},
         past::PastError,
     },
-    moment::{self, moment},
     render::Render,
 };
 
@@ -108,16 +107,6 @@ impl Server {
 }
 
 fn filter(arguments: MetricsArguments, now: jiff::Timestamp) -> Result<MetricsFilter, AnswerError> {
-    let at = |argument: &str, text: Option<String>| {
-        let Some(text) = text.filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
-        let wrong = || {
-            let text = crate::untrusted::name(&text);
-            AnswerError::Invalid(format!("{argument} {text:?}: give {}", moment::FORMS))
-        };
-        moment(&text, now).map(Some).ok_or_else(wrong)
-    };
     let limit = arguments.limit.unwrap_or(SERIES);
     if !(1..=MOST_SERIES).contains(&limit) {
         return Err(AnswerError::Invalid(format!(
@@ -129,8 +118,8 @@ fn filter(arguments: MetricsArguments, now: jiff::Timestamp) -> Result<MetricsFi
         subjects: arguments.subjects.0,
         metrics: arguments.metrics.unwrap_or_default().0,
         part: text(arguments.part),
-        from: at("since", arguments.since)?,
-        until: at("until", arguments.until)?,
+        from: moment_of("since", arguments.since, now)?,
+        until: moment_of("until", arguments.until, now)?,
         step_seconds: arguments.step_seconds.unwrap_or_default(),
         points: match arguments.detail.unwrap_or_default() {
             Detail::Summary => SUMMARY_POINTS,

@@ -259,7 +259,26 @@ fn list(values: &[Value], field: &FieldDescriptor, path: &str, lines: &mut Vec<L
             continue;
         };
         match name_of(message) {
-            Some(name) => add(value, field, &format!("{path}[{name}]"), lines),
+            Some((by, name)) => {
+                let of_entry = format!("{path}[{name}]");
+                let before = lines.len();
+                fields(message, &of_entry, lines);
+                // Its name is told already.
+                let named = join(&of_entry, &label(by));
+                if let Some(place) = lines
+                    .iter()
+                    .skip(before)
+                    .position(|line| line.path == named)
+                {
+                    lines.remove(before + place);
+                }
+                if lines.len() == before {
+                    lines.push(Line {
+                        path: of_entry,
+                        value: "yes".to_owned(),
+                    });
+                }
+            }
             // An entry without a name is what it says.
             None => lines.push(Line {
                 path: path.to_owned(),
@@ -298,7 +317,8 @@ fn shown(text: &str) -> String {
     format!("{line} ({} bytes, {begin})", text.len())
 }
 
-fn name_of(message: &DynamicMessage) -> Option<String> {
+/// The field that names an entry, and the name.
+fn name_of(message: &DynamicMessage) -> Option<(&'static str, String)> {
     let descriptor = message.descriptor();
     NAMES.iter().find_map(|name| {
         let field = descriptor.get_field_by_name(name)?;
@@ -307,7 +327,7 @@ fn name_of(message: &DynamicMessage) -> Option<String> {
             Value::U32(number) => number.to_string(),
             _ => return None,
         };
-        (!text.is_empty()).then_some(text)
+        (!text.is_empty()).then_some((*name, text))
     })
 }
 

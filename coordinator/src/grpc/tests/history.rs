@@ -119,7 +119,7 @@ async fn without_values_there_is_a_reason() {
     assert!(all.unwrap().into_inner().metrics.len() > 30);
 
     let damaged = PastError::Store(StoreError::Damaged("page 7".to_owned()));
-    let status = status::metrics(&damaged, &lab(), "");
+    let status = status::past(&damaged, &lab(), "");
     assert_eq!(status.code(), Code::Internal);
     assert_eq!(reason(&status), "STORE_FAILED");
 }

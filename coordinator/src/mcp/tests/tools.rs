@@ -33,7 +33,15 @@ fn calls() -> Vec<(&'static str, Value)> {
             json!({ "node": "pve1", "vmid": 100, "command": "load" }),
         ),
         ("get_cluster_status", json!({ "cluster": "lab" })),
+        (
+            "get_config_history",
+            json!({ "subject": "web", "since": "7d" }),
+        ),
         ("get_containers", json!({ "tag": "", "status": null })),
+        (
+            "get_events",
+            json!({ "subjects": 100, "kinds": ["task", "config"], "level": "info" }),
+        ),
         (
             "get_findings",
             json!({ "severity": "warning", "lane": "health" }),
