@@ -23,6 +23,7 @@ pub mod label;
 mod metrics;
 mod network;
 pub(crate) mod noise;
+pub mod past;
 mod pmxcfs;
 mod probe;
 mod proc;

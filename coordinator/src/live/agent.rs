@@ -61,6 +61,9 @@ pub(crate) struct Agent {
     pub(crate) refused_coordinator: Option<(Name, Timestamp)>,
     /// By the node's clock.
     pub(super) booted: Option<Timestamp>,
+    /// When it last looked which files of the cluster have changed, and the time before;
+    /// by the node's clock.
+    pub(super) polled: [Option<Timestamp>; 2],
 }
 
 /// What one collector said last.
@@ -129,6 +132,7 @@ impl Agent {
             identity_problem: None,
             refused_coordinator: None,
             booted: None,
+            polled: [None; 2],
         };
         agent.describe(described);
         agent

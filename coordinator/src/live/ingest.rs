@@ -125,9 +125,12 @@ impl Agent {
             },
         };
         let at = self.clock.correct(stamp.observed, stamp.received);
+        if kind == Some(Kind::ConfigVersions) {
+            let [last, _] = self.polled;
+            self.polled = [observed, last];
+        }
         if is_told && observed.is_some() {
-            let before = newest.map(|newest| self.clock.correct(newest, stamp.received));
-            self.hear(kind, at, before, failures.is_empty(), shared);
+            self.hear(kind, at, stamp, newest, failures.is_empty(), shared);
         }
         let mut failures: Vec<_> = failures
             .iter()

@@ -5,13 +5,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pvelens_proto::agent::v1 as wire;
 
 pub(crate) use super::clock::plausible;
 use super::{
     agent::Agent,
-    facts::{Facts, Kind, KnownConfigs, Slot, StorageEntries},
+    facts::{Facts, Kind, KnownConfigs, Slot, Stamp, StorageEntries},
     ingest::Shared,
 };
 use crate::view::{ClusterId, Name};
@@ -84,13 +84,36 @@ impl Heard {
     }
 }
 
+/// Samples of one round are not further apart.
+const SAME_ROUND: SignedDuration = SignedDuration::from_secs(3);
+
+impl What {
+    /// Whether it is of files of which `/etc/pve/.version` tells that they have changed.
+    fn is_polled(&self) -> bool {
+        !matches!(
+            self,
+            // Files of single nodes and guests are not among them.
+            Self::Nodes(_)
+                | Self::Firewall(_)
+                | Self::Packages(_)
+                | Self::HostFiles(_)
+                | Self::Sshd(_)
+                | Self::Tasks(_)
+                | Self::ClusterLog(_)
+                | Self::Journal(_)
+        )
+    }
+}
+
 impl Agent {
-    /// Notes the newest payload of the kind, if it is one that is written down.
+    /// Notes the newest payload of the kind, if it is one that is written down: read at
+    /// `at`, and before that at `newest` by the node's clock.
     pub(super) fn hear(
         &self,
         kind: Option<Kind>,
         at: Timestamp,
-        before: Option<Timestamp>,
+        stamp: Stamp,
+        newest: Option<Timestamp>,
         is_whole: bool,
         shared: &mut Shared<'_>,
     ) {
@@ -98,6 +121,15 @@ impl Agent {
             return;
         };
         if let Some(what) = kind.and_then(|kind| what(kind, &self.facts)) {
+            // Files of the cluster are read when one has changed: until the look before
+            // this one, none had. Without what was read before nothing is known.
+            let looked = self.polled.into_iter().flatten();
+            let looked = looked
+                .filter(|looked| stamp.observed.duration_since(*looked) > SAME_ROUND)
+                .max()
+                .filter(|_| what.is_polled());
+            let before = newest.map(|newest| looked.map_or(newest, |looked| looked.max(newest)));
+            let before = before.map(|before| self.clock.correct(before, stamp.received));
             heard.note(Seen {
                 cluster: ClusterId::clone(shared.keys.cluster()),
                 node: Name::clone(shared.node),

@@ -115,6 +115,8 @@ pub(super) fn state(spec: &ClusterSpec, start_millis: i64) -> State {
             guests: spec.ha.clone(),
             ..Ha::default()
         },
+        words: Vec::new(),
+        tasks: Vec::new(),
         nodes,
     };
     // Pressure averages and gauges start where the load is.

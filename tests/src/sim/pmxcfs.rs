@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     config::{self, ConfigFile, line},
+    past,
     state::{
         Guest, Kind, Node, Share, State, Storage, StorageOnNode, real, seconds, share_of, whole,
     },
@@ -28,12 +29,25 @@ pub(super) struct Versions {
     membership: u64,
     online: Vec<(bool, u32)>,
     files: Vec<ConfigFile>,
+    /// Paths of files that were there before.
+    gone: Vec<String>,
+    /// Guests that were removed since the begin.
+    removed: u64,
 }
 
 impl Versions {
     /// Counts what changed since the last time.
     pub(super) fn update(&mut self, state: &State) {
-        self.files = config::files(state);
+        let before = std::mem::replace(&mut self.files, config::files(state));
+        let is_here = |path: &str| self.files.iter().any(|file| file.path == path);
+        let is_known = |name: &str| self.files.iter().any(|file| file.name == name);
+        let removed = before.iter().filter(|file| !is_known(&file.name));
+        self.removed += removed.count() as u64;
+        self.gone = before
+            .into_iter()
+            .map(|file| file.path)
+            .filter(|path| !is_here(path))
+            .collect();
         for ConfigFile { name, path, text } in &self.files {
             count(&mut self.counters, name, &(path, text));
         }
@@ -46,6 +60,11 @@ impl Versions {
             self.online = online;
             self.membership += 1;
         }
+    }
+
+    /// Takes away what there is no more.
+    pub(super) fn remove_gone(&self, tree: &mut Tree) -> io::Result<()> {
+        self.gone.iter().try_for_each(|path| tree.remove(path))
     }
 
     /// Configuration as every member shows it.
@@ -63,7 +82,8 @@ impl Versions {
             .iter()
             .filter(|(name, _)| name.starts_with("guest/"))
             .map(|(_, (_, counter))| *counter)
-            .sum()
+            .sum::<u64>()
+            + self.removed
     }
 }
 
@@ -95,8 +115,7 @@ pub(super) fn write(
         "/etc/pve/.version",
         &change_counters(state, versions, index, tree),
     )?;
-    // Nothing has happened yet.
-    tree.write("/etc/pve/.clusterlog", "{\n\"data\": [\n]\n}\n")?;
+    tree.write("/etc/pve/.clusterlog", &past::cluster_log(state))?;
     tree.write("/etc/pve/.rrd", &broadcast(state, index))
 }
 

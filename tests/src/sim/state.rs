@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::past::{Task, Word};
+
 mod access;
 mod number;
 
@@ -30,6 +32,10 @@ pub struct State {
     pub guests: Vec<Guest>,
     pub storages: Vec<Storage>,
     pub ha: Ha,
+    /// Oldest first.
+    pub words: Vec<Word>,
+    /// Oldest first.
+    pub tasks: Vec<Task>,
 }
 
 /// High availability.

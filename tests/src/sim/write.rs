@@ -4,7 +4,8 @@
 use std::io;
 
 use super::{
-    cgroup, config, ha, metrics, network, pmxcfs, probe, proc, state::State, system, tree::Tree,
+    cgroup, config, ha, metrics, network, past, pmxcfs, probe, proc, state::State, system,
+    tree::Tree,
 };
 
 pub(super) fn node(
@@ -15,11 +16,13 @@ pub(super) fn node(
 ) -> io::Result<()> {
     // A file system that does not answer takes nothing either.
     if state.nodes[index].pmxcfs {
+        versions.remove_gone(tree)?;
         config::write(versions.files(), tree)?;
         pmxcfs::write(state, versions, index, tree)?;
         ha::write(state, index, tree)?;
     }
     pmxcfs::write_refusal(state, index, tree)?;
+    past::write_tasks(state, index, tree)?;
     probe::write(state, index, tree)?;
     metrics::write(state, index, tree)?;
     proc::write(state, index, tree)?;

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     answer::{
         metrics::fixture::Kept,
+        past::tests::heard,
         tests::{current, open, with},
     },
     finding::Severity,
@@ -107,6 +108,7 @@ async fn every_tool_answers_what_it_declares_in_both_eras() {
             .coordinator
             .keep_in(Arc::clone(&kept.store), fixture::at())
             .unwrap();
+        world.coordinator.chronicle().note(heard(), fixture::at());
         let coordinator = Arc::clone(&world.coordinator);
         let mut client = Client::of(era, coordinator, Role::Operator).await;
         let list = client.request("tools/list", json!({})).await;
