@@ -12,6 +12,7 @@ when an answer is not as described.
 """
 
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -239,7 +240,38 @@ def check_history(client):
         except grpc.RpcError as error:
             assert error.code() == code, error
             assert client.error_info(error).reason == reason, error
-    return f"{len(some)} of {len(every)} metrics, {len(times)} values of cpu_ratio"
+    past = check_past(client, service, node)
+    return f"{len(some)} of {len(every)} metrics, {len(times)} values of cpu_ratio, {past}"
+
+
+def check_past(client, service, node):
+    """What happened, and how configurations became what they are."""
+    cluster = node.cluster_id
+    week = {"from": {"seconds": int(time.time()) - 7 * 86400}, "cluster": cluster}
+    events = client.call(service, "ListEvents", **week).events
+    times = [event.at.seconds for event in events]
+    assert times and times == sorted(times, reverse=True), f"times of events: {times}"
+    assert all(event.kind and event.level and event.subject for event in events), f"events: {events}"
+    line = client.call(service, "ListEvents", timeline=True, render={"format": 1}, **week)
+    assert line.rendered and not line.events, "a line of time is text alone"
+    tasks = client.call(service, "ListEvents", kinds=[1], subjects=[f"node/{node.name}"], **week).events
+    assert all(event.kind == 1 for event in tasks), f"tasks: {tasks}"
+    revisions = client.call(service, "ListRevisions", cluster=cluster).revisions
+    for revision in revisions:
+        assert revision.digest or revision.is_gone, f"revision: {revision}"
+    subject = f"node/{node.name}"
+    known = client.call(service, "ListRevisions", cluster=cluster, subject=subject)
+    assert known.known_since.seconds > 0, f"history of a node: {known}"
+    guest = client.pages("pvelens.v1.InventoryService", "ListGuests", "guests")[0]
+    subject = f"guest/{guest.vmid}"
+    now = client.call(service, "GetConfiguration", subject=subject, cluster=guest.cluster_id)
+    assert now.settings and not now.is_absent, f"configuration: {now}"
+    try:
+        client.call(service, "GetConfiguration", subject=subject, cluster=guest.cluster_id, at={"seconds": 0})
+        raise AssertionError("it is known what was so in 1970")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.NOT_FOUND, error
+    return f"{len(events)} events, {len(revisions)} changes"
 
 
 def check_roles(reader, operator, ways=("operate.sock", "admin.sock")):

@@ -24,7 +24,9 @@ MODES = {"modern": "auto", "legacy": "legacy"}
 TOOLS = {
     "analyze_cluster_health",
     "get_cluster_status",
+    "get_config_history",
     "get_containers",
+    "get_events",
     "get_findings",
     "get_guest",
     "get_node_status",
@@ -168,6 +170,7 @@ class Tester:
             await self.call("analyze_cluster_health", guest=guest["vmid"], **cluster)
 
         await self.values(node, guests, cluster)
+        await self.past(node, guests, cluster)
         await self.guest_commands(next(g for g in guests if g["kind"] == "qemu"), cluster)
         findings = await self.pages("get_findings", "findings", lambda f: f["fingerprint"], page_size=20)
         for finding in findings[:3]:
@@ -193,6 +196,23 @@ class Tester:
         check(answer["series"], "no guest has values")
         await self.refused("query_metrics", "did you mean", "cpu_ratio", subjects=f"node/{node}", metrics="cpu_use")
         await self.refused("query_metrics", "24h", subjects=f"node/{node}", since="monday")
+
+    async def past(self, node, guests, cluster):
+        """What happened, and who changed what."""
+        answer = await self.call("get_events", since="7d", **cluster)
+        times = [event["at"] for event in answer["events"]]
+        check(times and times == sorted(times, reverse=True), f"times of events: {times}")
+        some = await self.call("get_events", subjects=f"node/{node}", kinds=["task"], level="warning", **cluster)
+        check(all(e["kind"] == "task" and e["level"] != "info" for e in some["events"]), f"events: {some['events']}")
+        few = await self.call("get_events", since="7d", limit=1, detail="full", **cluster)
+        check(len(few["events"]) == 1 and few["older_left_out"], "one event of several")
+        changes = await self.call("get_config_history", since="7d", limit=5, **cluster)
+        for change in changes["revisions"]:
+            check(isinstance(change["author"]["users"], list), f"change: {change}")
+        answer = await self.call("get_config_history", subject=guests[0]["vmid"], detail="full", **cluster)
+        check(answer["known_since"], f"history of a guest: {answer}")
+        await self.refused("get_events", "24h", since="monday")
+        await self.refused("get_config_history", "guest/ID", subject="there-is-no-such-thing")
 
     async def guest_commands(self, guest, cluster):
         """What there is to ask a VM; nothing runs."""

@@ -18,7 +18,9 @@ use crate::{
     run::{Outcome, RunError},
     scenario::Coverage,
     score::{Known, Score, score},
-    sim::{Cluster, ClusterSpec, fault, label::Labels, temporary_directory},
+    sim::{
+        Cluster, ClusterSpec, fault, label::Labels, past::Task, state::Kind, temporary_directory,
+    },
 };
 
 mod agents;
@@ -87,6 +89,9 @@ impl Demo {
                 cluster.plan_fault(FAULTS_AT_SECONDS, fault);
             }
         }
+        for (seconds, task) in tasks(&cluster, start) {
+            cluster.plan_task(seconds, task);
+        }
         cluster.write_labels()?;
         Ok(Self {
             cluster,
@@ -105,6 +110,34 @@ impl Demo {
     pub fn spec(&self) -> &ClusterSpec {
         &self.spec
     }
+}
+
+/// What goes on in any cluster: backups, package lists, a guest that is restarted. With
+/// the seconds after the start at which each has ended.
+fn tasks(cluster: &Cluster, start: i64) -> Vec<(u64, Task)> {
+    let guests = &cluster.state().guests;
+    let mut planned = Vec::new();
+    let mut plan = |ends: u64, length: u64, node, kind: &str, id: String| {
+        let begins = ends.saturating_sub(length);
+        let task = Task {
+            node,
+            seconds: start + i64::try_from(begins).unwrap_or(0),
+            length_seconds: i64::try_from(length).unwrap_or(0),
+            kind: kind.to_owned(),
+            id,
+            user: "root@pam".to_owned(),
+            end: "OK".to_owned(),
+        };
+        planned.push((ends, task));
+    };
+    plan(120, 9, 0, "aptupdate", String::new());
+    for (guest, ends) in guests.iter().take(3).zip([400, 650, 960]) {
+        plan(ends, 190, guest.node, "vzdump", guest.vmid.to_string());
+    }
+    if let Some(guest) = guests.iter().find(|guest| guest.kind == Kind::Qemu) {
+        plan(1500, 3, guest.node, "qmsnapshot", guest.vmid.to_string());
+    }
+    planned
 }
 
 /// One or two lines: what was planted, and whether exactly that was found.

@@ -69,6 +69,7 @@ enum Event {
     Fault(Fault),
     Edit(Edit),
     Override(Override),
+    Task(past::Task),
 }
 
 /// A cluster on disk.
@@ -130,6 +131,11 @@ impl Cluster {
         self.plan.push((at_seconds, Event::Fault(fault)));
     }
 
+    /// Plans a task to be in the list of its node.
+    pub fn plan_task(&mut self, at_seconds: u64, task: past::Task) {
+        self.plan.push((at_seconds, Event::Task(task)));
+    }
+
     /// Plans an edit of one file of one node.
     pub fn plan_edit(&mut self, at_seconds: u64, edit: Edit) {
         self.plan.push((at_seconds, Event::Edit(edit)));
@@ -188,7 +194,12 @@ impl Cluster {
         let due: Vec<(u64, Event)> = due;
         for (_, event) in due {
             match event {
-                Event::Fault(fault) => fault.apply(&mut self.state),
+                Event::Fault(fault) => {
+                    let before = self.state.guests.clone();
+                    fault.apply(&mut self.state);
+                    past::tell_edits(&mut self.state, &before);
+                }
+                Event::Task(task) => self.state.tasks.push(task),
                 Event::Edit(edit) => {
                     if let Some(index) = self.state.node_index(&edit.node) {
                         self.trees[index].add_edit(edit);

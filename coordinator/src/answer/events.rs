@@ -146,14 +146,16 @@ pub fn events(
             && event().is_ok_and(|event| level_of(&event) >= filter.minimum_level)
     };
     let is_only = |kind| filter.kinds.len() == 1 && filter.kinds.first() == Some(&kind);
-    if !is_only(EventKind::Config) && !is_only(EventKind::Finding) {
-        found.push(past.records(RecordKind::Event, &span, None, limit, of_events)?);
+    // Of one time what is caused comes after its causes: in a list of the newest first,
+    // before them.
+    if wants(EventKind::Finding) {
+        found.push(past.records(RecordKind::Finding, &span, None, limit, of_findings)?);
     }
     if wants(EventKind::Config) && filter.minimum_level == Level::Info {
         found.push(past.records(RecordKind::Revision, &span, None, limit, of_revisions)?);
     }
-    if wants(EventKind::Finding) {
-        found.push(past.records(RecordKind::Finding, &span, None, limit, of_findings)?);
+    if !is_only(EventKind::Config) && !is_only(EventKind::Finding) {
+        found.push(past.records(RecordKind::Event, &span, None, limit, of_events)?);
     }
     let mut records = Vec::new();
     for (some, cut) in found {

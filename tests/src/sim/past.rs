@@ -2,7 +2,10 @@
 
 use std::{fmt::Write, io};
 
-use super::{state::State, tree::Tree};
+use super::{
+    state::{Guest, Kind, State},
+    tree::Tree,
+};
 
 /// A word of the log that all members share.
 #[derive(Debug, Clone)]
@@ -75,4 +78,26 @@ pub(super) fn write_tasks(state: &State, index: usize, tree: &mut Tree) -> io::R
         true => Ok(()),
         false => tree.write("/var/log/pve/tasks/index", &lines),
     }
+}
+
+/// Whoever changes guests otherwise than by hand leaves a task.
+pub(super) fn tell_edits(state: &mut State, before: &[Guest]) {
+    let seconds = state.now_millis().div_euclid(1000);
+    let edited = state.guests.iter().filter(|guest| {
+        let was = before.iter().find(|was| was.vmid == guest.vmid);
+        was.is_some_and(|was| was.config != guest.config || was.memory_bytes != guest.memory_bytes)
+    });
+    let tasks: Vec<Task> = edited
+        .filter(|guest| guest.kind == Kind::Qemu)
+        .map(|guest| Task {
+            node: guest.node,
+            seconds,
+            length_seconds: 1,
+            kind: "qmconfig".to_owned(),
+            id: guest.vmid.to_string(),
+            user: "root@pam".to_owned(),
+            end: "OK".to_owned(),
+        })
+        .collect();
+    state.tasks.extend(tasks);
 }
