@@ -26,6 +26,7 @@ pub mod catalog;
 #[cfg(test)]
 mod conformance;
 pub mod engine;
+pub mod import;
 pub mod journal;
 mod quarantine;
 pub mod query;
@@ -103,6 +104,8 @@ pub struct Loaded {
     pub series: Vec<SeriesRow>,
     pub streams: Vec<StateRow>,
     pub findings: Vec<StateRow>,
+    /// Nodes whose own history is imported.
+    pub imported: Vec<StateRow>,
     /// What checks judge, over the time for which they look back.
     pub recent: Vec<RecentValue>,
 }
@@ -184,6 +187,7 @@ impl Store {
             recent,
             streams: engine.states(StateKind::Stream)?,
             findings: engine.states(StateKind::Finding)?,
+            imported: engine.states(StateKind::Imported)?,
         })
     }
 

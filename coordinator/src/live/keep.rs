@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::{
     ClusterId, Live, Name,
+    import::Imports,
     keys::Recorder,
     stored::{Stored, StoredState},
 };
@@ -47,6 +48,7 @@ impl Live {
             objects,
             series,
             streams,
+            imported,
             recent,
             ..
         } = loaded;
@@ -54,6 +56,7 @@ impl Live {
         let mut recorder = Recorder::default();
         recorder.catalog = Catalog::load(objects, series, since);
         recorder.journal = Some(Journal::default());
+        recorder.imports = Imports::load(imported);
         self.recorder = recorder;
         for value in recent {
             if let Some(metric) = Metric::numbered(value.metric)

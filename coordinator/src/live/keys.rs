@@ -8,10 +8,12 @@ use std::{
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::GuestKind;
 
+use super::import::Imports;
 use crate::{
     history::{History, ObjectKey},
     metric::Metric,
     store::{
+        block::SeriesKey,
         catalog::Catalog,
         journal::Journal,
         row::{Object, ObjectKind},
@@ -58,6 +60,8 @@ pub(crate) struct Recorder {
     pub(crate) catalog: Catalog,
     /// What the store is to get; absent where there is none.
     pub(crate) journal: Option<Journal>,
+    /// What nodes had kept themselves.
+    pub(super) imports: Imports,
     /// What comes now is in the store already.
     pub(super) is_muted: bool,
     parts: HashSet<Arc<str>>,
@@ -82,6 +86,10 @@ impl Keys {
             guests: BTreeMap::new(),
             storages: HashMap::new(),
         }
+    }
+
+    pub(super) fn cluster(&self) -> &ClusterId {
+        &self.cluster
     }
 
     /// Which guest of the VMID has its series, from one.
@@ -265,6 +273,24 @@ impl Recorder {
     ) {
         let part = self.part(part);
         self.history.record_part(key, metric, &part, at, value);
+    }
+
+    /// The number of a series of the store; none of what has no series there.
+    pub(super) fn series(
+        &mut self,
+        key: ObjectKey,
+        metric: Metric,
+        part: &str,
+    ) -> Option<SeriesKey> {
+        let part = self.part(part);
+        if key == NO_SERIES {
+            return None;
+        }
+        let series = self.catalog.series(key.0, metric, &part)?;
+        Some(SeriesKey {
+            metric: metric.number(),
+            series,
+        })
     }
 
     /// One copy of each name.

@@ -157,6 +157,8 @@ pub enum StateKind {
     Stream = 1,
     /// A finding that is pending or open, by fingerprint.
     Finding = 2,
+    /// The history that a node had kept itself is imported, by cluster and node.
+    Imported = 5,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
