@@ -159,6 +159,8 @@ pub enum StateKind {
     Finding = 2,
     /// The history that a node had kept itself is imported, by cluster and node.
     Imported = 5,
+    /// A damaged file was replaced by this one; under one key.
+    Replaced = 7,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

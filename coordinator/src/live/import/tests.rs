@@ -159,10 +159,10 @@ impl World {
             .unwrap();
         let found = found.series.into_iter();
         found
-            .map(|(key, values)| {
-                let mean = values.hours[0].mean;
+            .filter_map(|(key, values)| {
+                let mean = values.hours.first()?.mean;
                 let mean = (mean * 1e4).round() / 1e4;
-                (keys[&key].clone(), (mean, values.hours.len()))
+                Some((keys[&key].clone(), (mean, values.hours.len())))
             })
             .collect()
     }

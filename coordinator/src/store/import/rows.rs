@@ -9,6 +9,8 @@ use crate::{
 
 const HOUR: i64 = 3600;
 const MINUTE: i64 = 60;
+/// Those of an hour.
+const MINUTES: u32 = 60;
 /// Seconds of a row: RRDtool of Proxmox VE takes a value a minute, and the longest
 /// rows are of a week.
 const STEPS: std::ops::RangeInclusive<u32> = 60..=604_800;
@@ -256,7 +258,7 @@ impl Past {
         }
         (rows > 0).then(|| Bucket {
             index: hour,
-            count: rows.saturating_mul(minutes),
+            count: rows.saturating_mul(minutes).min(MINUTES),
             minimum,
             maximum,
             mean: (sum / f64::from(rows)).max(minimum).min(maximum),
