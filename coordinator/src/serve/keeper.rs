@@ -124,3 +124,81 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pvelens_proto::{
+        agent::v1::{
+            RrdArchive, RrdConsolidation, RrdHistory, RrdObject, RrdObjectKind, RrdSeries,
+            sample::Payload,
+        },
+        timestamp_from_millis,
+    };
+
+    use super::*;
+    use crate::{
+        check::Params,
+        live::fixture::{Feed, at, guest_list},
+        store::row::StateKind,
+    };
+
+    fn history() -> Payload {
+        let end = at(0).as_second() / 1800 * 1800;
+        Payload::RrdHistory(RrdHistory {
+            objects: vec![RrdObject {
+                kind: RrdObjectKind::Node.into(),
+                name: "pve1".to_owned(),
+                archives: vec![RrdArchive {
+                    consolidation: RrdConsolidation::Average.into(),
+                    step_seconds: 1800,
+                    first_at: Some(timestamp_from_millis((end - 99 * 1800) * 1000)),
+                    rows: 100,
+                    series: vec![RrdSeries {
+                        name: "loadavg".to_owned(),
+                        runs: vec![0, 100],
+                        values: vec![2.5; 100],
+                    }],
+                }],
+                ..RrdObject::default()
+            }],
+            truncated: false,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_history_that_arrives_is_imported_meanwhile() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Arc::new(Store::open(directory.path(), 1 << 30, at(0)).unwrap());
+        let coordinator = Arc::new(Coordinator::new(Params::default()));
+        coordinator.keep_in(Arc::clone(&store), at(0)).unwrap();
+        let mut feed = Feed::new("c", "pve1");
+        for payload in [guest_list(&[]), history()] {
+            feed.send(&mut coordinator.live(), 1, vec![payload]);
+        }
+        let keeper = Keeper {
+            coordinator: Arc::clone(&coordinator),
+            store: Arc::clone(&store),
+            clock: Arc::new(|| at(2)),
+            interval: Duration::from_secs(60),
+        };
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(keeper.run(shutdown.clone()));
+        let imported = || {
+            store
+                .read(|reader| reader.states(StateKind::Imported))
+                .unwrap()
+        };
+        let began = Instant::now();
+        while imported().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(600), "it never comes");
+            sleep(LOOK).await;
+        }
+        shutdown.cancel();
+        running.await.unwrap();
+        let series = store.read(|reader| reader.series(None)).unwrap();
+        assert_eq!(series.len(), 1);
+        // And not again.
+        feed.send(&mut coordinator.live(), 3, vec![history()]);
+        assert!(coordinator.live().take_import(at(9999)).is_none());
+    }
+}

@@ -321,9 +321,11 @@ fn damage_that_is_found_later_is_looked_for_at_the_next_start() {
     let store = open(path);
     let replaced = store.condition().replaced.unwrap();
     assert_eq!(replaced.backup, None);
+    assert!(!path.join(super::SUSPECT).exists());
     fill(&store, 0, 60, |_| 1.0);
     drop(store);
-    assert_eq!(open(path).condition().replaced, None);
+    // It is good now, and the gap is still to be seen.
+    assert_eq!(open(path).condition().replaced, Some(replaced));
 }
 
 #[test]
