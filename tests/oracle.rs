@@ -43,6 +43,8 @@ mod network;
 mod outputs;
 #[path = "oracle/parts.rs"]
 mod parts;
+#[path = "oracle/past.rs"]
+mod past;
 #[path = "oracle/peers.rs"]
 mod peers;
 #[path = "oracle/recordings.rs"]
@@ -83,7 +85,7 @@ mod tests {
 
     use crate::{
         account::Account,
-        compare, expected, feed, figures, inventory, merged,
+        compare, expected, feed, figures, inventory, merged, past,
         recordings::{self, STATES},
         table::Table,
     };
@@ -146,6 +148,24 @@ mod tests {
             "rows of the table without use:\n{}",
             idle.join("\n")
         );
+    }
+
+    #[test]
+    fn what_proxmox_ve_had_kept_is_what_we_measure() {
+        let Some(archives) = archives() else { return };
+        let (mut metrics, mut values, mut apart) = (BTreeSet::new(), 0, Vec::new());
+        for name in STATES {
+            let state = recordings::unpack(&archives, name).unwrap();
+            let nodes = compare::collect(&state, &mut Account::default()).unwrap();
+            let compared = past::compare(&state, &nodes).unwrap();
+            metrics.extend(compared.metrics);
+            values += compared.values;
+            let of_state = compared.apart.into_iter();
+            apart.extend(of_state.map(|line| format!("{name}: {line}")));
+        }
+        say(&format!("{values} imported values of {metrics:?} compared"));
+        assert!(metrics.len() >= 10, "{metrics:?}");
+        assert!(apart.is_empty(), "{}", apart.join("\n"));
     }
 
     /// Facts made wrong one by one, in what the first node of a state has at t0.

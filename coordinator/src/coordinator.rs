@@ -206,6 +206,15 @@ impl Coordinator {
         self.store.get()
     }
 
+    /// How the store does; none where nothing is to be kept.
+    #[must_use]
+    pub fn store_condition(&self) -> Option<Condition> {
+        match self.store() {
+            Some(store) => Some(store.condition()),
+            None => self.without_store.get().cloned(),
+        }
+    }
+
     /// The agents that are connected now.
     #[must_use]
     pub fn agents(&self) -> &Agents {
@@ -250,10 +259,7 @@ impl Coordinator {
         }
         let params = lock(&self.params).clone();
         let refused = self.ports.refused(at);
-        let condition = match self.store() {
-            Some(store) => Some(store.condition()),
-            None => self.without_store.get().cloned(),
-        };
+        let condition = self.store_condition();
         let input = Input {
             view: &view,
             history: &history,

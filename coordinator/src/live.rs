@@ -24,6 +24,7 @@ pub(crate) mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod generations;
+mod import;
 mod ingest;
 mod keep;
 pub(crate) mod keys;

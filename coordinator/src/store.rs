@@ -18,7 +18,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 pub mod block;
 pub mod bucket;
@@ -26,6 +27,7 @@ pub mod catalog;
 #[cfg(test)]
 mod conformance;
 pub mod engine;
+pub mod import;
 pub mod journal;
 mod quarantine;
 pub mod query;
@@ -55,6 +57,8 @@ pub const FILE: &str = "pvelens.db";
 pub const BACKUPS: &str = "backups";
 /// Is there while a file is thought to be damaged: the next start looks at all of it.
 pub const SUSPECT: &str = "pvelens.db.suspect";
+/// For so long it is told that a damaged file was replaced.
+pub const REPLACED_TOLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Readers that are kept open for the next one.
 const READERS: usize = 4;
 
@@ -75,9 +79,13 @@ pub struct Store {
 pub struct Condition {
     /// Why it takes nothing, and since when.
     pub failing: Option<(StoreError, Timestamp)>,
-    /// A damaged file was set aside when the store was opened.
+    /// A damaged file was set aside, lately.
     pub replaced: Option<Replaced>,
     pub size: Size,
+    /// It may take so much.
+    pub limit_bytes: u64,
+    /// When it took something last; absent when it did not since it was opened.
+    pub written_at: Option<Timestamp>,
     /// The oldest values had to go before their time, since there was no room: of
     /// these, the newest are from then.
     pub shortened_to: Option<Timestamp>,
@@ -86,7 +94,7 @@ pub struct Condition {
 }
 
 /// What became of a damaged file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaced {
     pub at: Timestamp,
     /// Where the damaged file is now.
@@ -105,6 +113,8 @@ pub struct Loaded {
     pub findings: Vec<StateRow>,
     /// Which content each configuration has.
     pub heads: Vec<StateRow>,
+    /// Nodes whose own history is imported.
+    pub imported: Vec<StateRow>,
     /// What checks judge, over the time for which they look back.
     pub recent: Vec<RecentValue>,
 }
@@ -136,13 +146,16 @@ impl Store {
             {
                 return Err(StoreError::Damaged(problem));
             }
-            Ok(engine)
+            let replaced = quarantine::told(&mut engine, now)?;
+            Ok((engine, replaced))
         });
         let (engine, replaced) = match opened {
-            Ok(engine) => (engine, None),
+            Ok(opened) => opened,
             Err(StoreError::Damaged(why)) => {
                 let replaced = quarantine::replace(directory, why, now)?;
-                (Sqlite::open(&path)?, Some(replaced))
+                let mut engine = Sqlite::open(&path)?;
+                quarantine::tell(&mut engine, &replaced);
+                (engine, Some(replaced))
             }
             Err(error) => return Err(error),
         };
@@ -150,7 +163,11 @@ impl Store {
         fs::remove_file(&suspect).unwrap_or_default();
         let mut store = Self::on(Box::new(engine), limit_bytes);
         store.suspect = Some(suspect);
-        store.condition_mut().replaced = replaced;
+        let size = store.engine().size().unwrap_or_default();
+        {
+            let mut condition = store.condition_mut();
+            (condition.replaced, condition.size) = (replaced, size);
+        }
         Ok(store)
     }
 
@@ -160,7 +177,10 @@ impl Store {
         Self {
             engine: Mutex::new(engine),
             readers: Mutex::default(),
-            condition: Mutex::default(),
+            condition: Mutex::new(Condition {
+                limit_bytes,
+                ..Condition::default()
+            }),
             limit_bytes,
             suspect: None,
         }
@@ -187,6 +207,7 @@ impl Store {
             streams: engine.states(StateKind::Stream)?,
             findings: engine.states(StateKind::Finding)?,
             heads: engine.states(StateKind::Head)?,
+            imported: engine.states(StateKind::Imported)?,
         })
     }
 
@@ -199,6 +220,9 @@ impl Store {
             .changes()
             .and_then(|changes| self.engine().commit(&changes));
         self.note(&written, now);
+        if written.is_ok() {
+            self.condition_mut().written_at = Some(now);
+        }
         written
     }
 

@@ -31,6 +31,16 @@ const HALF_AN_HOUR_OF_STEPS: u32 = 128;
 /// Feeds both moments of every node of a state to a coordinator.
 pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinator, Arc<Current>)> {
     let coordinator = Coordinator::new(Params::default());
+    let current = feed_to(&coordinator, state, nodes)?;
+    Ok((coordinator, current))
+}
+
+/// As [`feed`], to a coordinator that is there.
+pub(crate) fn feed_to(
+    coordinator: &Coordinator,
+    state: &State,
+    nodes: &[NodeFacts<'_>],
+) -> Result<Arc<Current>> {
     let mut current = coordinator.current();
     for moment in 0..MOMENTS.len() {
         let mut newest = Timestamp::UNIX_EPOCH;
@@ -53,7 +63,7 @@ pub(crate) fn feed(state: &State, nodes: &[NodeFacts<'_>]) -> Result<(Coordinato
         }
         current = coordinator.evaluate(newest);
     }
-    Ok((coordinator, current))
+    Ok(current)
 }
 
 /// What half an hour gives in which every node goes on as between t0 and t1.
@@ -121,7 +131,7 @@ fn failures(live: &Live, at: Timestamp) -> BTreeSet<(String, String)> {
     failed
 }
 
-fn describe(node: &NodeFacts<'_>, at: Timestamp) -> DescribeResponse {
+pub(crate) fn describe(node: &NodeFacts<'_>, at: Timestamp) -> DescribeResponse {
     let host = node.moments[0].values.get("host_identity");
     let collectors = COLLECTORS.iter().map(|collector| CollectorDescription {
         name: collector.name.to_owned(),
@@ -147,6 +157,6 @@ fn describe(node: &NodeFacts<'_>, at: Timestamp) -> DescribeResponse {
     clippy::cast_possible_truncation,
     reason = "milliseconds of this century"
 )]
-fn seconds(seconds: f64) -> Result<Timestamp> {
+pub(crate) fn seconds(seconds: f64) -> Result<Timestamp> {
     Ok(Timestamp::from_millisecond((seconds * 1000.0) as i64)?)
 }

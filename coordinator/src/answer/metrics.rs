@@ -14,8 +14,9 @@ use crate::{
     store::{
         CORRECTED, Store, StoreError,
         block::SeriesKey,
-        bucket::{Bucket, roll_buckets},
+        bucket::Bucket,
         engine::Reader,
+        import::width_seconds,
         query::{self, Values},
         row::{ObjectKind, ObjectRow},
         tier::Tier,
@@ -45,6 +46,7 @@ const NEAR: usize = 3;
 /// Many sources are not read more often: shorter steps, which have to be asked for,
 /// would have gaps.
 const LEAST_STEP_SECONDS: i64 = 60;
+const HOUR_SECONDS: i64 = Tier::Hour.step_seconds();
 
 /// Which values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -105,6 +107,12 @@ pub struct MetricSeries {
     /// Some values are averages that the node itself had kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_imported: bool,
+    /// What comes later was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported_until: Option<Timestamp>,
+    /// Over so long the coarsest of these are averages, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported_width_seconds: Option<u32>,
     /// Times were corrected, since the node's clock was wrong.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_corrected: bool,
@@ -194,9 +202,11 @@ pub fn metrics(
             if let Some(mut some) = found.series.remove(key) {
                 values.is_imported |= some.is_imported;
                 values.buckets.append(&mut some.buckets);
+                values.hours.append(&mut some.hours);
             }
         }
         values.buckets.sort_by_key(|bucket| bucket.index);
+        values.hours.sort_by_key(|hour| hour.index);
         answer.series.extend(range.series(one, values));
     }
     if answer.series.is_empty() {
@@ -287,17 +297,9 @@ fn newest(rows: Vec<ObjectRow>, wanted: &Wanted) -> Vec<ObjectRow> {
 
 impl Range {
     fn series(&self, chosen: Chosen, values: Values) -> Option<MetricSeries> {
-        let millis = |seconds: i64| {
-            let millis = u32::try_from(seconds.saturating_mul(1000)).unwrap_or(u32::MAX);
-            std::num::NonZeroU32::new(millis).unwrap_or(std::num::NonZeroU32::MIN)
-        };
-        // The index of a raw value is its time.
-        let fine = match self.span.tier {
-            Tier::Raw => std::num::NonZeroU32::MIN,
-            tier => millis(tier.step_seconds()),
-        };
-        let buckets = roll_buckets(&values.buckets, fine, millis(self.step_seconds));
-        let figures = self.figures(&buckets, &values.buckets)?;
+        let buckets = values.steps(&self.span, self.step_seconds);
+        let figures = self.figures(&buckets, &values)?;
+        let imported = imported(&values);
         let info = chosen.metric.info();
         Some(MetricSeries {
             cluster: chosen.cluster,
@@ -307,6 +309,8 @@ impl Range {
             part: untrusted::name(&chosen.part).into_owned(),
             figures,
             is_imported: values.is_imported,
+            imported_until: imported.map(|(until, _)| until),
+            imported_width_seconds: imported.map(|(_, width)| width),
             is_corrected: buckets.iter().any(|bucket| bucket.flags & CORRECTED != 0),
             values: buckets
                 .iter()
@@ -328,10 +332,15 @@ impl Range {
     }
 
     /// None without any value.
-    fn figures(&self, buckets: &[Bucket], fine: &[Bucket]) -> Option<Figures> {
-        let (first, rest) = buckets.split_first()?;
-        let mut all = first.clone();
-        for bucket in rest {
+    fn figures(&self, buckets: &[Bucket], values: &Values) -> Option<Figures> {
+        // An hour may be in several steps, and counts once.
+        let (hours, rest) = match values.hours.as_slice() {
+            [] => ([].as_slice(), buckets),
+            hours => (hours, values.buckets.as_slice()),
+        };
+        let mut parts = hours.iter().chain(rest);
+        let mut all = parts.next()?.clone();
+        for bucket in parts {
             all.merge(bucket);
         }
         // A source that is read once a minute covers the whole minute.
@@ -339,11 +348,25 @@ impl Range {
             Tier::Raw => (LEAST_STEP_SECONDS, 1000 * LEAST_STEP_SECONDS),
             tier => (tier.step_seconds(), 1),
         };
-        let covered: BTreeSet<i64> = fine.iter().map(|b| b.index.div_euclid(unit)).collect();
-        let span = self.span.until.as_second() - self.span.from.as_second();
-        let expected = (span / step).max(1);
+        let covered: BTreeSet<i64> = values
+            .buckets
+            .iter()
+            .map(|b| b.index.div_euclid(unit))
+            .collect();
+        let (from, until) = (self.span.from.as_second(), self.span.until.as_second());
+        let of_hours: i64 = values
+            .hours
+            .iter()
+            .map(|hour| {
+                let begin = hour.index.saturating_mul(HOUR_SECONDS);
+                let end = begin.saturating_add(HOUR_SECONDS).min(until);
+                end.saturating_sub(begin.max(from)).max(0)
+            })
+            .sum();
+        let expected = ((until - from) / step).max(1);
         #[expect(clippy::cast_precision_loss, reason = "steps of one answer")]
-        let covered_ratio = (covered.len() as f64 / expected as f64).min(1.0);
+        let covered_ratio =
+            ((covered.len() as f64 + of_hours as f64 / step as f64) / expected as f64).min(1.0);
         Some(Figures {
             count: u64::from(all.count),
             minimum: all.minimum,
@@ -354,6 +377,18 @@ impl Range {
             covered_ratio,
         })
     }
+}
+
+/// Until when values are averages that the node had kept, and over how many seconds at
+/// most; none = there are none.
+fn imported(values: &Values) -> Option<(Timestamp, u32)> {
+    let imported = values.hours.iter();
+    let imported = imported.filter_map(|hour| Some((hour.index, width_seconds(hour.flags)?)));
+    let (last, width) =
+        imported.reduce(|(last, coarsest), (hour, width)| (last.max(hour), coarsest.max(width)))?;
+    let until = last.saturating_add(1).saturating_mul(HOUR_SECONDS);
+    let until = Timestamp::from_second(until).ok()?;
+    Some((until, u32::try_from(width).unwrap_or(u32::MAX)))
 }
 
 fn p95(bucket: &Bucket) -> f64 {

@@ -15,9 +15,9 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 use pvelens_proto::v1::{
-    Agent, AnalysisKind, AnalyzeRequest, Depth, ListAgentsRequest, Report,
-    analysis_service_client::AnalysisServiceClient, analyze_response::Event,
-    fleet_service_client::FleetServiceClient,
+    Agent, AnalysisKind, AnalyzeRequest, Depth, GetStoreRequest, GetStoreResponse,
+    ListAgentsRequest, Report, analysis_service_client::AnalysisServiceClient,
+    analyze_response::Event, fleet_service_client::FleetServiceClient,
 };
 use tokio::time::timeout;
 
@@ -35,6 +35,7 @@ use crate::{
 mod access;
 mod fleet;
 mod item;
+mod store;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,8 @@ pub(super) struct Doctor {
 struct Answers {
     agents: Vec<Agent>,
     report: Report,
+    /// None = it did not say.
+    store: Option<GetStoreResponse>,
     /// For root alone.
     invited: Option<Invited>,
 }
@@ -160,6 +163,7 @@ impl Look {
                 about.extend(http(config.http.listen));
                 about.extend(trust::readiness(config.http.listen));
             }
+            about.extend(answers.store.iter().flat_map(|it| store::kept(it, now)));
             agents = fleet::agents(&answers.agents, now);
             let invited = answers.invited.as_ref();
             if is_packaged && !config.store.directory.as_os_str().is_empty() {
@@ -263,6 +267,9 @@ async fn asked(connection: Connection) -> Result<Answers, Failure> {
         FleetServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
     let agents = fleet.list_agents(ListAgentsRequest::default()).await;
     let agents = agents.map_err(|status| refused(&status))?.into_inner();
+    // One of before does not know.
+    let store = fleet.get_store(GetStoreRequest::default()).await.ok();
+    let store = store.map(tonic::Response::into_inner);
     let request = AnalyzeRequest {
         kind: AnalysisKind::ClusterHealth.into(),
         depth: Depth::Summary.into(),
@@ -277,6 +284,7 @@ async fn asked(connection: Connection) -> Result<Answers, Failure> {
             return Ok(Answers {
                 agents: agents.agents,
                 report,
+                store,
                 invited: None,
             });
         }

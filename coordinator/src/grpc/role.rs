@@ -58,6 +58,7 @@ const METHODS: &[(&str, Role)] = &[
     ("pvelens.v1.FindingService/ListFindings", Role::Reader),
     ("pvelens.v1.FindingService/Recheck", Role::Operator),
     ("pvelens.v1.FleetService/GetAccess", Role::Reader),
+    ("pvelens.v1.FleetService/GetStore", Role::Reader),
     ("pvelens.v1.FleetService/ListAgents", Role::Reader),
     (
         "pvelens.v1.GuestCommandService/GetWorkflowStep",

@@ -16,6 +16,7 @@ use crate::{
     link::LinkFigures,
     live::Transport,
     port::{PortState, Ports, Turned},
+    store::Condition,
     view::{CoverageLevel, GuestStatus},
 };
 
@@ -25,6 +26,8 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 pub(super) struct Counted<'c> {
     ports: &'c Ports,
     links: LinkFigures,
+    /// Absent where nothing is to be kept.
+    store: Option<Condition>,
 }
 
 impl<'c> Counted<'c> {
@@ -32,6 +35,7 @@ impl<'c> Counted<'c> {
         Self {
             ports: coordinator.ports(),
             links: coordinator.agents().counts().figures(),
+            store: coordinator.store_condition(),
         }
     }
 }
@@ -59,6 +63,9 @@ pub(super) fn exposition(current: &Current, counted: &Counted<'_>) -> String {
     agents(&mut text, current);
     links(&mut text, current, &counted.links);
     ports(&mut text, counted.ports);
+    if let Some(condition) = &counted.store {
+        store(&mut text, condition);
+    }
     inventory(&mut text, current);
     text.push(String::new());
     text.join("\n")
@@ -129,6 +136,69 @@ fn agents(text: &mut Vec<String>, current: &Current) {
         .iter()
         .map(|agent| agent.skipped_updates_total);
     value(text, name, &[], skipped.sum::<u64>());
+}
+
+/// What outlives the coordinator. Alerts on its age compare the time of the last write
+/// with now.
+fn store(text: &mut Vec<String>, condition: &Condition) {
+    let Condition {
+        failing,
+        replaced,
+        size,
+        limit_bytes,
+        written_at,
+        shortened_to: _,
+        lost_values,
+    } = condition;
+    for (name, help, bytes) in [
+        (
+            "pvelens_store_size_bytes",
+            "Size of the file of the store.",
+            size.total_bytes,
+        ),
+        (
+            "pvelens_store_free_bytes",
+            "Part of the file of the store that is free for use.",
+            size.free_bytes,
+        ),
+        (
+            "pvelens_store_log_bytes",
+            "What the store has written ahead, beside its file.",
+            size.log_bytes,
+        ),
+        (
+            "pvelens_store_limit_bytes",
+            "What the store may take; 0 while there is none.",
+            *limit_bytes,
+        ),
+    ] {
+        gauge(text, name, help);
+        value(text, name, &[], bytes);
+    }
+    if let Some(at) = written_at {
+        let name = "pvelens_store_written_timestamp_seconds";
+        gauge(text, name, "When the store took something last.");
+        value(text, name, &[], at.as_second());
+    }
+    let name = "pvelens_store_failing";
+    gauge(text, name, "1 while the store takes nothing.");
+    value(text, name, &[], u8::from(failing.is_some()));
+
+    let name = "pvelens_store_replaced";
+    gauge(
+        text,
+        name,
+        "1 for a week after a damaged file of the store was replaced.",
+    );
+    value(text, name, &[], u8::from(replaced.is_some()));
+
+    let name = "pvelens_store_lost_values_total";
+    counter(
+        text,
+        name,
+        "Values that were lost, since the store took none for long.",
+    );
+    value(text, name, &[], lost_values);
 }
 
 /// Agents that dialled in.

@@ -243,3 +243,34 @@ async fn a_port_that_cannot_be_opened_is_not_ready() {
         .unwrap();
     assert_eq!(body, "the port api is not open: address in use\n");
 }
+
+#[test]
+fn the_condition_of_the_store_is_exported() {
+    let coordinator = Coordinator::new(Params::default());
+    let exposition = |coordinator: &Coordinator| {
+        metrics::exposition(&coordinator.current(), &metrics::Counted::of(coordinator))
+    };
+    // Nothing is to be kept.
+    assert!(!exposition(&coordinator).contains("pvelens_store"));
+
+    let directory = tempfile::TempDir::new().unwrap();
+    let at = "2026-11-25T20:00:00Z".parse().unwrap();
+    let store = Arc::new(crate::store::Store::open(directory.path(), 1 << 30, at).unwrap());
+    coordinator.keep_in(Arc::clone(&store), at).unwrap();
+    store.write(&crate::store::Batch::default(), at).unwrap();
+    store.lost(7);
+    let text = exposition(&coordinator);
+    for line in [
+        "\npvelens_store_limit_bytes 1073741824\n",
+        "\npvelens_store_written_timestamp_seconds 1795636800\n",
+        "\npvelens_store_failing 0\n",
+        "\npvelens_store_replaced 0\n",
+        "\n# TYPE pvelens_store_lost_values_total counter\npvelens_store_lost_values_total 7\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    let size = text
+        .lines()
+        .find_map(|line| line.strip_prefix("pvelens_store_size_bytes "));
+    assert!(size.unwrap().parse::<u64>().unwrap() > 0, "{text}");
+}

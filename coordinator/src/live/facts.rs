@@ -150,7 +150,8 @@ facts! {
     pci_devices: PciDevices(wire::PciDevices),
     hardware_errors: HardwareErrors(wire::HardwareErrors),
     host_files: HostFiles(wire::HostFiles),
-    rrd_history: RrdHistory(wire::RrdHistory),
+    // The content goes to the store.
+    rrd_history: RrdHistory(()),
     network_links: NetworkLinks(wire::NetworkLinks),
     disk_connections: DiskConnections(wire::DiskConnections),
     blocked_tasks: BlockedTasks(wire::BlockedTasks),

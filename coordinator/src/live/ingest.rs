@@ -31,6 +31,16 @@ pub(super) struct Shared<'a> {
     pub(super) broadcasts: &'a Broadcasts,
 }
 
+impl Shared<'_> {
+    /// History is for the store alone.
+    fn keep_past(&mut self, history: wire::RrdHistory, stamp: Stamp) {
+        if self.recorder.journal.is_some() {
+            let (cluster, imports) = (self.keys.cluster(), &mut self.recorder.imports);
+            imports.offer(cluster, self.node, history, stamp.received);
+        }
+    }
+}
+
 /// Guest configurations that several members hold alike, kept once.
 #[derive(Debug, Default)]
 pub(super) struct Configs {
@@ -308,7 +318,10 @@ impl Agent {
             Payload::PciDevices(value) => put(&mut facts.pci_devices, value.into(), stamp),
             Payload::HardwareErrors(value) => put(&mut facts.hardware_errors, value.into(), stamp),
             Payload::HostFiles(value) => put(&mut facts.host_files, value.into(), stamp),
-            Payload::RrdHistory(value) => put(&mut facts.rrd_history, value.into(), stamp),
+            Payload::RrdHistory(value) => {
+                shared.keep_past(value, stamp);
+                put(&mut facts.rrd_history, ().into(), stamp);
+            }
             Payload::NetworkLinks(value) => put(&mut facts.network_links, value.into(), stamp),
             Payload::DiskConnections(value) => {
                 put(&mut facts.disk_connections, value.into(), stamp)

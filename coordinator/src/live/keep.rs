@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::{
     ClusterId, Live, Name,
+    import::Imports,
     keys::Recorder,
     seen::{Heard, Seen},
     stored::{Stored, StoredState},
@@ -48,6 +49,7 @@ impl Live {
             objects,
             series,
             streams,
+            imported,
             recent,
             ..
         } = loaded;
@@ -56,6 +58,7 @@ impl Live {
         recorder.catalog = Catalog::load(objects, series, since);
         recorder.journal = Some(Journal::default());
         recorder.heard = Some(Heard::default());
+        recorder.imports = Imports::load(imported);
         self.recorder = recorder;
         for value in recent {
             if let Some(metric) = Metric::numbered(value.metric)

@@ -8,11 +8,13 @@ use std::{
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::GuestKind;
 
+use super::import::Imports;
 use super::seen::Heard;
 use crate::{
     history::{History, ObjectKey},
     metric::Metric,
     store::{
+        block::SeriesKey,
         catalog::Catalog,
         journal::Journal,
         row::{Object, ObjectKind},
@@ -61,6 +63,8 @@ pub(crate) struct Recorder {
     pub(crate) journal: Option<Journal>,
     /// What the chronicle is to get; absent where nothing is kept.
     pub(super) heard: Option<Heard>,
+    /// What nodes had kept themselves.
+    pub(super) imports: Imports,
     /// What comes now is in the store already.
     pub(super) is_muted: bool,
     parts: HashSet<Arc<str>>,
@@ -272,6 +276,24 @@ impl Recorder {
     ) {
         let part = self.part(part);
         self.history.record_part(key, metric, &part, at, value);
+    }
+
+    /// The number of a series of the store; none of what has no series there.
+    pub(super) fn series(
+        &mut self,
+        key: ObjectKey,
+        metric: Metric,
+        part: &str,
+    ) -> Option<SeriesKey> {
+        let part = self.part(part);
+        if key == NO_SERIES {
+            return None;
+        }
+        let series = self.catalog.series(key.0, metric, &part)?;
+        Some(SeriesKey {
+            metric: metric.number(),
+            series,
+        })
     }
 
     /// One copy of each name.

@@ -113,6 +113,9 @@ impl NodeSeries<'_> {
             Metric::MemoryTotalBytes,
             Some(memory.total_bytes as f64),
         );
+        // As Proxmox VE counts it: with all of the ARC.
+        let used = memory.total_bytes.saturating_sub(memory.available_bytes);
+        self.record(key, Metric::MemoryUsedBytes, Some(used as f64));
         let arc = memory.arc.map(|arc| arc.size_bytes as f64);
         self.record(key, Metric::ArcBytes, arc);
         let swap = memory

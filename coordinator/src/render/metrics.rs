@@ -1,6 +1,6 @@
 //! Values over time: a row per series, or charts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -177,7 +177,15 @@ fn explain(document: &mut Document, series: &[MetricSeries]) {
 /// What no figure says.
 fn caution(document: &mut Document, series: &[MetricSeries]) {
     if series.iter().any(|one| one.is_imported) {
-        document.note("note: averages are what the node itself had kept, without peaks");
+        let until = series.iter().filter_map(|one| one.imported_until).max();
+        let width = series.iter().filter_map(|one| one.imported_width_seconds);
+        let mut note = "note: averages are what the node itself had kept".to_owned();
+        if let (Some(until), Some(width)) = (until, width.max()) {
+            let until = until.strftime("%Y-%m-%d %H:%M UTC");
+            let width = figure::duration(Duration::from_secs(u64::from(width)));
+            note = format!("{note} until {until}, over up to {width} each");
+        }
+        document.note(note);
     }
     if series.iter().any(|one| one.is_corrected) {
         document.note("note: some times were corrected, since the clock of a node was wrong");

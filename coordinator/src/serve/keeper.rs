@@ -6,7 +6,11 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{coordinator::Coordinator, link::Clock, store::Store};
+use crate::{
+    coordinator::Coordinator,
+    link::Clock,
+    store::{Store, import::Import},
+};
 
 /// How often it looks whether there is enough to write.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,6 +31,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) async fn run(self, shutdown: CancellationToken) {
         let (mut written, mut tidied) = (Instant::now(), Instant::now());
+        let mut import = None;
         while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
             let waiting = self.coordinator.keep(|live| live.waiting()).await;
             if written.elapsed() >= self.interval || waiting.unwrap_or(0) >= MANY {
@@ -37,11 +42,58 @@ impl Keeper {
                 self.tidy().await;
                 tidied = Instant::now();
             }
+            import = match import {
+                Some(import) => self.import(import).await,
+                None => self.next_import().await,
+            };
         }
         self.write().await;
     }
 
-    async fn write(&self) {
+    /// A history that a node had kept, if one can be imported; the store knows its
+    /// series.
+    async fn next_import(&self) -> Option<Import> {
+        let now = (self.clock)();
+        let import = self.coordinator.keep(move |live| live.take_import(now));
+        let import = import.await??;
+        self.write().await.then_some(import)
+    }
+
+    /// Imports some days, and gives back what is left of it. What fails is imported when
+    /// the node sends it again: after some hours, or when this is started anew.
+    async fn import(&self, mut import: Import) -> Option<Import> {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let step = self.coordinator.turns().take(move || {
+            let done = import.step(&store, clock());
+            (import, done)
+        });
+        match step.await {
+            Some((import, Ok(false))) => Some(import),
+            Some((import, Ok(true))) => {
+                let (node, values) = (import.key().to_owned(), import.values());
+                info!(
+                    node,
+                    values, "the history that the node had kept is imported"
+                );
+                let done = self.coordinator.keep(move |live| live.imported(&import));
+                done.await
+                    .unwrap_or_else(|| error!("an import is not noted"));
+                None
+            }
+            Some((import, Err(error))) => {
+                let node = import.key();
+                warn!(node, %error, "the history that the node had kept is not imported");
+                None
+            }
+            None => {
+                error!("importing the history of a node failed");
+                None
+            }
+        }
+    }
+
+    /// Whether the store took what there was.
+    async fn write(&self) -> bool {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         let coordinator = Arc::clone(&self.coordinator);
         let before = store.condition().failing.is_some();
@@ -49,12 +101,14 @@ impl Keeper {
             .coordinator
             .turns()
             .take(move || coordinator.write_down(clock()));
-        match written.await {
+        let written = written.await;
+        match &written {
             Some(Err(error)) if !before => error!(%error, "nothing is kept until this is mended"),
             Some(Ok(())) if before => info!("the store takes values again"),
             Some(_) => {}
             None => error!("values could not be brought to the store"),
         }
+        matches!(written, Some(Ok(())))
     }
 
     async fn tidy(&self) {
@@ -68,5 +122,83 @@ impl Keeper {
             Some(Err(error)) => warn!(%error, "the store could not be tidied up"),
             None => error!("tidying the store up failed"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pvelens_proto::{
+        agent::v1::{
+            RrdArchive, RrdConsolidation, RrdHistory, RrdObject, RrdObjectKind, RrdSeries,
+            sample::Payload,
+        },
+        timestamp_from_millis,
+    };
+
+    use super::*;
+    use crate::{
+        check::Params,
+        live::fixture::{Feed, at, guest_list},
+        store::row::StateKind,
+    };
+
+    fn history() -> Payload {
+        let end = at(0).as_second() / 1800 * 1800;
+        Payload::RrdHistory(RrdHistory {
+            objects: vec![RrdObject {
+                kind: RrdObjectKind::Node.into(),
+                name: "pve1".to_owned(),
+                archives: vec![RrdArchive {
+                    consolidation: RrdConsolidation::Average.into(),
+                    step_seconds: 1800,
+                    first_at: Some(timestamp_from_millis((end - 99 * 1800) * 1000)),
+                    rows: 100,
+                    series: vec![RrdSeries {
+                        name: "loadavg".to_owned(),
+                        runs: vec![0, 100],
+                        values: vec![2.5; 100],
+                    }],
+                }],
+                ..RrdObject::default()
+            }],
+            truncated: false,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_history_that_arrives_is_imported_meanwhile() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Arc::new(Store::open(directory.path(), 1 << 30, at(0)).unwrap());
+        let coordinator = Arc::new(Coordinator::new(Params::default()));
+        coordinator.keep_in(Arc::clone(&store), at(0)).unwrap();
+        let mut feed = Feed::new("c", "pve1");
+        for payload in [guest_list(&[]), history()] {
+            feed.send(&mut coordinator.live(), 1, vec![payload]);
+        }
+        let keeper = Keeper {
+            coordinator: Arc::clone(&coordinator),
+            store: Arc::clone(&store),
+            clock: Arc::new(|| at(2)),
+            interval: Duration::from_secs(60),
+        };
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(keeper.run(shutdown.clone()));
+        let imported = || {
+            store
+                .read(|reader| reader.states(StateKind::Imported))
+                .unwrap()
+        };
+        let began = Instant::now();
+        while imported().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(600), "it never comes");
+            sleep(LOOK).await;
+        }
+        shutdown.cancel();
+        running.await.unwrap();
+        let series = store.read(|reader| reader.series(None)).unwrap();
+        assert_eq!(series.len(), 1);
+        // And not again.
+        feed.send(&mut coordinator.live(), 3, vec![history()]);
+        assert!(coordinator.live().take_import(at(9999)).is_none());
     }
 }

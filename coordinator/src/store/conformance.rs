@@ -48,15 +48,17 @@ fn object(id: u32, used: i64) -> Change {
 fn changes() -> impl Strategy<Value = Change> {
     let small = 0_u32..6;
     let seconds = 0_i64..100;
-    let block = (0_i64..4, 0_i64..5, 0_u32..3, any::<bool>(), 0_usize..9000).prop_map(
-        |(tier, begin, partition, is_rolled_up, length)| {
+    let source = prop::sample::select(vec![Source::Agent, Source::Rrd]);
+    let place = (0_i64..4, 0_i64..5, 0_u32..3);
+    let block = (place, source, any::<bool>(), 0_usize..9000).prop_map(
+        |((tier, begin, partition), source, is_rolled_up, length)| {
             Change::AddBlock(NewBlock {
                 place: Place {
                     tier: Tier::numbered(tier).unwrap(),
                     begin: begin * 3600,
                     partition,
                 },
-                source: Source::Agent,
+                source,
                 values: 7,
                 is_rolled_up,
                 bytes: (0..=250_u8).cycle().take(length).collect(),
@@ -95,6 +97,11 @@ fn changes() -> impl Strategy<Value = Change> {
                 body,
             })
         }),
+        1 => small.clone().prop_map(|key| Change::PutState(StateRow {
+            kind: StateKind::Imported,
+            key: key.to_string(),
+            body: vec![1],
+        })),
         1 => small.prop_map(|key| Change::DropState(StateKind::Stream, key.to_string())),
         3 => record,
         1 => seconds
@@ -119,6 +126,7 @@ fn told(reader: &mut dyn Reader) -> String {
     add(&reader.state_keys(StateKind::Stream).unwrap());
     add(&reader.state(StateKind::Stream, "3").unwrap());
     add(&reader.state(StateKind::Finding, "3").unwrap());
+    add(&reader.states(StateKind::Imported).unwrap());
     let whole = BlockQuery::default();
     let queries = [
         whole.clone(),

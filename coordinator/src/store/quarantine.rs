@@ -1,4 +1,7 @@
 //! A damaged file is set aside, never written over and never deleted.
+//!
+//! The file that takes its place knows that for some days: nobody may be there to see
+//! it before the coordinator is started anew.
 
 use std::{
     fs, io,
@@ -6,8 +9,56 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tracing::warn;
 
-use super::{BACKUPS, FILE, Replaced, engine::StoreError, sqlite};
+use super::{
+    BACKUPS, FILE, REPLACED_TOLD, Replaced,
+    engine::{Engine, StoreError},
+    row::{Change, StateKind, StateRow},
+    sqlite,
+};
+
+/// There is one.
+const KEY: &str = "store";
+
+/// What the file knows of the one that it replaced.
+pub(super) fn told(
+    engine: &mut dyn Engine,
+    now: Timestamp,
+) -> Result<Option<Replaced>, StoreError> {
+    let Some(row) = engine.states(StateKind::Replaced)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let change = match serde_json::from_slice::<Replaced>(&row.body) {
+        Ok(replaced) if now.duration_since(replaced.at) < REPLACED_TOLD => {
+            return Ok(Some(replaced));
+        }
+        Ok(_) => Change::DropState(StateKind::Replaced, row.key),
+        Err(error) => {
+            warn!(%error, "what became of a damaged store is unreadable");
+            Change::DropState(StateKind::Replaced, row.key)
+        }
+    };
+    // Where nothing can be written it is looked at again at the next start.
+    engine.commit(&[change]).unwrap_or_default();
+    Ok(None)
+}
+
+/// Lets the new file know.
+pub(super) fn tell(engine: &mut dyn Engine, replaced: &Replaced) {
+    let noted = serde_json::to_vec(replaced)
+        .map_err(|error| StoreError::Other(error.to_string()))
+        .and_then(|body| {
+            engine.commit(&[Change::PutState(StateRow {
+                kind: StateKind::Replaced,
+                key: KEY.to_owned(),
+                body,
+            })])
+        });
+    if let Err(error) = noted {
+        warn!(%error, "the next start will not tell that the store was damaged");
+    }
+}
 
 /// Puts the newest good backup, or nothing, in the place of a damaged file.
 pub(super) fn replace(

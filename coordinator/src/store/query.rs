@@ -2,7 +2,8 @@
 //!
 //! Coarse values come from the roll-ups, and those of the hour at hand, which is
 //! not rolled up yet, from the raw values. Of a block only the frames that have
-//! one of the series are read.
+//! one of the series are read. What lies before the first value of a tier comes from
+//! the coarsest one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,10 @@ use super::{
     tier::{PARTITION, Tier},
     write::in_order,
 };
+
+mod past;
+
+pub use past::first_hours;
 
 /// The begin of a block that is read first: header and directory of most.
 const PREFIX_BYTES: usize = 4096;
@@ -36,6 +41,8 @@ pub struct Values {
     /// One for each step of the tier that has values; of the raw tier one for
     /// each value, whose index is its time in milliseconds.
     pub buckets: Vec<Bucket>,
+    /// One for each hour before those that has values: of these the tier has nothing.
+    pub hours: Vec<Bucket>,
     /// Some come from the node's own history, which had averages alone.
     pub is_imported: bool,
 }
@@ -99,12 +106,15 @@ pub fn values<R: Reader + ?Sized>(
             scan.rolled_up(partition, &mut found.series)?;
         }
         scan.raw(partition, &mut found.series)?;
+        scan.hours(partition, &mut found.series)?;
         found.damaged_blocks = found.damaged_blocks.saturating_add(scan.damaged_blocks);
     }
     for values in found.series.values_mut() {
         values.buckets = joined(std::mem::take(&mut values.buckets));
     }
-    found.series.retain(|_, values| !values.buckets.is_empty());
+    found
+        .series
+        .retain(|_, values| !values.buckets.is_empty() || !values.hours.is_empty());
     Ok(found)
 }
 
@@ -132,12 +142,12 @@ impl<R: Reader + ?Sized> Scan<'_, R> {
         })?;
         let millis = self.span.millis();
         let step = i64::from(step(tier).get());
-        for row in &blocks {
+        // What was imported is looked at where nothing was measured.
+        for row in blocks.iter().filter(|row| row.source == Source::Agent) {
             for (key, buckets) in
                 self.frames(row, |d, f, b, w| block::decode_buckets(d, f, b, w))?
             {
                 let values = all.entry(key).or_default();
-                values.is_imported |= row.source == Source::Rrd;
                 let within = |bucket: &Bucket| millis.contains(&bucket.index.saturating_mul(step));
                 values.buckets.extend(buckets.into_iter().filter(within));
             }

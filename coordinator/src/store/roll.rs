@@ -14,7 +14,7 @@ use super::{
     block::{self, Series, SeriesKey},
     bucket::{Bucket, Point, roll_points},
     engine::{Engine, Reader, StoreError},
-    row::{BlockQuery, BlockRow, Change, NewBlock, Place},
+    row::{BlockQuery, BlockRow, Change, NewBlock, Place, Source},
     tier::Tier,
     write::{defect, in_order},
 };
@@ -76,7 +76,11 @@ pub(super) fn join(engine: &mut dyn Engine, now: Timestamp) -> Result<bool, Stor
         })?;
         let together =
             |one: &BlockRow, next: &BlockRow| one.place == next.place && one.source == next.source;
-        let Some(pieces) = blocks.chunk_by(together).find(|pieces| pieces.len() > 1) else {
+        // What was imported comes in few pieces: one for each node.
+        let several = |pieces: &&[BlockRow]| {
+            pieces.len() > 1 && pieces.iter().all(|piece| piece.source == Source::Agent)
+        };
+        let Some(pieces) = blocks.chunk_by(together).find(several) else {
             continue;
         };
         let Some(first) = pieces.first() else {

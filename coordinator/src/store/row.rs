@@ -167,6 +167,10 @@ pub enum StateKind {
     Content = 3,
     /// Which content a configuration has now, by cluster and subject.
     Head = 4,
+    /// The history that a node had kept itself is imported, by cluster and node.
+    Imported = 5,
+    /// A damaged file was replaced by this one; under one key.
+    Replaced = 7,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -57,18 +57,23 @@ impl Sketch {
 
     /// Counts a value; one that is not finite is left out.
     pub fn add(&mut self, value: f64) {
-        if !value.is_finite() {
+        self.add_many(value, 1);
+    }
+
+    /// Counts a value that came so many times.
+    pub fn add_many(&mut self, value: f64, count: u32) {
+        if !value.is_finite() || count == 0 {
             return;
         }
         let index = bin_of(value);
         match self.bins.binary_search_by_key(&index, |bin| bin.index) {
             Ok(position) => {
                 if let Some(bin) = self.bins.get_mut(position) {
-                    bin.count = bin.count.saturating_add(1);
+                    bin.count = bin.count.saturating_add(count);
                 }
             }
             Err(position) => {
-                self.bins.insert(position, Bin { index, count: 1 });
+                self.bins.insert(position, Bin { index, count });
                 self.collapse();
             }
         }

@@ -305,9 +305,9 @@ fn damage_that_is_found_later_is_looked_for_at_the_next_start() {
     let store = open(path);
     fill(&store, 0, 600, |_| 1.0);
     drop(store);
-    // Everything but the first page: it opens, and then does not work.
+    // The pages of the blocks: it opens, and then does not work.
     let mut bytes = fs::read(path.join(FILE)).unwrap();
-    bytes[4096..].fill(0x55);
+    bytes[6 * 4096..8 * 4096].fill(0x55);
     fs::write(path.join(FILE), &bytes).unwrap();
     let store = open(path);
     assert_eq!(store.condition().replaced, None);
@@ -321,9 +321,11 @@ fn damage_that_is_found_later_is_looked_for_at_the_next_start() {
     let store = open(path);
     let replaced = store.condition().replaced.unwrap();
     assert_eq!(replaced.backup, None);
+    assert!(!path.join(super::SUSPECT).exists());
     fill(&store, 0, 60, |_| 1.0);
     drop(store);
-    assert_eq!(open(path).condition().replaced, None);
+    // It is good now, and the gap is still to be seen.
+    assert_eq!(open(path).condition().replaced, Some(replaced));
 }
 
 #[test]
@@ -364,4 +366,19 @@ fn a_store_of_a_newer_version_or_of_something_else_is_left_alone() {
         "{newer:?}"
     );
     assert!(path.join(FILE).exists());
+}
+
+#[test]
+fn a_file_that_was_replaced_is_told_for_a_week_over_restarts() {
+    let directory = TempDir::new().unwrap();
+    drop(open(directory.path()));
+    std::fs::write(directory.path().join(FILE), b"no database at all, but text").unwrap();
+    let again = |second| Store::open(directory.path(), 1 << 30, at(second)).unwrap();
+    let first = again(0).condition().replaced.unwrap();
+    assert_eq!(again(3600).condition().replaced, Some(first.clone()));
+    let week = super::REPLACED_TOLD.as_secs();
+    assert_eq!(again(week - 1).condition().replaced, Some(first));
+    assert_eq!(again(week).condition().replaced, None);
+    // It is forgotten then, also by a clock that was set back.
+    assert_eq!(again(60).condition().replaced, None);
 }

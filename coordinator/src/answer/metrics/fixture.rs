@@ -9,6 +9,8 @@ use crate::{
     metric::Metric,
     store::{
         Batch, Store,
+        block::SeriesKey,
+        import::{Archive, Column, Formula, Import, Past, PastObject},
         journal::Recorded,
         row::{Object, ObjectKind, ObjectRow, SeriesRow},
     },
@@ -105,6 +107,39 @@ impl Kept {
         values: impl Iterator<Item = (i64, f64)>,
     ) {
         self.write(object, metric, part, values, false);
+    }
+
+    /// Half hours of one value that end before so many seconds, as a node had kept them.
+    pub(crate) fn import(
+        &mut self,
+        object: &Object,
+        metric: Metric,
+        column: &'static str,
+        (rows, until): (u32, i64),
+        value: f32,
+    ) {
+        self.write(object, metric, "", std::iter::empty(), false);
+        let length = usize::try_from(rows).unwrap();
+        let column = (
+            column,
+            Column::new(&[0, rows], vec![value; length], rows).unwrap(),
+        );
+        let last = ago(until).as_second().div_euclid(1800) * 1800;
+        let first = last - i64::from(rows - 1) * 1800;
+        let formula = Formula::Column(column.0);
+        let archive = Archive::new(1800, first, rows, vec![column]).unwrap();
+        let past = Past {
+            metric,
+            formula,
+            object: Arc::new(PastObject::new(vec![archive], Vec::new())),
+            since: i64::MIN,
+        };
+        let key = SeriesKey {
+            metric: metric.number(),
+            series: self.series - 1,
+        };
+        let mut import = Import::new("c0ffee/pve1".to_owned(), vec![(key, past)], at());
+        while !import.step(&self.store, at()).unwrap() {}
     }
 
     /// Values whose times had to be corrected.

@@ -332,3 +332,57 @@ fn the_list_has_all_metrics_or_those_of_the_subjects() {
     let of_node = metric_list(&current(), None, "", &["pve1".to_owned()]);
     assert!(matches!(of_node, Err(PastError::NoStore)));
 }
+
+/// Seven days that the node had kept, of a fresh install or of one of an hour.
+#[test]
+fn a_past_that_is_imported_is_there_in_every_answer() {
+    let node = object(ObjectKind::Node, "pve1");
+    let mut kept = Kept::new();
+    kept.import(&node, Metric::Load1, "loadavg", (7 * 48, 0), 0.5);
+    for hours in [1, 24, 72, 30 * 24] {
+        let filter = MetricsFilter {
+            from: Some(ago(hours * 3600)),
+            ..about(&["node/pve1"])
+        };
+        let answer = ask(&kept, &filter);
+        let [one] = answer.series.as_slice() else {
+            panic!("{hours} h: {answer:?}")
+        };
+        assert!(one.is_imported);
+        assert_eq!(one.imported_width_seconds, Some(3600));
+        let until = one.imported_until.unwrap();
+        assert!(until <= at() && until > ago(3600), "{until}");
+        let figures = one.figures;
+        assert_eq!(
+            (figures.minimum, figures.mean, figures.last),
+            (0.5, 0.5, 0.5)
+        );
+        let week = 7.0 * 24.0 / hours as f64;
+        assert!(figures.covered_ratio <= week.min(1.0) + 0.01, "{figures:?}");
+        if hours >= 24 {
+            assert!(figures.covered_ratio > week.min(1.0) * 0.95, "{figures:?}");
+        }
+        // Without holes from its begin on.
+        let step = i64::from(answer.step_seconds);
+        let times = one.values.iter().map(|value| value.at.as_second());
+        let times: Vec<i64> = times.collect();
+        assert!(
+            times.windows(2).all(|two| two[1] - two[0] == step),
+            "{hours} h"
+        );
+    }
+
+    let mut kept = Kept::new();
+    let values = (0..360).map(|n| (3600 - n * 10, 2.0));
+    kept.put(&node, Metric::Load1, "", values);
+    kept.import(
+        &object(ObjectKind::Node, "pve2"),
+        Metric::Load1,
+        "loadavg",
+        (96, 0),
+        0.5,
+    );
+    let answer = ask(&kept, &about(&["node/pve1"]));
+    assert!(!answer.series[0].is_imported);
+    assert_eq!(answer.series[0].imported_until, None);
+}

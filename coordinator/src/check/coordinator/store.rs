@@ -6,12 +6,10 @@ use crate::{
     check::{Failure, Input, Remedy},
     figure,
     finding::{Evidence, Risk, Severity},
-    store::{Condition, Replaced, StoreError},
+    store::{Condition, REPLACED_TOLD, Replaced, StoreError},
     untrusted,
 };
 
-/// For so long it is said that there is a gap.
-const TOLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A single write that fails is tried again within a minute.
 const FAILING: SignedDuration = SignedDuration::from_mins(2);
 
@@ -58,7 +56,7 @@ pub(super) fn failures(input: &Input<'_>) -> Vec<Failure> {
     };
     let failing = failing(input, condition);
     let damaged = condition.replaced.as_ref();
-    let damaged = damaged.filter(|replaced| input.at.duration_since(replaced.at) < TOLD);
+    let damaged = damaged.filter(|replaced| input.at.duration_since(replaced.at) < REPLACED_TOLD);
     let short = short(condition);
     failing
         .into_iter()

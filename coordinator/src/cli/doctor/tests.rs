@@ -171,6 +171,13 @@ fn healthy() -> Answers {
             }),
             ..Report::default()
         },
+        store: Some(GetStoreResponse {
+            is_kept: true,
+            total_bytes: 80 << 20,
+            limit_bytes: 2 << 30,
+            written_at: Some(timestamp_from_millis(AT_MILLIS - 9000)),
+            ..GetStoreResponse::default()
+        }),
         invited: None,
     }
 }
@@ -391,4 +398,53 @@ fn certificates_that_end_and_doubled_identities_are_named() {
     assert_eq!(trust::certificates(&answers.agents, now).len(), 3);
     let machine = Machine::new();
     insta::assert_snapshot!(text(&machine.judged(0, &[0], answered(answers))));
+}
+
+#[test]
+fn a_store_that_is_not_well_is_told() {
+    let machine = Machine::new();
+    let at = |seconds: i64| Some(timestamp_from_millis(AT_MILLIS - seconds * 1000));
+    let told = |store: GetStoreResponse| {
+        let answers = Answers {
+            store: Some(store),
+            ..healthy()
+        };
+        let diagnosis = machine.judged(ANNA, &[machine.group], answered(answers));
+        (diagnosis.state, text(&diagnosis))
+    };
+    let (state, text) = told(GetStoreResponse {
+        is_kept: true,
+        failing: "there is no room left on the disk of the store".to_owned(),
+        failing_since: at(7200),
+        lost_values_total: 12,
+        ..GetStoreResponse::default()
+    });
+    assert_eq!(state, State::Problem);
+    for part in [
+        "takes nothing for 2 h",
+        "no room left",
+        "12 values are lost",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    let (state, text) = told(GetStoreResponse {
+        is_kept: true,
+        written_at: at(3600),
+        replaced_at: at(86_400),
+        set_aside: "/var/lib/pvelens/pvelens.db.damaged-20261126T000000Z".to_owned(),
+        shortened_to: at(400_000),
+        ..GetStoreResponse::default()
+    });
+    assert_eq!(state, State::Warning);
+    for part in [
+        "1 h ago",
+        "was damaged",
+        "damaged-20261126",
+        "limit_mebibytes",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    let (state, text) = told(GetStoreResponse::default());
+    assert_eq!(state, State::Ok);
+    assert!(text.contains("nothing is kept"), "{text}");
 }

@@ -61,6 +61,8 @@ impl From<MetricSeries> for message::MetricSeries {
             figures,
             values,
             is_imported,
+            imported_until,
+            imported_width_seconds,
             is_corrected,
         } = series;
         Self {
@@ -72,6 +74,8 @@ impl From<MetricSeries> for message::MetricSeries {
             figures: Some(figures.into()),
             values: all(values),
             is_imported,
+            imported_until: imported_until.map(timestamp),
+            imported_width_seconds,
             is_corrected,
         }
     }

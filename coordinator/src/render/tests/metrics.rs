@@ -80,13 +80,15 @@ fn what_values_are_worth_is_marked() {
     let kept = Kept::lab();
     let mut several = ask(&kept, &["guest/100", "guest/101"], &["cpu_ratio"]);
     several.series[0].is_imported = true;
+    several.series[0].imported_until = Some("2026-11-20T14:00:00Z".parse().unwrap());
+    several.series[0].imported_width_seconds = Some(21_600);
     several.series[1].is_corrected = true;
     let text = text_at(&several, 200);
     for part in [
         " averages\n",
         " 25 %, corrected\n",
         "for how much of the time",
-        "without peaks",
+        "had kept until 2026-11-20 14:00 UTC, over up to 6 h each",
         "clock of a node was wrong",
     ] {
         assert!(text.contains(part), "{part:?} in {text}");
@@ -96,7 +98,10 @@ fn what_values_are_worth_is_marked() {
     several.series[0].figures.covered_ratio = 0.5;
     let text = text_at(&several, 200);
     assert!(text.contains("values for 50 % of the time"), "{text}");
-    assert!(text.contains("without peaks"), "{text}");
+    assert!(
+        text.contains("had kept until 2026-11-20 14:00 UTC, over up to 6 h each"),
+        "{text}"
+    );
     let chart = Shown {
         metrics: several,
         look: Look {
@@ -104,7 +109,7 @@ fn what_values_are_worth_is_marked() {
             ..Look::default()
         },
     };
-    assert!(text_at(&chart, 80).contains("without peaks"));
+    assert!(text_at(&chart, 80).contains("had kept until 2026-11-20"));
 }
 
 #[test]

@@ -49,6 +49,8 @@ fn values_and_metrics_are_complete() {
                 },
                 values: vec![value(u), value(u)],
                 is_imported: true,
+                imported_until: Some(u.time()),
+                imported_width_seconds: Some(u.number()),
                 is_corrected: true,
             }],
             left_out: u.number(),
