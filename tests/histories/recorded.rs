@@ -139,7 +139,9 @@ impl Recorded {
         let kind = std::mem::discriminant(&*payload);
         let find = |moment: Option<&Vec<Payload>>| {
             let mut moment = moment.into_iter().flatten();
-            moment.find(|it| std::mem::discriminant(*it) == kind).cloned()
+            moment
+                .find(|it| std::mem::discriminant(*it) == kind)
+                .cloned()
         };
         let (first, last) = (find(self.moments.first()), find(self.moments.last()));
         match (payload, first, last) {

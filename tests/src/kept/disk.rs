@@ -29,8 +29,16 @@ pub struct Nature {
     pub syncs: Syncs,
     pub limit_bytes: u64,
     pub is_read_only: bool,
-    /// The power goes before this operation, counted from one.
-    pub cut_at: Option<u64>,
+    pub cut: Option<Cut>,
+}
+
+/// When the power goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Only operations on files whose names end so count; empty = all.
+    pub of: &'static str,
+    /// Before this one of them, counted from one.
+    pub before: u64,
 }
 
 /// A disk that lies would lose what was said to be kept.
@@ -50,7 +58,7 @@ impl Default for Nature {
             syncs: Syncs::All,
             limit_bytes: 1 << 32,
             is_read_only: false,
-            cut_at: None,
+            cut: None,
         }
     }
 }
@@ -77,6 +85,8 @@ pub(super) struct State {
     renamed: Vec<NameChange>,
     next: Inode,
     operations: u64,
+    /// Of these, those that count for the cut.
+    counted: u64,
     is_cut: bool,
 }
 
@@ -114,6 +124,7 @@ impl Disk {
             // One is the directory.
             next: 2,
             operations: 0,
+            counted: 0,
             is_cut: false,
         };
         for (name, content) in image {
@@ -176,19 +187,27 @@ impl State {
         if self.is_cut { Err(Errno::IO) } else { Ok(()) }
     }
 
-    /// What every request asks first that changes something.
-    fn change(&mut self) -> Result<(), Errno> {
+    /// What every request asks first that changes something, of a file or of the names.
+    fn change(&mut self, inode: Option<Inode>) -> Result<(), Errno> {
         self.ready()?;
         self.operations += 1;
-        if self.nature.cut_at == Some(self.operations) {
-            self.is_cut = true;
+        if let Some(cut) = self.nature.cut {
+            let counts = cut.of.is_empty() || inode.is_some_and(|it| self.ends(it, cut.of));
+            self.counted += u64::from(counts);
+            self.is_cut = counts && self.counted == cut.before;
         }
         self.ready()
     }
 
-    fn change_content(&mut self) -> Result<(), Errno> {
+    /// Whether the name of a file ends so.
+    fn ends(&self, inode: Inode, end: &str) -> bool {
+        let mut names = self.names.iter();
+        names.any(|(name, of)| *of == inode && name.ends_with(end.as_bytes()))
+    }
+
+    fn change_content(&mut self, inode: Option<Inode>) -> Result<(), Errno> {
         self.writable()?;
-        self.change()
+        self.change(inode)
     }
 
     /// Whether a file may be opened for writing.
@@ -221,7 +240,7 @@ impl State {
     }
 
     pub(super) fn create(&mut self, name: &[u8]) -> Result<Inode, Errno> {
-        self.change_content()?;
+        self.change_content(None)?;
         let inode = self.next;
         self.next += 1;
         self.files.insert(inode, File::default());
@@ -231,20 +250,20 @@ impl State {
 
     pub(super) fn remove(&mut self, name: &[u8]) -> Result<(), Errno> {
         self.named(name)?;
-        self.change_content()?;
+        self.change_content(None)?;
         self.rename_by(NameChange::Remove(name.to_vec()));
         Ok(())
     }
 
     pub(super) fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
         self.named(from)?;
-        self.change_content()?;
+        self.change_content(None)?;
         self.rename_by(NameChange::Rename(from.to_vec(), to.to_vec()));
         Ok(())
     }
 
     pub(super) fn write(&mut self, inode: Inode, at: usize, bytes: &[u8]) -> Result<(), Errno> {
-        self.change_content()?;
+        self.change_content(Some(inode))?;
         let (_, free) = self.room();
         let file = self.files.get_mut(&inode).ok_or(Errno::NOENT)?;
         let more = (at + bytes.len()).saturating_sub(file.seen.len());
@@ -263,7 +282,7 @@ impl State {
     }
 
     pub(super) fn set_length(&mut self, inode: Inode, length: usize) -> Result<(), Errno> {
-        self.change_content()?;
+        self.change_content(Some(inode))?;
         let file = self.files.get_mut(&inode).ok_or(Errno::NOENT)?;
         let change = Change::Length(length);
         change.make(&mut file.seen);
@@ -272,14 +291,11 @@ impl State {
     }
 
     pub(super) fn sync(&mut self, inode: Inode) -> Result<(), Errno> {
-        self.change()?;
+        self.change(Some(inode))?;
         let lied = match self.nature.syncs {
             Syncs::All | Syncs::AllButNames => false,
             Syncs::None => true,
-            Syncs::AllBut(end) => self
-                .names
-                .iter()
-                .any(|(name, of)| *of == inode && name.ends_with(end.as_bytes())),
+            Syncs::AllBut(end) => self.ends(inode, end),
         };
         if !lied && let Some(file) = self.files.get_mut(&inode) {
             for change in std::mem::take(&mut file.changes) {
@@ -290,7 +306,7 @@ impl State {
     }
 
     pub(super) fn sync_names(&mut self) -> Result<(), Errno> {
-        self.change()?;
+        self.change(None)?;
         if !matches!(self.nature.syncs, Syncs::None | Syncs::AllButNames) {
             for change in std::mem::take(&mut self.renamed) {
                 change.make(&mut self.synced_names);
@@ -463,7 +479,7 @@ mod tests {
         let disk = Disk::of(
             Image::new(),
             Nature {
-                cut_at: Some(2),
+                cut: Some(Cut { of: "", before: 2 }),
                 ..Nature::default()
             },
         );
@@ -472,6 +488,16 @@ mod tests {
         assert_eq!(disk.state().write(file, 0, b"x"), Err(Errno::IO));
         assert!(disk.is_cut());
         assert_eq!(left(&disk, Left::Everything), image(b"a", b""));
+        let disk = Disk::of(
+            Image::new(),
+            Nature {
+                cut: Some(Cut { of: "b", before: 1 }),
+                ..Nature::default()
+            },
+        );
+        let [a, b] = [b"a", b"b"].map(|name| disk.state().create(name).unwrap());
+        disk.state().write(a, 0, b"x").unwrap();
+        assert_eq!(disk.state().write(b, 0, b"x"), Err(Errno::IO));
     }
 
     #[test]

@@ -12,17 +12,20 @@ use pvelens::store::FILE;
 
 use super::{
     KeptError, Manner,
-    disk::{Disk, Image, Left, Nature, Syncs},
+    disk::{Cut, Disk, Image, Left, Nature, Syncs},
     kill::Writer,
     look,
     mount::Mounted,
 };
 use crate::numbers::Numbers;
 
-/// Operations that a disk does before its power goes, as a power of two: from the first
-/// steps of opening the store to a hundred of its writes, with the log brought into the
-/// file and values rolled up.
-const OPERATIONS: std::ops::Range<u64> = 3..13;
+/// Operations that a disk does at most before its power goes, as powers of two: from the
+/// first steps of opening the store to some eighty of its writes, with values rolled up.
+const OPERATIONS: std::ops::Range<u64> = 3..12;
+/// One of so many goes while the file itself is written, before one of so many
+/// operations on it.
+const WITHIN_FILE: u64 = 8;
+const FILE_OPERATIONS: u64 = 400;
 /// One of so many begins with an empty disk.
 const ANEW: u64 = 12;
 
@@ -81,10 +84,8 @@ pub fn run(directory: &Path, options: Options) -> Result<Outcome, KeptError> {
         if numbers.below(ANEW) == 0 {
             (image, kept_before) = (Image::new(), 0);
         }
-        // Many soon after the start, some late.
-        let bits = OPERATIONS.start + numbers.below(OPERATIONS.end - OPERATIONS.start);
         let nature = Nature {
-            cut_at: Some(1 + numbers.below(1 << bits)),
+            cut: Some(cut(&mut numbers)),
             syncs: syncs(options.wrong),
             ..Nature::default()
         };
@@ -109,6 +110,22 @@ pub fn run(directory: &Path, options: Options) -> Result<Outcome, KeptError> {
         kept_before = kept;
     }
     Ok(outcome)
+}
+
+/// Many soon after the start, some late; some while the log is brought into the file,
+/// which is seldom.
+fn cut(numbers: &mut Numbers) -> Cut {
+    if numbers.below(WITHIN_FILE) == 0 {
+        return Cut {
+            of: FILE,
+            before: 2 + numbers.below(FILE_OPERATIONS),
+        };
+    }
+    let bits = OPERATIONS.start + numbers.below(OPERATIONS.end - OPERATIONS.start);
+    Cut {
+        of: "",
+        before: 1 + numbers.below(1 << bits),
+    }
 }
 
 fn syncs(wrong: Option<Wrong>) -> Syncs {
