@@ -1,51 +1,19 @@
-//! That losses of power lose nothing, and that the trial would find it out if they did.
+//! A coordinator on disks that lose power, are full, read-only or damaged.
 //!
-//! In short: `tests/kept` takes the power away a hundred times.
+//! What is present is seen and judged whatever the disk does; a finding names it; when
+//! the disk is mended nothing is missing that was said to be kept.
 
 #![expect(
     clippy::tests_outside_test_module,
     reason = "an integration test is a test module"
 )]
+#![expect(clippy::unwrap_used, reason = "a test fails by it, in its helpers too")]
 
-use std::process::{Command, Output};
-
-fn trial(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pvelens-kept"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-#[expect(clippy::print_stderr, reason = "a test that tests nothing says so")]
-fn is_possible() -> bool {
-    let is_possible = trial(&["possible"]).status.success();
-    if !is_possible {
-        eprintln!("NOT TESTED: no FUSE mounts here");
-    }
-    is_possible
-}
-
-#[test]
-fn a_loss_of_power_loses_nothing_that_was_said_to_be_kept() {
-    if !is_possible() {
-        return;
-    }
-    let output = trial(&["power", "--losses", "8"]);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{output:?}");
-    assert!(said.starts_with("8 losses of power"), "{said}");
-}
-
-#[test]
-fn a_disk_or_a_process_that_lies_is_found_out() {
-    if !is_possible() {
-        return;
-    }
-    for wrong in ["sync", "log-sync", "name-sync", "early"] {
-        let output = trial(&["power", "--losses", "40", "--wrong", wrong]);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(said.starts_with("found out: loss "), "{wrong}: {output:?}");
-        // Not for another reason than that something is missing.
-        assert!(!said.contains("ended before"), "{wrong}: {said}");
-    }
-}
+#[path = "disks/damaged.rs"]
+mod damaged;
+#[path = "disks/full.rs"]
+mod full;
+#[path = "disks/power.rs"]
+mod power;
+#[path = "disks/watch.rs"]
+mod watch;

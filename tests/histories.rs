@@ -18,6 +18,8 @@ mod counters;
 mod quantiles;
 #[path = "histories/recorded.rs"]
 mod recorded;
+#[path = "histories/schema.rs"]
+mod schema;
 
 /// An hour and a day begin.
 const START: i64 = 1_795_564_800;

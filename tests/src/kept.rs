@@ -68,7 +68,8 @@ pub enum Manner {
 }
 
 /// The agent whose updates are kept.
-fn agent() -> DescribeResponse {
+#[must_use]
+pub fn agent() -> DescribeResponse {
     DescribeResponse {
         agent_version: "0.1.0".to_owned(),
         node_name: "pve1".to_owned(),
@@ -80,20 +81,28 @@ fn agent() -> DescribeResponse {
     }
 }
 
-fn at(sequence: u64) -> Timestamp {
+#[must_use]
+pub fn at(sequence: u64) -> Timestamp {
     let steps = i64::try_from(sequence).unwrap_or(i64::MAX);
     let second = START.saturating_add(steps.saturating_mul(STEP_SECONDS));
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
 }
 
 /// Its number is the memory that is available.
-fn update(sequence: u64, is_contents: bool) -> NodeUpdate {
+#[must_use]
+pub fn update(sequence: u64, is_contents: bool) -> NodeUpdate {
+    update_of(sequence, is_contents, PARTS)
+}
+
+/// As [`update`], of a node with so many file systems.
+#[must_use]
+pub fn update_of(sequence: u64, is_contents: bool, parts: u64) -> NodeUpdate {
     let memory = Memory {
         total_bytes: 1 << 40,
         available_bytes: sequence,
         ..Memory::default()
     };
-    let filesystems = (0..PARTS).map(|part| Filesystem {
+    let filesystems = (0..parts).map(|part| Filesystem {
         mount_point: format!("/mnt/{part}"),
         state: FilesystemState::Measured.into(),
         total_bytes: Some(1 << 40),

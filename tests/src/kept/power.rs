@@ -81,7 +81,9 @@ pub fn run(directory: &Path, options: Options) -> Result<Outcome, KeptError> {
     let (mut image, mut kept_before) = (Image::new(), 0);
     for loss in 0..options.losses {
         let in_this = |error| KeptError::Broken(format!("loss {loss}: {error}"));
-        if numbers.below(ANEW) == 0 {
+        // Names are made at the start alone.
+        let only_anew = options.wrong == Some(Wrong::NameSync);
+        if only_anew || numbers.below(ANEW) == 0 {
             (image, kept_before) = (Image::new(), 0);
         }
         let nature = Nature {
