@@ -12,6 +12,10 @@ use pvelens_proto::{
     timestamp_from_millis,
 };
 
+mod wander;
+
+use wander::{counter, level, seconds, share};
+
 pub const SMALL: Fleet = Fleet {
     start: START,
     clusters: 1,
@@ -133,12 +137,12 @@ impl Fleet {
     #[must_use]
     pub fn measured(&self, node: u32, round: u32) -> Vec<Sample> {
         let payloads = [
-            ("cpu", cpu(round)),
+            ("cpu", cpu(node, round)),
             ("pressure", pressure(round)),
-            ("memory", memory()),
-            ("load", Payload::Load(wire::Load::default())),
-            ("disk", disks(round)),
-            ("filesystem", filesystems()),
+            ("memory", memory(node, round)),
+            ("load", load(node, round)),
+            ("disk", disks(node, round)),
+            ("filesystem", filesystems(round)),
             ("network", self.network(node, round)),
             ("guest_runtime", self.runtimes(node, round)),
             ("broadcast", self.broadcast(round)),
@@ -294,8 +298,8 @@ impl Fleet {
             .chain(taps)
             .map(|name| wire::NetworkInterface {
                 name,
-                received_bytes_total: u64::from(round) * 1_000_000,
-                transmitted_bytes_total: u64::from(round) * 500_000,
+                received_bytes_total: counter(1_000_000, node, round),
+                transmitted_bytes_total: counter(500_000, node, round),
                 ..wire::NetworkInterface::default()
             });
         Payload::Network(wire::Network {
@@ -309,8 +313,8 @@ impl Fleet {
             kind: kind(vmid).into(),
             pid: Some(vmid),
             start_ticks: Some(u64::from(vmid)),
-            cpu_seconds_total: Some(f64::from(round) * 5.0),
-            memory_current_bytes: Some(4 * GIB),
+            cpu_seconds_total: Some(seconds(5.0, vmid, round)),
+            memory_current_bytes: Some(level(4 * GIB, vmid, round)),
             memory_file_bytes: Some(GIB),
             oom_kills_total: Some(0),
             memory_pressure: Some(stalled(round)),
@@ -331,12 +335,15 @@ impl Fleet {
             qmp_status: "running".to_owned(),
             name: format!("guest-{vmid}"),
             uptime_seconds: Some(f64::from(round) * 10.0 + 100_000.0),
-            cpu_ratio: Some(0.12),
+            cpu_ratio: Some(share(0.12, vmid, round)),
             cpus: Some(4.0),
-            memory_used_bytes: Some(3 * GIB),
+            memory_used_bytes: Some(level(3 * GIB, vmid, round)),
+            memory_host_bytes: Some(level(5 * GIB, vmid, round)),
             memory_maximum_bytes: Some(8 * GIB),
-            received_bytes_total: Some(u64::from(round) * 10_000),
-            read_bytes_total: Some(u64::from(round) * 20_000),
+            received_bytes_total: Some(counter(10_000, vmid, round)),
+            transmitted_bytes_total: Some(counter(5_000, vmid, round)),
+            read_bytes_total: Some(counter(20_000, vmid, round)),
+            written_bytes_total: Some(counter(40_000, vmid, round)),
             pid: Some(vmid),
             ..wire::PveGuestStatus::default()
         });
@@ -417,9 +424,9 @@ fn kind(vmid: u32) -> wire::GuestKind {
     }
 }
 
-fn cpu(round: u32) -> Payload {
+fn cpu(node: u32, round: u32) -> Payload {
     Payload::Cpu(wire::CpuTimes {
-        user_seconds_total: f64::from(round) * 100.0,
+        user_seconds_total: seconds(100.0, node, round),
         idle_seconds_total: f64::from(round) * 540.0,
         online_cpus: 64,
         ..wire::CpuTimes::default()
@@ -445,21 +452,28 @@ fn pressure(round: u32) -> Payload {
     })
 }
 
-fn memory() -> Payload {
+fn load(node: u32, round: u32) -> Payload {
+    Payload::Load(wire::Load {
+        load1: share(2.0, node, round),
+        ..wire::Load::default()
+    })
+}
+
+fn memory(node: u32, round: u32) -> Payload {
     Payload::Memory(wire::Memory {
         total_bytes: 512 * GIB,
-        available_bytes: 200 * GIB,
+        available_bytes: level(200 * GIB, node, round),
         ..wire::Memory::default()
     })
 }
 
-fn disks(round: u32) -> Payload {
+fn disks(node: u32, round: u32) -> Payload {
     let disks = (0..DISKS).map(|disk| wire::Disk {
         name: format!("nvme{disk}n1"),
-        reads_total: u64::from(round) * 1000,
-        read_seconds_total: f64::from(round) * 0.5,
-        writes_total: u64::from(round) * 2000,
-        write_seconds_total: f64::from(round),
+        reads_total: counter(1000, node, round),
+        read_seconds_total: seconds(0.5, disk, round),
+        writes_total: counter(2000, disk, round),
+        write_seconds_total: seconds(1.0, node, round),
         ..wire::Disk::default()
     });
     Payload::Disks(wire::Disks {
@@ -467,13 +481,14 @@ fn disks(round: u32) -> Payload {
     })
 }
 
-fn filesystems() -> Payload {
+fn filesystems(round: u32) -> Payload {
     let mounts = ["/", "/boot/efi", "/var/lib/vz"];
     let filesystems = mounts.map(|mount_point| wire::Filesystem {
         mount_point: mount_point.to_owned(),
         state: wire::FilesystemState::Measured.into(),
         total_bytes: Some(100 * GIB),
-        used_bytes: Some(40 * GIB),
+        // A block is written now and then.
+        used_bytes: Some(40 * GIB + u64::from(round / 6) * 4096),
         ..wire::Filesystem::default()
     });
     Payload::Filesystems(wire::Filesystems {

@@ -1,7 +1,7 @@
-//! What a store promises, tried on processes that are killed.
+//! What a store promises, tried on processes that are killed and disks that lose power.
 //!
 //! A process keeps the updates of an agent as a coordinator does, and says after each
-//! write up to where they are kept. It is killed at random moments, and another one
+//! write up to where they are kept. It ends at random moments, and another one
 //! goes on: what was said to be kept must be there, each value once, and whatever
 //! else is there must be where the stream is resumed from. Values tell which update
 //! they came with.
@@ -29,7 +29,11 @@ use pvelens_proto::{
     timestamp_from_millis,
 };
 
+pub mod disk;
 pub mod kill;
+mod message;
+pub mod mount;
+pub mod power;
 
 /// Second of the first update; an hour begins.
 const START: i64 = 1_795_600_800;
@@ -54,8 +58,18 @@ pub enum KeptError {
     Broken(String),
 }
 
+/// When a process says that it keeps something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// When it is kept.
+    Honest,
+    /// Before that: to see that this is found out.
+    Early,
+}
+
 /// The agent whose updates are kept.
-fn agent() -> DescribeResponse {
+#[must_use]
+pub fn agent() -> DescribeResponse {
     DescribeResponse {
         agent_version: "0.1.0".to_owned(),
         node_name: "pve1".to_owned(),
@@ -67,20 +81,28 @@ fn agent() -> DescribeResponse {
     }
 }
 
-fn at(sequence: u64) -> Timestamp {
+#[must_use]
+pub fn at(sequence: u64) -> Timestamp {
     let steps = i64::try_from(sequence).unwrap_or(i64::MAX);
     let second = START.saturating_add(steps.saturating_mul(STEP_SECONDS));
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
 }
 
 /// Its number is the memory that is available.
-fn update(sequence: u64, is_contents: bool) -> NodeUpdate {
+#[must_use]
+pub fn update(sequence: u64, is_contents: bool) -> NodeUpdate {
+    update_of(sequence, is_contents, PARTS)
+}
+
+/// As [`update`], of a node with so many file systems.
+#[must_use]
+pub fn update_of(sequence: u64, is_contents: bool, parts: u64) -> NodeUpdate {
     let memory = Memory {
         total_bytes: 1 << 40,
         available_bytes: sequence,
         ..Memory::default()
     };
-    let filesystems = (0..PARTS).map(|part| Filesystem {
+    let filesystems = (0..parts).map(|part| Filesystem {
         mount_point: format!("/mnt/{part}"),
         state: FilesystemState::Measured.into(),
         total_bytes: Some(1 << 40),
@@ -128,7 +150,12 @@ fn start(directory: &Path, now: Timestamp) -> Result<(Coordinator, Arc<Store>, u
 ///
 /// # Errors
 /// When the store cannot be used, or nobody listens.
-pub fn keep(directory: &Path, mut tell: impl io::Write) -> Result<(), KeptError> {
+pub fn keep(directory: &Path, manner: Manner, tell: impl io::Write) -> Result<(), KeptError> {
+    let mut tell = tell;
+    let mut tell = |sequence: u64| {
+        writeln!(tell, "{sequence}")?;
+        tell.flush()
+    };
     // Only what is kept says what time it is.
     let (coordinator, store, kept) = start(directory, at(0))?;
     let mut sequence = kept;
@@ -142,9 +169,13 @@ pub fn keep(directory: &Path, mut tell: impl io::Write) -> Result<(), KeptError>
             let update = update(sequence, false);
             coordinator.live().append(&agent(), update, at(sequence));
         }
+        if manner == Manner::Early {
+            tell(sequence)?;
+        }
         coordinator.write_down(at(sequence))?;
-        writeln!(tell, "{sequence}")?;
-        tell.flush()?;
+        if manner == Manner::Honest {
+            tell(sequence)?;
+        }
         if write % TIDY == 0 {
             store.maintain(at(sequence))?;
         }
@@ -152,7 +183,7 @@ pub fn keep(directory: &Path, mut tell: impl io::Write) -> Result<(), KeptError>
     Ok(())
 }
 
-/// Looks at what is kept, after a kill: up to where.
+/// Looks at what is kept, after a crash: up to where.
 ///
 /// # Errors
 /// When something is missing, there twice, or not as it was.

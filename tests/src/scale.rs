@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use jiff::Timestamp;
+use pvelens::store::FILE;
 use pvelens_proto::v1::AgentTransport;
 use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ use crate::{
     rig::{
         Coordinator, POLL, Programs,
         coordinator::Options as CoordinatorOptions,
-        figures::{Distribution, cpu_time, peak_resident_bytes},
+        figures::{Distribution, cpu_time, peak_resident_bytes, written_bytes},
     },
     sim::temporary_directory,
 };
@@ -62,6 +63,10 @@ pub struct Report {
     pub cpu: Duration,
     agents_cpu: Duration,
     pub peak_bytes: u64,
+    /// By the coordinator, while it was measured.
+    written_bytes: u64,
+    /// The file of its store and the log beside it, at the end.
+    store_bytes: u64,
     pub view_age: Distribution,
     pub list_guests: Distribution,
     pub list_all: Distribution,
@@ -112,6 +117,7 @@ pub async fn run(options: &Options) -> Result<Report> {
     until_seen(&coordinator, fleet.guests()).await?;
 
     let (cpu_before, own_before) = (cpu_time(coordinator.pid())?, cpu_time(std::process::id())?);
+    let written_before = written_bytes(coordinator.pid())?;
     let began = Instant::now();
     // On a thread of its own: a client does not share one with a thousand agents.
     let (socket, time) = (
@@ -122,6 +128,13 @@ pub async fn run(options: &Options) -> Result<Report> {
     let measured = began.elapsed();
     let cpu = cpu_time(coordinator.pid())?.saturating_sub(cpu_before);
     let agents_cpu = cpu_time(std::process::id())?.saturating_sub(own_before);
+    let written_bytes = written_bytes(coordinator.pid())?.saturating_sub(written_before);
+    let store = coordinator.options().directory.join("state");
+    let store_bytes = [FILE.to_owned(), format!("{FILE}-wal")]
+        .iter()
+        .filter_map(|name| std::fs::metadata(store.join(name)).ok())
+        .map(|file| file.len())
+        .sum();
     let mut peak_bytes = peak_resident_bytes(coordinator.pid())?;
 
     coordinator.kill()?;
@@ -144,6 +157,8 @@ pub async fn run(options: &Options) -> Result<Report> {
         cpu,
         agents_cpu,
         peak_bytes,
+        written_bytes,
+        store_bytes,
         view_age: queries.view_age,
         list_guests: queries.list_guests,
         list_all: queries.list_all,
@@ -239,7 +254,7 @@ impl fmt::Display for Report {
             self.factor
         )?;
         #[expect(clippy::cast_precision_loss, reason = "for people")]
-        let mebibytes = self.peak_bytes as f64 / f64::from(1 << 20);
+        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let share = |time: Duration| 100.0 * time.as_secs_f64() / wall;
         writeln!(
             f,
@@ -253,7 +268,17 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  coordinator RSS, peak  {mebibytes:.0} MiB (goal below 2048)"
+            "  coordinator RSS, peak  {:.0} MiB (goal below 2048)",
+            mebibytes(self.peak_bytes)
+        )?;
+        // By the clock of the agents: what they send is what is written.
+        let days = wall * self.factor / 86_400.0;
+        writeln!(
+            f,
+            "  coordinator writes     {:.1} MiB, {:.0} MB a day; its store has {:.1} MiB",
+            mebibytes(self.written_bytes),
+            mebibytes(self.written_bytes) * 1.048_576 / days,
+            mebibytes(self.store_bytes)
         )?;
         writeln!(
             f,

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{KeptError, look};
+use super::{KeptError, Manner, look};
 use crate::numbers::Numbers;
 
 /// The longest that one lives after its first sign of life, in which it writes some
@@ -37,7 +37,9 @@ pub fn run(directory: &Path, kills: u32, seed: u64) -> Result<Outcome, KeptError
     let mut numbers = Numbers::new(seed);
     let mut outcome = Outcome::default();
     for kill in 0..kills {
-        let told = live_for(directory, numbers.pause(LONGEST_MILLIS))?;
+        let lives = numbers.pause(LONGEST_MILLIS);
+        let writer = Writer::start(directory, Manner::Honest, Stdio::inherit())?;
+        let told = writer.live_for(lives)?;
         let expected = told.unwrap_or(outcome.kept);
         let kept = look(directory, expected)
             .map_err(|error| KeptError::Broken(format!("kill {kill}: {error}")))?;
@@ -49,54 +51,59 @@ pub fn run(directory: &Path, kills: u32, seed: u64) -> Result<Outcome, KeptError
     Ok(outcome)
 }
 
-/// Lets a process live for a while; what it told last.
-fn live_for(directory: &Path, lives: Duration) -> Result<Option<u64>, KeptError> {
-    let mut child = Writer::start(directory)?;
-    let lines = BufReader::new(
-        child
-            .0
-            .stdout
-            .take()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?,
-    );
-    let (sender, told) = mpsc::channel();
-    let reading = thread::spawn(move || {
-        for line in lines.lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    // It counts from the first sign of life: a start may take long.
-    let first = told.recv_timeout(Duration::from_secs(60));
-    if first.is_ok() {
-        thread::sleep(lives);
-    }
-    child.0.kill()?;
-    child.0.wait()?;
-    // The pipe has what it told before.
-    reading
-        .join()
-        .map_err(|_| KeptError::Broken("nobody read what it told".to_owned()))?;
-    let last = told.try_iter().last().or(first.ok());
-    match last.map(|line| line.parse()) {
-        None => Err(KeptError::Broken("it did not start".to_owned())),
-        Some(Ok(sequence)) => Ok(Some(sequence)),
-        Some(Err(_)) => Ok(None),
-    }
-}
-
-/// Never outlives the trial.
-struct Writer(Child);
+/// A process that writes. It never outlives the trial.
+pub(super) struct Writer(Child);
 
 impl Writer {
-    fn start(directory: &Path) -> io::Result<Self> {
-        Command::new(env::current_exe()?)
-            .arg("keep")
-            .arg(directory)
+    pub(super) fn start(directory: &Path, manner: Manner, errors: Stdio) -> io::Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.arg("keep").arg(directory);
+        if manner == Manner::Early {
+            command.arg("--early");
+        }
+        command
             .stdout(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .map(Self)
+    }
+
+    /// Kills it after a while; what it told last.
+    fn live_for(mut self, lives: Duration) -> Result<Option<u64>, KeptError> {
+        let told = self.listen()?;
+        // It counts from the first sign of life: a start may take long.
+        let first = told.recv_timeout(Duration::from_secs(60));
+        if first.is_ok() {
+            thread::sleep(lives);
+        }
+        self.0.kill()?;
+        let last = told.iter().last().or(first.ok());
+        match last {
+            None => Err(KeptError::Broken("it did not start".to_owned())),
+            Some(line) => Ok(line.parse().ok()),
+        }
+    }
+
+    /// Waits until it ends by itself; what it told last.
+    pub(super) fn until_its_end(mut self) -> Result<Option<u64>, KeptError> {
+        let told = self.listen()?;
+        let last = told.iter().last();
+        Ok(last.and_then(|line| line.parse().ok()))
+    }
+
+    /// The lines that it tells, until it ends.
+    fn listen(&mut self) -> Result<mpsc::Receiver<String>, KeptError> {
+        let output = self.0.stdout.take();
+        let output = output.ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        let (sender, told) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(told)
     }
 }
 

@@ -29,6 +29,19 @@ pub fn peak_resident_bytes(pid: u32) -> io::Result<u64> {
     Ok(kibibytes.unwrap_or(0) * 1024)
 }
 
+/// What a process caused to be written to disks, in bytes, by the kernel's account.
+///
+/// # Errors
+/// When it has ended, or is somebody else's.
+pub fn written_bytes(pid: u32) -> io::Result<u64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
+    let line = io
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|number| number.parse().ok())
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
 /// Values by size.
 #[derive(Debug, Default)]
 pub struct Distribution(Vec<f64>);
@@ -75,5 +88,7 @@ mod tests {
         assert!(peak_resident_bytes(pid).unwrap() > 1 << 20);
         assert!(cpu_time(pid).unwrap() < Duration::from_secs(3600));
         assert!(cpu_time(u32::MAX).is_err());
+        assert!(written_bytes(pid).is_ok());
+        assert!(written_bytes(u32::MAX).is_err());
     }
 }
