@@ -21,6 +21,7 @@ use crate::{
 pub mod enrollment;
 pub(crate) mod finding;
 pub(crate) mod guest;
+pub mod intent;
 mod inventory;
 pub mod metrics;
 mod page;
@@ -31,6 +32,7 @@ pub(crate) mod tests;
 
 pub use finding::findings;
 pub use guest::{guest, guests};
+pub use intent::SetAside;
 pub use inventory::{agents, cluster_status, node, nodes, storages};
 pub use metrics::metrics;
 pub use recheck::{recheck, recheck_scope};
@@ -101,6 +103,9 @@ pub struct Findings {
     pub total: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
+    /// What operators decided about findings that match, shown or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<SetAside>,
     pub coverage: Coverage,
 }
 
@@ -153,6 +158,7 @@ pub struct FindingFilter {
     /// Exact subject key: `node/pve1`.
     pub subject: String,
     pub include_pending: bool,
+    pub include_suppressed: bool,
 }
 
 /// A part of a list.

@@ -20,6 +20,7 @@ use crate::{
         },
     },
     guest_command::{GuestCommands, heads::Place},
+    intent::{Intent, Intents},
     link::Agents,
     live::{AgentRecord, Live},
     port::Ports,
@@ -38,6 +39,8 @@ pub struct Current {
     /// What checks could not judge, in words, by number of subjects.
     pub not_assessed: Vec<String>,
     pub params: Params,
+    /// What operators stated.
+    pub intent: Arc<Intent>,
     /// Sorted by cluster, then node.
     pub agents: Vec<AgentRecord>,
 }
@@ -63,6 +66,7 @@ pub struct Coordinator {
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Mutex<Params>,
+    intents: Intents,
     agents: Agents,
     guest_commands: GuestCommands,
     ports: Ports,
@@ -85,6 +89,7 @@ impl Coordinator {
             without_store: OnceLock::new(),
             lifecycle: Mutex::default(),
             params: Mutex::new(params),
+            intents: Intents::default(),
             agents: Agents::default(),
             guest_commands,
             ports: Ports::default(),
@@ -96,6 +101,12 @@ impl Coordinator {
     /// Judges by other parameters from the next evaluation on.
     pub fn set_params(&self, params: Params) {
         *lock(&self.params) = params;
+    }
+
+    /// What operators state.
+    #[must_use]
+    pub fn intents(&self) -> &Intents {
+        &self.intents
     }
 
     #[must_use]
@@ -139,6 +150,7 @@ impl Coordinator {
     /// When the store cannot be read.
     pub fn keep_in(&self, store: Arc<Store>, now: Timestamp) -> Result<(), StoreError> {
         let mut loaded = store.load(now)?;
+        self.intents.restore(&store)?;
         lock(&self.lifecycle).restore(std::mem::take(&mut loaded.findings));
         self.live().load(loaded, now);
         // A second one is no store of this coordinator.
@@ -165,6 +177,7 @@ impl Coordinator {
         let Some(store) = self.store() else {
             return Ok(());
         };
+        self.intents.end(store, now);
         let mut taken = self.live().take();
         let changes = lock(&self.lifecycle).take_changes();
         let findings = changes.len();
@@ -231,6 +244,7 @@ impl Coordinator {
             self.add_audit(agent);
         }
         let params = lock(&self.params).clone();
+        let intent = Arc::new(self.intents.all());
         let refused = self.ports.refused(at);
         let condition = match self.store() {
             Some(store) => Some(store.condition()),
@@ -242,6 +256,7 @@ impl Coordinator {
             params: &params,
             refused: &refused,
             store: condition.as_ref(),
+            intent: &intent,
             at,
         };
         let results = check::run_all(&input);
@@ -252,6 +267,7 @@ impl Coordinator {
             view,
             findings,
             params,
+            intent,
             agents,
         });
         self.current.send_replace(Arc::clone(&current));

@@ -38,6 +38,7 @@ mod finding;
 mod guest;
 mod guest_command;
 mod history;
+mod intent;
 mod page;
 mod reply;
 mod schema;
@@ -97,7 +98,8 @@ impl Server {
             + Self::guest_tools()
             + Self::guest_command_tools()
             + Self::finding_tools()
-            + Self::history_tools();
+            + Self::history_tools()
+            + Self::intent_tools();
         Self::with_tools(coordinator, role, tools)
     }
 

@@ -8,6 +8,7 @@ use prost::Message;
 use pvelens::{
     check::{Input, Outcome, Params, run_all},
     coordinator::{Coordinator, Current},
+    intent::Intent,
     live::Live,
     view,
 };
@@ -108,6 +109,7 @@ fn failures(live: &Live, at: Timestamp) -> BTreeSet<(String, String)> {
         params: &Params::default(),
         refused: &[],
         store: None,
+        intent: &Intent::default(),
         at,
     };
     let mut failed = BTreeSet::new();

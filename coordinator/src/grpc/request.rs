@@ -11,6 +11,7 @@ use crate::{
     answer::Page,
     check::{self, Check},
     finding::{Category, Lane, Severity},
+    intent::StatementKind,
     log::Level,
     render::{Format, Style},
     untrusted,
@@ -80,6 +81,18 @@ pub(super) fn guest_kind(value: i32) -> Result<Option<agent::GuestKind>, Status>
         message::GuestKind::Unspecified => None,
         message::GuestKind::Qemu => Some(agent::GuestKind::Qemu),
         message::GuestKind::Lxc => Some(agent::GuestKind::Lxc),
+    })
+}
+
+pub(super) fn statement_kind(value: i32) -> Result<Option<StatementKind>, Status> {
+    Ok(match enumeration("kind", value)? {
+        message::StatementKind::Unspecified => None,
+        message::StatementKind::Acknowledged => Some(StatementKind::Acknowledged),
+        message::StatementKind::Suppressed => Some(StatementKind::Suppressed),
+        message::StatementKind::Maintenance => Some(StatementKind::Maintenance),
+        message::StatementKind::Off => Some(StatementKind::Off),
+        message::StatementKind::Rotated => Some(StatementKind::Rotated),
+        message::StatementKind::NoBackup => Some(StatementKind::NoBackup),
     })
 }
 

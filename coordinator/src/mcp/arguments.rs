@@ -15,6 +15,7 @@ use crate::{
     answer::{AnswerError, Page},
     finding::{Category, Lane, Severity},
     guest_command::catalogue::Argument,
+    intent::StatementKind,
     untrusted,
 };
 
@@ -129,6 +130,15 @@ pub(super) struct GuestArguments {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct IntentArguments {
+    /// Only statements of this kind.
+    pub(super) kind: Option<StatementKind>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct FindingsArguments {
     /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
     pub(super) cluster: Option<String>,
@@ -142,6 +152,8 @@ pub(super) struct FindingsArguments {
     pub(super) subject: Option<String>,
     /// Also what fails, but not yet for long enough to count. Default: false.
     pub(super) include_pending: Option<bool>,
+    /// Also findings that operators suppressed; set_aside counts them.
+    pub(super) include_suppressed: Option<bool>,
     /// `summary` (default) is compact, `full` has every figure.
     pub(super) detail: Option<Detail>,
     /// Entries of a page. Default: 50.

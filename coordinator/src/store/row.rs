@@ -113,6 +113,8 @@ pub struct BlockQuery {
 pub enum RecordKind {
     /// A finding opened, changed or ended.
     Finding = 1,
+    /// An operator made or withdrew a statement, or it ended.
+    Intent = 4,
 }
 
 /// Something that happened: added, never changed.
@@ -157,6 +159,8 @@ pub enum StateKind {
     Stream = 1,
     /// A finding that is pending or open, by fingerprint.
     Finding = 2,
+    /// A statement of an operator, by its id.
+    Statement = 6,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -109,7 +109,7 @@ impl Lifecycle {
             )
         });
         self.note_changes(input.at);
-        (self.shown(input.view), rechecked)
+        (self.shown(input), rechecked)
     }
 }
 
