@@ -280,3 +280,6 @@ pub(super) fn beginning<'f>(current: &'f Current, digits: &str) -> Vec<&'f Findi
     found.sort_unstable_by(|one, other| Key::of(one).cmp(&Key::of(other)));
     found
 }
+
+#[cfg(test)]
+mod tests;

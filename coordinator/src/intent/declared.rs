@@ -5,23 +5,23 @@
 //! reads.
 
 use std::{
-    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{
-    Calendar, Meaning, Object, REASON_LIMIT, Statement, Tags, What, may_be_about, may_suppress,
-};
+use super::{Meaning, Object, REASON_LIMIT, Statement, Tags, What, may_be_about, may_suppress};
 use crate::{
     check::{CHECKS, Check, find},
     config::{self, ConfigError, near},
-    moment, untrusted,
+    untrusted,
 };
+
+mod file;
+
+use file::{Decision, File, When, example};
 
 /// Where the statements are unless the settings are elsewhere.
 const DEFAULT_PATH: &str = "/etc/pvelens/intent.toml";
@@ -40,134 +40,6 @@ pub(super) const ID: &str = "file.";
 pub struct Declared {
     pub tags: Tags,
     pub statements: Vec<Arc<Statement>>,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct File {
-    tags: BTreeMap<Meaning, Vec<String>>,
-    suppressions: Vec<Decision>,
-    acknowledgements: Vec<Decision>,
-    maintenance: Maintenance,
-    schedules: Schedules,
-    storages: Storages,
-    backup: Backup,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Decision {
-    check: String,
-    object: Object,
-    #[serde(default)]
-    cluster: String,
-    author: String,
-    reason: String,
-    from: When,
-    until: When,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Maintenance {
-    windows: Vec<Window>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Window {
-    objects: Vec<Object>,
-    #[serde(default)]
-    cluster: String,
-    author: String,
-    reason: String,
-    from: When,
-    until: When,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Schedules {
-    off: Vec<Off>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Off {
-    objects: Vec<Object>,
-    #[serde(default)]
-    cluster: String,
-    calendar: Calendar,
-    #[serde(default = "grace_minutes")]
-    grace_minutes: u32,
-    author: String,
-    reason: String,
-    until: Option<When>,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Storages {
-    rotated: Vec<Rotated>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rotated {
-    storage: String,
-    #[serde(default)]
-    cluster: String,
-    every_days: u32,
-    author: String,
-    reason: String,
-    until: Option<When>,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Backup {
-    exempt: Vec<Exempt>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Exempt {
-    r#match: Vec<Object>,
-    #[serde(default)]
-    cluster: String,
-    author: String,
-    reason: String,
-    until: Option<When>,
-}
-
-fn grace_minutes() -> u32 {
-    GRACE_MINUTES
-}
-
-/// A date or time, as TOML or as text.
-#[derive(Debug, Clone, Copy)]
-struct When(Timestamp);
-
-impl<'de> Deserialize<'de> for When {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = match toml::Value::deserialize(deserializer)? {
-            toml::Value::String(text) => text,
-            toml::Value::Datetime(time) => time.to_string(),
-            _ => return Err(D::Error::custom(NO_TIME)),
-        };
-        // A length has no meaning in a file that is read again and again.
-        let is_time = moment::length(&text).is_none();
-        let at = moment::moment(&text, Timestamp::UNIX_EPOCH).filter(|_| is_time);
-        at.map(Self).ok_or_else(|| D::Error::custom(NO_TIME))
-    }
-}
-
-const NO_TIME: &str = "not a date or time in UTC such as 2026-11-20 or 2026-11-20T14:00";
-
-impl Serialize for When {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
 }
 
 impl Declared {
@@ -406,69 +278,6 @@ fn known(id: &str) -> Result<&'static Check, String> {
             .unwrap_or_default();
         format!("names no check: {:?}{suggestion}", untrusted::name(id))
     })
-}
-
-/// Every key there is, so that there is no second list of them.
-fn example() -> File {
-    let text = String::new;
-    let when = When(Timestamp::UNIX_EPOCH);
-    let decision = || Decision {
-        check: text(),
-        object: Object::All,
-        cluster: text(),
-        author: text(),
-        reason: text(),
-        from: when,
-        until: when,
-    };
-    File {
-        tags: Meaning::ALL
-            .into_iter()
-            .map(|meaning| (meaning, vec![meaning.name().to_owned()]))
-            .collect(),
-        suppressions: vec![decision()],
-        acknowledgements: vec![decision()],
-        maintenance: Maintenance {
-            windows: vec![Window {
-                objects: Vec::new(),
-                cluster: text(),
-                author: text(),
-                reason: text(),
-                from: when,
-                until: when,
-            }],
-        },
-        schedules: Schedules {
-            off: vec![Off {
-                objects: Vec::new(),
-                cluster: text(),
-                calendar: Calendar::always(),
-                grace_minutes: GRACE_MINUTES,
-                author: text(),
-                reason: text(),
-                until: Some(when),
-            }],
-        },
-        storages: Storages {
-            rotated: vec![Rotated {
-                storage: text(),
-                cluster: text(),
-                every_days: 14,
-                author: text(),
-                reason: text(),
-                until: Some(when),
-            }],
-        },
-        backup: Backup {
-            exempt: vec![Exempt {
-                r#match: Vec::new(),
-                cluster: text(),
-                author: text(),
-                reason: text(),
-                until: Some(when),
-            }],
-        },
-    }
 }
 
 #[cfg(test)]
