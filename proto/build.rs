@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "pvelens/v1/fleet.proto",
             "pvelens/v1/guest_command.proto",
             "pvelens/v1/history.proto",
+            "pvelens/v1/intent.proto",
             "pvelens/v1/inventory.proto",
         ])?
         .file_descriptor_set();

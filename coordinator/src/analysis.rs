@@ -16,7 +16,7 @@ mod tests;
 mod words;
 
 pub use health::cluster_health;
-pub(crate) use words::evidence_line;
+pub(crate) use words::{evidence_line, set_aside, stated};
 
 /// What an analysis is about; empty = everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

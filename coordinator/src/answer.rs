@@ -22,6 +22,7 @@ pub mod enrollment;
 pub mod events;
 pub(crate) mod finding;
 pub(crate) mod guest;
+pub mod intent;
 mod inventory;
 pub mod metrics;
 mod page;
@@ -35,6 +36,7 @@ pub(crate) mod tests;
 pub use events::events;
 pub use finding::findings;
 pub use guest::{guest, guests};
+pub use intent::SetAside;
 pub use inventory::{agents, cluster_status, node, nodes, storages};
 pub use metrics::metrics;
 pub use recheck::{recheck, recheck_scope};
@@ -106,6 +108,9 @@ pub struct Findings {
     pub total: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
+    /// What operators decided about findings that match, shown or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<SetAside>,
     pub coverage: Coverage,
 }
 
@@ -158,6 +163,7 @@ pub struct FindingFilter {
     /// Exact subject key: `node/pve1`.
     pub subject: String,
     pub include_pending: bool,
+    pub include_suppressed: bool,
 }
 
 /// A part of a list.

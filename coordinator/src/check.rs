@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use crate::{
     finding::{Category, Evidence, Lane, Risk, Severity},
     history::History,
+    intent::{Intent, Meaning},
     port::Refused,
     store::Condition,
-    view::{Dated, Subject, View},
+    view::{Dated, Guest, Subject, View},
 };
 
 mod cluster_node;
@@ -57,6 +58,7 @@ pub(crate) mod testing;
 pub mod verdicts;
 mod words;
 
+pub(crate) use gate::has_tag;
 pub use params::{DeclaredProfile, Limits, Params, Profile};
 pub use registry::{CHECKS, find};
 pub use verdicts::{CheckVerdicts, VerdictCounts, Verdicts, count, not_assessed, run_all};
@@ -79,6 +81,8 @@ pub struct Check {
     pub profile: Option<ProfileSeverities>,
     /// Never lowered by profile or tag.
     pub floor: bool,
+    /// Statements of operators that change what becomes of its failures.
+    pub intents: &'static [Intended],
     /// Mapping codes of compliance frameworks.
     pub mappings: &'static [&'static str],
     pub remediation: Remedy,
@@ -100,6 +104,7 @@ impl Check {
         },
         profile: None,
         floor: false,
+        intents: &[],
         mappings: &[],
         remediation: Remedy {
             diagnose: &[],
@@ -130,6 +135,18 @@ pub struct Remedy {
     pub risk: Risk,
     /// Empty = not reversible.
     pub way_back: &'static str,
+}
+
+/// What a statement of an operator makes of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intended {
+    /// In a maintenance window it is lowered to this.
+    Maintenance(Severity),
+    /// While the object is off on purpose it is none.
+    Off,
+    /// Of a storage that is there from time to time it is lowered to info, for as long
+    /// as it may be away.
+    Rotated,
 }
 
 /// What a check looks at for one verdict.
@@ -196,6 +213,8 @@ pub struct Input<'a> {
     pub refused: &'a [Refused],
     /// How the coordinator's store does; absent without one.
     pub store: Option<&'a Condition>,
+    /// What operators stated.
+    pub intent: &'a Intent,
     /// The reference instant: the view's time, never the wall clock.
     pub at: Timestamp,
 }
@@ -217,6 +236,12 @@ impl Input<'_> {
         } else {
             Err(Unknown::Stale { since: fact.at })
         }
+    }
+
+    /// Whether the tags of a guest say this of it.
+    #[must_use]
+    pub fn means(&self, guest: &Guest, meaning: Meaning) -> bool {
+        self.intent.tags.has(self.view, guest, meaning)
     }
 
     /// Whether `at` lies within `max_age` before the reference instant.

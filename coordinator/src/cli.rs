@@ -29,6 +29,7 @@ mod guest_diagnosis;
 mod guests;
 mod health;
 mod history;
+mod intent;
 mod inventory;
 mod length;
 mod log_level;
@@ -178,6 +179,25 @@ enum Command {
     History(history::History),
     /// Check again now and resolve what was fixed (for operators)
     Recheck(recheck::Recheck),
+    /// Say that you know of a finding (for operators)
+    ///
+    /// It is still shown and counted, with who said so and why.
+    Ack(intent::Decide),
+    /// Do not show findings for a while (for operators)
+    ///
+    /// Reports still count them and say by which statement. What is about exposure to
+    /// public networks, failing disks, failed backups or data at risk is never hidden.
+    Suppress(intent::Decide),
+    /// Say that nodes or storages are being worked on (for operators)
+    ///
+    /// Meanwhile it is only information that they cannot be reached.
+    Maintenance(intent::Maintenance),
+    /// Say what is so on purpose (for operators)
+    #[command(subcommand)]
+    Expect(intent::Expect),
+    /// What operators state, and what became of it
+    #[command(subcommand)]
+    Intent(intent::Intent),
     /// Report on what is broken or about to be
     ///
     /// One page at any size of cluster: the verdict, what to do first, what is wrong
@@ -308,6 +328,11 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Events(arguments) => client::run(arguments.run()),
         Command::History(arguments) => client::run(arguments.run()),
         Command::Recheck(arguments) => client::run(arguments.run()),
+        Command::Ack(arguments) => client::run(arguments.acknowledge()),
+        Command::Suppress(arguments) => client::run(arguments.suppress()),
+        Command::Maintenance(arguments) => client::run(arguments.run()),
+        Command::Expect(arguments) => client::run(arguments.run()),
+        Command::Intent(arguments) => client::run(arguments.run()),
         Command::Agents(arguments) => client::run(arguments.run()),
         Command::Client(arguments) => client::run(arguments.run()),
         Command::Ca(arguments) => arguments.run(),

@@ -24,7 +24,7 @@ mod remote;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use load::near;
+pub(crate) use load::{near, strict};
 pub use remote::{Api, Link, Opening};
 
 /// Where the settings are unless the command line says otherwise.

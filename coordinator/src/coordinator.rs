@@ -21,6 +21,7 @@ use crate::{
         },
     },
     guest_command::{GuestCommands, heads::Place},
+    intent::{Intent, Intents},
     link::Agents,
     live::{AgentRecord, Live},
     port::Ports,
@@ -39,6 +40,8 @@ pub struct Current {
     /// What checks could not judge, in words, by number of subjects.
     pub not_assessed: Vec<String>,
     pub params: Params,
+    /// What operators stated.
+    pub intent: Arc<Intent>,
     /// Sorted by cluster, then node.
     pub agents: Vec<AgentRecord>,
 }
@@ -67,6 +70,7 @@ pub struct Coordinator {
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Mutex<Params>,
+    intents: Intents,
     agents: Agents,
     guest_commands: GuestCommands,
     ports: Ports,
@@ -90,6 +94,7 @@ impl Coordinator {
             chronicle: Mutex::default(),
             lifecycle: Mutex::default(),
             params: Mutex::new(params),
+            intents: Intents::default(),
             agents: Agents::default(),
             guest_commands,
             ports: Ports::default(),
@@ -101,6 +106,12 @@ impl Coordinator {
     /// Judges by other parameters from the next evaluation on.
     pub fn set_params(&self, params: Params) {
         *lock(&self.params) = params;
+    }
+
+    /// What operators state.
+    #[must_use]
+    pub fn intents(&self) -> &Intents {
+        &self.intents
     }
 
     #[must_use]
@@ -144,6 +155,7 @@ impl Coordinator {
     /// When the store cannot be read.
     pub fn keep_in(&self, store: Arc<Store>, now: Timestamp) -> Result<(), StoreError> {
         let mut loaded = store.load(now)?;
+        self.intents.restore(&store)?;
         lock(&self.lifecycle).restore(std::mem::take(&mut loaded.findings));
         self.chronicle().load(std::mem::take(&mut loaded.heads));
         self.live().load(loaded, now);
@@ -171,6 +183,7 @@ impl Coordinator {
         let Some(store) = self.store() else {
             return Ok(());
         };
+        self.intents.end(store, now);
         let mut chronicle = self.chronicle();
         let mut live = self.live();
         let mut taken = live.take();
@@ -258,6 +271,7 @@ impl Coordinator {
             self.add_audit(agent);
         }
         let params = lock(&self.params).clone();
+        let intent = Arc::new(self.intents.all());
         let refused = self.ports.refused(at);
         let condition = self.store_condition();
         let input = Input {
@@ -266,6 +280,7 @@ impl Coordinator {
             params: &params,
             refused: &refused,
             store: condition.as_ref(),
+            intent: &intent,
             at,
         };
         let results = check::run_all(&input);
@@ -277,6 +292,7 @@ impl Coordinator {
             view,
             findings,
             params,
+            intent,
             agents,
         });
         self.current.send_replace(Arc::clone(&current));

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::intent::Stated;
+
 mod cause;
 pub mod lifecycle;
 mod order;
@@ -48,6 +50,9 @@ pub struct Finding {
     /// The input has gone stale: neither confirmed nor cleared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unverified: bool,
+    /// What an operator said of it; absent = nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Stated>,
 }
 
 /// Health: broken or about to be. Posture: hygiene, hardening, policy.

@@ -47,6 +47,7 @@ mod finding;
 mod fleet;
 mod guest_command;
 mod history;
+mod intent;
 mod inventory;
 mod remote;
 mod request;
@@ -65,7 +66,8 @@ use message::{
     enrollment_service_server::EnrollmentServiceServer,
     finding_service_server::FindingServiceServer, fleet_service_server::FleetServiceServer,
     guest_command_service_server::GuestCommandServiceServer,
-    history_service_server::HistoryServiceServer, inventory_service_server::InventoryServiceServer,
+    history_service_server::HistoryServiceServer, intent_service_server::IntentServiceServer,
+    inventory_service_server::InventoryServiceServer,
 };
 
 /// Clients at a time; more of them wait.
@@ -146,6 +148,9 @@ where
     let history = HistoryServiceServer::new(history::Service {
         backend: backend.clone(),
     });
+    let intent = IntentServiceServer::new(intent::Service {
+        backend: backend.clone(),
+    });
     let enrollment = EnrollmentServiceServer::new(enrollment::Service {
         backend: backend.clone(),
     })
@@ -159,6 +164,7 @@ where
         name(&enrollment),
         name(&guest_commands),
         name(&history),
+        name(&intent),
         name(&admin),
     ];
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -183,6 +189,7 @@ where
         .add_service(enrollment)
         .add_service(guest_commands)
         .add_service(history)
+        .add_service(intent)
         .add_service(admin)
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(io::Error::other)?)

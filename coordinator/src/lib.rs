@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod guest_command;
 pub mod history;
 pub mod http;
+pub mod intent;
 pub mod inventory;
 pub mod link;
 pub mod live;

@@ -38,6 +38,7 @@ mod finding;
 mod guest;
 mod guest_command;
 mod history;
+mod intent;
 mod page;
 mod past;
 mod reply;
@@ -99,7 +100,8 @@ impl Server {
             + Self::guest_command_tools()
             + Self::finding_tools()
             + Self::history_tools()
-            + Self::past_tools();
+            + Self::past_tools()
+            + Self::intent_tools();
         Self::with_tools(coordinator, role, tools)
     }
 

@@ -17,6 +17,7 @@ mod finding;
 mod guest;
 mod guest_command;
 mod guest_diagnosis;
+mod intent;
 mod markdown;
 pub mod metrics;
 mod node;

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{analysis::Depth, check::VerdictCounts, finding::Finding, inventory::Coverage};
+use crate::{
+    analysis::Depth, answer::SetAside, check::VerdictCounts, finding::Finding, inventory::Coverage,
+};
 
 /// The result of one analysis. This is its one JSON form; text and Markdown are
 /// rendered from it.
@@ -26,6 +28,9 @@ pub struct Report {
     pub coverage: Coverage,
     pub verdicts: VerdictCounts,
     pub duration_milliseconds: u32,
+    /// What operators decided about health findings in scope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<SetAside>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]

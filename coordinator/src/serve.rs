@@ -16,6 +16,7 @@ use crate::{
     coordinator::Coordinator,
     grpc::{Backend, Remote},
     guest_command::{GuestCommands, heads::Heads, narrow::Narrow},
+    intent::Declared,
     link::{Clock, Listening},
     log::Log,
     port::PortState,
@@ -98,6 +99,7 @@ pub struct Server {
 /// When a socket cannot be bound, or serving fails.
 pub async fn serve(
     config: Config,
+    declared: Declared,
     handover: Option<Handover>,
     reload: Reload,
     log: Arc<Log>,
@@ -114,6 +116,7 @@ pub async fn serve(
     };
     let guest_commands = GuestCommands::new(narrow, heads);
     let coordinator = Coordinator::with_guest_commands(config.params(), guest_commands);
+    coordinator.intents().declare(declared);
     let coordinator = Arc::new(coordinator);
     let trust = open_trust(&coordinator, &config, clock()).await;
     open_store(&coordinator, &config, clock()).await?;

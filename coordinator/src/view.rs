@@ -218,6 +218,8 @@ pub struct NodeFacts {
     pub members: Fact<wire::ClusterMembers>,
     pub config_versions: Fact<wire::ConfigVersions>,
     pub corosync_state: Fact<wire::CorosyncState>,
+    /// Users, groups and pools.
+    pub access_config: Fact<wire::AccessConfig>,
     /// High availability as this member reads it.
     pub ha_config: Fact<wire::HaConfig>,
     pub ha_state: Fact<wire::HaState>,

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use divan::{Bencher, counter::ItemsCount};
 use pvelens::{
     check::{self, Input, Params},
+    intent::Intent,
     live::Live,
     view,
 };
@@ -42,7 +43,7 @@ fn run_all_checks(bencher: Bencher<'_, '_>, fleet: &Fleet) {
     let live = &STORES[&fleet.nodes()];
     let at = fleet::at(ROUNDS);
     let view = view::build(live, at);
-    let params = Params::default();
+    let (params, intent) = (Params::default(), Intent::default());
     bencher.counter(ItemsCount::new(fleet.guests())).bench(|| {
         check::run_all(&Input {
             view: &view,
@@ -50,6 +51,7 @@ fn run_all_checks(bencher: Bencher<'_, '_>, fleet: &Fleet) {
             params: &params,
             refused: &[],
             store: None,
+            intent: &intent,
             at,
         })
     });

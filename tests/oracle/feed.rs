@@ -8,6 +8,7 @@ use prost::Message;
 use pvelens::{
     check::{Input, Outcome, Params, run_all},
     coordinator::{Coordinator, Current},
+    intent::Intent,
     live::Live,
     view,
 };
@@ -118,6 +119,7 @@ fn failures(live: &Live, at: Timestamp) -> BTreeSet<(String, String)> {
         params: &Params::default(),
         refused: &[],
         store: None,
+        intent: &Intent::default(),
         at,
     };
     let mut failed = BTreeSet::new();

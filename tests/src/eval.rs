@@ -222,6 +222,7 @@ pub fn of_scenario(scenario: &Scenario, shuffled: bool) -> Result<(Score, String
         minutes: scenario.run.minutes,
         step_seconds: scenario.run.step_seconds,
         params: scenario.cluster.params(),
+        intent: scenario.intent.clone(),
         shuffled,
     };
     let outcome = run::run(&mut cluster, &options)?;

@@ -127,6 +127,10 @@ pub const PROGRAMS: &[Program] = &[
                 "The settings of the coordinator, see pvelens.toml(5).",
             ),
             (
+                "/etc/pvelens/intent.toml",
+                "What operators state. What it can say stands in it.",
+            ),
+            (
                 "/run/pvelens/read.sock",
                 "Where the reading commands and gRPC clients connect; for members of the group \
                  pvelens-users.",

@@ -18,6 +18,7 @@ use pvelens::{
     check::Params,
     coordinator::{Coordinator, Current},
     finding::{Finding, FindingState},
+    intent::Declared,
     view::CoverageLevel,
 };
 use pvelens_agent::{
@@ -39,6 +40,8 @@ pub struct Options {
     pub minutes: u64,
     pub step_seconds: u64,
     pub params: Params,
+    /// What operators state.
+    pub intent: Declared,
     /// Updates of one step arrive in another order each time.
     pub shuffled: bool,
 }
@@ -49,6 +52,7 @@ impl Default for Options {
             minutes: 35,
             step_seconds: 30,
             params: Params::default(),
+            intent: Declared::default(),
             shuffled: false,
         }
     }
@@ -167,6 +171,7 @@ pub fn host(cluster: &Cluster, index: usize) -> Result<Arc<Host>, RunError> {
 /// When a file cannot be written or read as a whole.
 pub fn run(cluster: &mut Cluster, options: &Options) -> Result<Outcome, RunError> {
     let coordinator = Coordinator::new(options.params.clone());
+    coordinator.intents().declare(options.intent.clone());
     run_with(cluster, options, &coordinator, |_| ())
 }
 

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pvelens::intent::Declared;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IntoDeserializer},
@@ -47,6 +48,14 @@ pub struct Scenario {
     pub forbid: Vec<Pattern>,
     #[serde(default)]
     pub coverage: Coverage,
+    /// What operators state, as in `intent.toml`.
+    #[serde(default, deserialize_with = "declared")]
+    pub intent: Declared,
+}
+
+fn declared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Declared, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Declared::parse(&text).map_err(D::Error::custom)
 }
 
 /// How long and how fine.
@@ -318,6 +327,7 @@ mod tests {
             "[[expect]]\ncheck = 'a'\nsubject = 'cluster'\nseverity = 'bad'",
             "[[forbid]]\nchek = 'a'",
             "[coverage]\nall = []",
+            "intent = '[tag]'",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

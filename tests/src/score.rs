@@ -38,7 +38,12 @@ pub fn score(known: &Known<'_>, outcome: &Outcome) -> Score {
     let open: Vec<&Finding> = outcome
         .findings
         .iter()
-        .filter(|finding| finding.state == FindingState::Open)
+        .filter(|finding| {
+            matches!(
+                finding.state,
+                FindingState::Open | FindingState::Acknowledged | FindingState::Suppressed
+            )
+        })
         .collect();
     let mut score = Score {
         expected: known.expect.len(),
@@ -108,6 +113,9 @@ fn differences(label: &Label, finding: &Finding) -> Vec<String> {
             "{about} is {:?} instead of {:?}",
             finding.severity, label.severity
         ));
+    }
+    if finding.state != label.state {
+        found.push(format!("{about} is {:?}", finding.state));
     }
     if label.lane.is_some_and(|lane| lane != finding.lane) {
         found.push(format!("{about} is in the lane {:?}", finding.lane));

@@ -8,7 +8,7 @@ use super::{
     inventory,
     scope::Selected,
     state::{Found, doubt, headline, state},
-    words::Words,
+    words::{self, Words},
 };
 use crate::{
     answer::{
@@ -113,6 +113,7 @@ pub fn cluster_health(
         findings: worst(found.health, limits.findings),
         coverage,
         verdicts: current.verdicts,
+        set_aside: found.set_aside,
         duration_milliseconds: u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX),
     })
 }
@@ -198,7 +199,21 @@ fn broken(words: Words<'_>, groups: &[Group<'_>], found: &Found<'_>, limits: Lim
         1 => lines.push("1 more has only just begun and may pass".to_owned()),
         count => lines.push(format!("{count} more have only just begun and may pass")),
     }
+    lines.extend(set_aside(found, limits));
     section("What is wrong", lines)
+}
+
+/// What operators decided, so that nothing is missing without a word.
+fn set_aside(found: &Found<'_>, limits: Limits) -> Vec<String> {
+    let Some(aside) = &found.set_aside else {
+        return Vec::new();
+    };
+    let mut lines = vec![words::set_aside(aside)];
+    if limits.details > 0 {
+        let uses = aside.statements.iter();
+        lines.extend(uses.map(|used| format!("  {}", words::stated(&used.statement))));
+    }
+    lines
 }
 
 fn details(words: Words<'_>, group: &Group<'_>, limit: usize) -> Vec<String> {

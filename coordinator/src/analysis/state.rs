@@ -2,7 +2,7 @@
 
 use super::{group::Group, inventory, scope::Selected, words};
 use crate::{
-    answer::finding::is_open,
+    answer::{SetAside, finding::is_open},
     finding::{Finding, FindingState, Lane, Severity},
     inventory::{coverage, summary},
     report::HealthState,
@@ -19,6 +19,8 @@ pub(super) struct Found<'f> {
     pub(super) beginning: usize,
     /// Open: hardening and hygiene.
     pub(super) advice: Vec<&'f Finding>,
+    /// What operators decided about health findings.
+    pub(super) set_aside: Option<SetAside>,
 }
 
 impl<'f> Found<'f> {
@@ -27,6 +29,13 @@ impl<'f> Found<'f> {
             health: Vec::new(),
             beginning: 0,
             advice: Vec::new(),
+            set_aside: SetAside::of(
+                selected
+                    .current
+                    .findings
+                    .iter()
+                    .filter(|finding| finding.lane == Lane::Health && selected.covers(finding)),
+            ),
         };
         for finding in &selected.current.findings {
             if !selected.covers(finding) {
@@ -93,7 +102,7 @@ pub(super) fn doubt(selected: &Selected<'_>) -> Option<String> {
 pub(super) fn state(selected: &Selected<'_>, found: &Found<'_>, in_doubt: bool) -> HealthState {
     if found.count(Severity::Critical) > 0 {
         HealthState::Critical
-    } else if selected.is_everything() && !without_quorum(selected).is_empty() {
+    } else if selected.is_everything() && has_lost_quorum(selected, found) {
         // Never healthy, also in the half minute before its finding opens.
         HealthState::Critical
     } else if found.count(Severity::Warning) > 0 {
@@ -103,6 +112,15 @@ pub(super) fn state(selected: &Selected<'_>, found: &Found<'_>, in_doubt: bool) 
     } else {
         HealthState::Healthy
     }
+}
+
+/// Whether a cluster has lost quorum, and nobody said that it would.
+fn has_lost_quorum(selected: &Selected<'_>, found: &Found<'_>) -> bool {
+    let expected = found
+        .health
+        .iter()
+        .filter(|finding| finding.check == "cluster.quorum.lost" && finding.statement.is_some());
+    without_quorum(selected).len() > expected.count()
 }
 
 /// Names of clusters that have lost quorum.

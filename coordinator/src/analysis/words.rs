@@ -4,8 +4,10 @@ use jiff::Timestamp;
 
 use super::group::{self, Group};
 use crate::{
+    answer::SetAside,
     figure,
-    finding::{Evidence, EvidenceValue, Finding, Risk, Severity},
+    finding::{Evidence, EvidenceValue, Finding, FindingState, Risk, Severity},
+    intent::Stated,
     untrusted::{line, name},
     view::View,
 };
@@ -40,7 +42,7 @@ impl Words<'_> {
             text = format!("{}: {text}", self.cluster(finding));
         }
         text = format!("{text} ({})", figure::since(finding.first_seen, self.at));
-        text + unverified(finding.unverified)
+        text + unverified(finding.unverified) + said(&[finding])
     }
 
     fn many(self, group: &Group<'_>) -> String {
@@ -50,11 +52,12 @@ impl Words<'_> {
             .unwrap_or_default();
         let all = group.findings.iter().all(|finding| finding.unverified);
         format!(
-            "{}: {} ({}){}",
+            "{}: {} ({}){}{}",
             self.how_many(group),
             lower(&title),
             self.names(&group.findings),
-            unverified(all)
+            unverified(all),
+            said(&group.findings)
         )
     }
 
@@ -211,6 +214,12 @@ impl Words<'_> {
     /// Everything about one finding, below its own line.
     pub(super) fn details(self, finding: &Finding) -> Vec<String> {
         let mut lines = Vec::new();
+        lines.extend(
+            finding
+                .statement
+                .iter()
+                .map(|said| format!("  {}", stated(said))),
+        );
         for evidence in finding.evidence.iter().take(8) {
             lines.push(format!("  {}", evidence_line(evidence, self.at)));
         }
@@ -262,12 +271,69 @@ pub(crate) fn figure_of(evidence: &Evidence) -> String {
     }
 }
 
+/// `2 suppressed and 1 acknowledged by operators: \`pvelens findings --suppressed\``.
+pub(crate) fn set_aside(aside: &SetAside) -> String {
+    let counts = [
+        (aside.suppressed, "suppressed"),
+        (aside.acknowledged, "acknowledged"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let all = aside.statements.iter();
+    let ids: Vec<&str> = all.map(|used| used.statement.id.as_str()).take(3).collect();
+    let more = if aside.statements.len() > ids.len() {
+        ", ..."
+    } else {
+        ""
+    };
+    format!(
+        "{} by operators ({}{more}): `pvelens findings --suppressed`",
+        counts.join(" and "),
+        ids.join(", ")
+    )
+}
+
+/// `suppressed by anna (uid 1000) until 2026-12-01 10:00 UTC: reason (0a1b2c3d)`.
+pub(crate) fn stated(stated: &Stated) -> String {
+    let until = stated.until.map_or_else(String::new, |until| {
+        until.strftime(" until %Y-%m-%d %H:%M UTC").to_string()
+    });
+    let whom = match stated.on_behalf_of.as_str() {
+        "" => String::new(),
+        whom => format!(" for {}", name(whom)),
+    };
+    let without = stated.severity_without.map_or_else(String::new, |without| {
+        format!(", {} without that", severity(without))
+    });
+    format!(
+        "{} by {}{whom}{until}{without}: {} ({})",
+        stated.kind.as_str(),
+        name(&stated.author),
+        line(&stated.reason, LINE),
+        stated.id
+    )
+}
+
 /// Word of a severity.
 pub(crate) fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "critical",
         Severity::Warning => "warning",
         Severity::Info => "info",
+    }
+}
+
+/// What operators say of all of these findings.
+fn said(findings: &[&Finding]) -> &'static str {
+    let all = |wanted: fn(&Finding) -> bool| findings.iter().all(|finding| wanted(finding));
+    if all(|finding| finding.state == FindingState::Acknowledged) {
+        " (acknowledged)"
+    } else if all(|finding| finding.statement.is_some()) {
+        " (expected)"
+    } else {
+        ""
     }
 }
 

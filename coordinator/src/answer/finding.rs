@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{
-    AnswerError, FindingFilter, Findings, Page,
+    AnswerError, FindingFilter, Findings, Page, SetAside, intent,
     page::{self, List},
     select,
 };
@@ -42,11 +42,14 @@ pub fn findings(
     let after = LIST.position(page)?;
     let after = after.as_deref().map(Key::parse).transpose()?;
 
+    let is_meant =
+        |finding: &Finding| id.is_none_or(|id| finding.cluster == id) && matches(finding, filter);
     let mut total = 0_u32;
     let mut rest: Vec<&Finding> = current
         .findings
         .iter()
-        .filter(|finding| id.is_none_or(|id| finding.cluster == id) && matches(finding, filter))
+        .filter(|finding| is_meant(finding))
+        .filter(|finding| filter.include_suppressed || finding.state != FindingState::Suppressed)
         .inspect(|_| total += 1)
         .filter(|finding| after.as_ref().is_none_or(|after| Key::of(finding) > *after))
         .collect();
@@ -60,6 +63,7 @@ pub fn findings(
             .filter(|_| more)
             .map(|last| LIST.token(&Key::of(last).text())),
         findings: rest.into_iter().map(shown).collect(),
+        set_aside: SetAside::of(current.findings.iter().filter(|finding| is_meant(finding))),
         coverage: coverage::with_checks(
             coverage::of_clusters(view, &clusters),
             &current.not_assessed,
@@ -187,6 +191,7 @@ pub(crate) fn shown(finding: &Finding) -> Finding {
             fix: line(&finding.remediation.fix, FIX_LIMIT).into_owned(),
             ..finding.remediation.clone()
         },
+        statement: finding.statement.as_ref().map(intent::shown),
         ..finding.clone()
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn open(check: &str, subject: &str, severity: Severity) -> Finding {
         confidence: 1.0,
         mappings: Vec::new(),
         unverified: false,
+        statement: None,
     }
 }
 

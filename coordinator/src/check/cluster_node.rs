@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, coordinator, gate, words,
+    Check, Failure, Input, Intended, Remedy, Scope, Timing, Unknown, Verdicts, coordinator, gate,
+    words,
 };
 use crate::{
     figure,
@@ -26,6 +27,7 @@ pub(super) const OFFLINE: Check = Check {
         hold: Duration::from_secs(60),
         clear: Duration::from_secs(120),
     },
+    intents: &[Intended::Maintenance(Severity::Info), Intended::Off],
     mappings: &["RESIL", "OPS"],
     remediation: Remedy {
         diagnose: &["pvecm nodes", "ha-manager status", "corosync-cfgtool -s"],
@@ -100,6 +102,7 @@ pub(super) const STALE_REPORT: Check = Check {
     severity: Severity::Warning,
     scope: Scope::Node,
     timing: Timing::STATE,
+    intents: &[Intended::Maintenance(Severity::Info), Intended::Off],
     mappings: &["MON"],
     remediation: Remedy {
         diagnose: &[

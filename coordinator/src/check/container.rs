@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     finding::{Category, Evidence, Risk, Severity},
+    intent::Meaning,
     view::{Guest, GuestStatus, Subject},
 };
 
@@ -42,12 +43,16 @@ pub(super) const PRIVILEGED: Check = Check {
         hosting: Some(Severity::Critical),
     }),
     remediation: UNPRIVILEGED,
-    run: |input, verdicts| each(input, verdicts, privileged),
+    run: |input, verdicts| {
+        each(input, verdicts, |guest, settings| {
+            privileged(input, guest, settings)
+        });
+    },
     ..Check::POSTURE
 };
 
-/// Pools, by which tenants are told apart, are not collected yet.
-fn privileged(guest: &Guest, settings: &GuestSettings) -> Option<Failure> {
+/// Pools do not tell tenants apart yet.
+fn privileged(input: &Input<'_>, guest: &Guest, settings: &GuestSettings) -> Option<Failure> {
     if !is_privileged(settings) {
         return None;
     }
@@ -56,7 +61,7 @@ fn privileged(guest: &Guest, settings: &GuestSettings) -> Option<Failure> {
     });
     let reasons: Vec<&str> = [
         (
-            gate::has_tag(guest, "internet-facing"),
+            input.means(guest, Meaning::InternetFacing),
             "it is reachable from the internet",
         ),
         (has_nesting(settings), "it may nest containers"),

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
+    intent::Meaning,
     untrusted,
     view::{Guest, Subject},
 };
@@ -158,7 +159,7 @@ pub(super) const DATA_NOT_BACKED_UP: Check = Check {
     run: |input, verdicts| {
         let minimum = input.params.limits.volume_not_backed_up_bytes;
         each(input, verdicts, |guest, settings| {
-            data_not_backed_up(guest, settings, minimum)
+            data_not_backed_up(input, guest, settings, minimum)
         });
     },
     ..Check::POSTURE
@@ -166,11 +167,17 @@ pub(super) const DATA_NOT_BACKED_UP: Check = Check {
 
 /// Which guests a backup job covers is not collected yet: the finding says what
 /// a backup of this container would leave out.
-fn data_not_backed_up(guest: &Guest, settings: &GuestSettings, minimum: u64) -> Option<Failure> {
+fn data_not_backed_up(
+    input: &Input<'_>,
+    guest: &Guest,
+    settings: &GuestSettings,
+    minimum: u64,
+) -> Option<Failure> {
     // Statements of the administrator that the data may be lost.
-    if ["cache", "scratch", "no-backup"]
-        .iter()
-        .any(|tag| gate::has_tag(guest, tag))
+    if [Meaning::Cache, Meaning::Scratch]
+        .into_iter()
+        .any(|meaning| input.means(guest, meaning))
+        || input.intent.needs_no_backup(input.view, guest, input.at)
     {
         return None;
     }

@@ -12,7 +12,9 @@ use std::{
 use jiff::Timestamp;
 use pvelens_proto::agent::v1::{self as wire, CorosyncLinkState};
 
-use super::{Check, Failure, Input, Outcome, Remedy, Scope, Timing, Unknown, gate, words};
+use super::{
+    Check, Failure, Input, Intended, Outcome, Remedy, Scope, Timing, Unknown, gate, words,
+};
 use crate::{
     finding::{Category, Evidence, Risk, Severity},
     untrusted,
@@ -34,6 +36,7 @@ pub(super) const LINK_DOWN: Check = Check {
         hold: Duration::from_secs(60),
         clear: Duration::from_secs(60),
     },
+    intents: &[Intended::Maintenance(Severity::Info), Intended::Off],
     mappings: &["RESIL", "OPS"],
     remediation: Remedy {
         diagnose: &[

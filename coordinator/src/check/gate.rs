@@ -198,7 +198,7 @@ pub(super) fn running(input: &Input<'_>, guest: &Guest) -> Result<(), Outcome> {
 }
 
 /// Whether the guest carries a tag. PVE writes tags in lower case.
-pub(super) fn has_tag(guest: &Guest, tag: &str) -> bool {
+pub(crate) fn has_tag(guest: &Guest, tag: &str) -> bool {
     guest
         .config
         .as_ref()

@@ -5,6 +5,7 @@ use pvelens_proto::agent::v1::{GuestKind, GuestVolume, VolumeKind};
 use super::{Check, Failure, Input, Remedy, Scope, Verdicts, container::lowered, gate, words};
 use crate::{
     finding::{Category, Evidence, Risk, Severity},
+    intent::Meaning,
     untrusted,
     view::{Guest, Subject},
 };
@@ -42,11 +43,11 @@ fn cache_unsafe(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
                 continue;
             }
         };
-        if gate::has_tag(guest, "ephemeral") {
+        if input.means(guest, Meaning::Ephemeral) {
             verdicts.not_applicable(subject, gate::TAGGED);
             continue;
         }
-        let is_database = gate::has_tag(guest, "database");
+        let is_database = input.means(guest, Meaning::Database);
         let mut has_failed = false;
         let mut volumes: Vec<&GuestVolume> = settings.volumes.iter().collect();
         volumes.sort_by(|a, b| a.key.cmp(&b.key));

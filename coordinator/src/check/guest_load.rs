@@ -9,6 +9,7 @@ use super::{
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
+    intent::Meaning,
     metric::Metric,
     view::{Guest, MemorySource, Subject},
 };
@@ -43,7 +44,7 @@ pub(super) const CPU_SATURATED: Check = Check {
 /// window that clears is cut to the half hour that is kept.
 fn cpu_saturated(input: &Input<'_>, verdicts: &mut Verdicts<'_>, subject: Subject, guest: &Guest) {
     let limits = &input.params.limits;
-    if gate::has_tag(guest, "batch") {
+    if input.means(guest, Meaning::Batch) {
         verdicts.not_applicable(subject, gate::TAGGED);
         return;
     }

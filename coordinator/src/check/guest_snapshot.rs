@@ -12,6 +12,7 @@ use super::{
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
+    intent::Meaning,
     untrusted,
     view::{Guest, Subject},
 };
@@ -56,7 +57,7 @@ fn old(input: &Input<'_>, verdicts: &mut Verdicts<'_>) {
             verdicts.pass(subject);
             continue;
         }
-        if gate::has_tag(guest, "keep-snapshot") {
+        if input.means(guest, Meaning::KeepSnapshot) {
             verdicts.not_applicable(subject, gate::TAGGED);
             continue;
         }

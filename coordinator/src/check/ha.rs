@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use pvelens_proto::{agent::v1 as wire, timestamp_to_millis};
 
 use super::{
-    Check, Failure, Input, Outcome, Remedy, Scope, Timing, Unknown, Verdicts, gate, words,
+    Check, Failure, Input, Intended, Outcome, Remedy, Scope, Timing, Unknown, Verdicts, gate, words,
 };
 use crate::{
     figure,
@@ -251,6 +251,7 @@ pub(super) const LRM_STALE: Check = Check {
     severity: Severity::Critical,
     scope: Scope::Node,
     timing: Timing::STATE,
+    intents: &[Intended::Maintenance(Severity::Info)],
     mappings: &["RESIL", "OPS"],
     remediation: Remedy {
         diagnose: &["ha-manager status", "journalctl -n 30 -u pve-ha-lrm"],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pvelens_proto::agent::v1::{InterfaceKind, InterfaceState};
 
-use super::{Check, Failure, Input, Remedy, Scope, Timing, Verdicts, gate};
+use super::{Check, Failure, Input, Intended, Remedy, Scope, Timing, Verdicts, gate};
 use crate::{
     finding::{Category, Evidence, Risk, Severity},
     untrusted,
@@ -23,6 +23,7 @@ pub(super) const LINK_DOWN: Check = Check {
         hold: Duration::from_secs(60),
         clear: Duration::from_secs(60),
     },
+    intents: &[Intended::Maintenance(Severity::Info)],
     mappings: &["RESIL"],
     remediation: Remedy {
         diagnose: &["ip -br link", "bridge link"],

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use pvelens_proto::timestamp_to_millis;
 
-use super::{Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, gate, words};
+use super::{
+    Check, Failure, Input, Intended, Remedy, Scope, Timing, Unknown, Verdicts, gate, words,
+};
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
@@ -17,6 +19,7 @@ pub(super) const PVESTATD_STALE: Check = Check {
     severity: Severity::Warning,
     scope: Scope::Node,
     timing: Timing::STATE,
+    intents: &[Intended::Maintenance(Severity::Info)],
     mappings: &["OPS"],
     remediation: Remedy {
         diagnose: &[

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    check::{Check, Failure},
+    check::{Check, Failure, Input},
     finding::{Lane, Severity},
+    intent::Meaning,
     view::{Cluster, ClusterIndex, Subject, View},
 };
 
@@ -118,14 +119,11 @@ fn propose(nodes: usize, subscribed: Option<bool>, ha_in_use: Option<bool>) -> (
     (profile, origin)
 }
 
-/// Whether the object carries the tag `lab`. Nodes, storages and pools have no
-/// tags in what is collected today.
+/// Whether the object is for tests: it carries the tag `lab`, or was named so.
 #[must_use]
-pub fn is_lab(view: &View, subject: Subject) -> bool {
-    match subject {
-        Subject::Guest(guest) => super::gate::has_tag(view.guest(guest), "lab"),
-        _ => false,
-    }
+pub fn is_lab(input: &Input<'_>, subject: Subject) -> bool {
+    let tags = &input.intent.tags;
+    tags.has_subject(input.view, subject, Meaning::Lab)
 }
 
 /// The severity of a failure after profile, modifier, tag and floor; `None` =

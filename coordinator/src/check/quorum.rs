@@ -1,8 +1,8 @@
 //! Votes: whether the cluster may act, and how close it is to losing that.
 
 use super::{
-    Check, Failure, Input, ProfileSeverities, Remedy, Scope, Timing, Unknown, Verdicts, gate, ha,
-    words,
+    Check, Failure, Input, Intended, ProfileSeverities, Remedy, Scope, Timing, Unknown, Verdicts,
+    gate, ha, words,
 };
 use crate::{
     finding::{Category, Evidence, Lane, Risk, Severity},
@@ -20,6 +20,7 @@ pub(super) const LOST: Check = Check {
     severity: Severity::Critical,
     scope: Scope::Cluster,
     timing: Timing::STATE,
+    intents: &[Intended::Maintenance(Severity::Warning)],
     mappings: &["RESIL", "OPS"],
     remediation: Remedy {
         diagnose: &[
@@ -111,6 +112,7 @@ pub(super) const FRAGILE: Check = Check {
     severity: Severity::Warning,
     scope: Scope::Cluster,
     timing: Timing::STATE,
+    intents: &[Intended::Maintenance(Severity::Info), Intended::Off],
     mappings: &["RESIL"],
     remediation: Remedy {
         diagnose: &["pvecm status", "pvecm nodes"],

@@ -6,7 +6,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, gate, words};
+use super::{
+    Check, Failure, Input, Intended, Remedy, Scope, Timing, Unknown, Verdicts, gate, words,
+};
 use crate::{
     finding::{Category, Evidence, Risk, Severity},
     untrusted,
@@ -26,6 +28,11 @@ pub(super) const INACTIVE: Check = Check {
         hold: Duration::from_secs(120),
         clear: Duration::from_secs(60),
     },
+    intents: &[
+        Intended::Maintenance(Severity::Info),
+        Intended::Off,
+        Intended::Rotated,
+    ],
     mappings: &["RESIL", "OPS"],
     remediation: Remedy {
         diagnose: &[
@@ -138,6 +145,7 @@ pub(super) const INACTIVE_ON_SOME: Check = Check {
         hold: Duration::from_secs(300),
         clear: Duration::from_secs(60),
     },
+    intents: &[Intended::Maintenance(Severity::Info), Intended::Off],
     mappings: &["RESIL"],
     remediation: Remedy {
         diagnose: &["pvesm status --storage {storage}", "vgs", "zpool list"],

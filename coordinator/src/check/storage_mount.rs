@@ -3,7 +3,7 @@
 use pvelens_proto::agent::v1::Filesystem;
 
 use super::{
-    Check, Failure, Input, Remedy, Scope, Unknown, Verdicts, gate,
+    Check, Failure, Input, Intended, Remedy, Scope, Unknown, Verdicts, gate,
     node_filesystem::{is_below, mount_of},
     words,
 };
@@ -19,6 +19,7 @@ pub(super) const NOT_MOUNTPOINT: Check = Check {
     category: Category::Storage,
     severity: Severity::Warning,
     scope: Scope::Node,
+    intents: &[Intended::Rotated],
     mappings: &["RESIL"],
     remediation: Remedy {
         diagnose: &["findmnt", "grep -A6 '^dir' /etc/pve/storage.cfg"],

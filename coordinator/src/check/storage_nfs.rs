@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use pvelens_proto::agent::v1::{NetworkMount, NetworkMountPatience, NetworkMountState};
 
-use super::{Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, gate, words};
+use super::{
+    Check, Failure, Input, Intended, Remedy, Scope, Timing, Unknown, Verdicts, gate, words,
+};
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
@@ -30,6 +32,7 @@ pub(super) const HANG: Check = Check {
     severity: Severity::Critical,
     scope: Scope::Node,
     timing: Timing::STATE,
+    intents: &[Intended::Maintenance(Severity::Info), Intended::Off],
     mappings: &["OPS"],
     remediation: Remedy {
         diagnose: &[

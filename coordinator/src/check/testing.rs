@@ -10,6 +10,7 @@ use super::{CheckVerdicts, Input, Outcome, Params, find, run_all, verdicts::run}
 use crate::{
     finding::Severity,
     history::{History, ObjectKey},
+    intent::Intent,
     metric::Metric,
     port::Refused,
     store::Condition,
@@ -25,6 +26,7 @@ pub(crate) struct Scene {
     pub(crate) at: Timestamp,
     pub(crate) refused: Vec<Refused>,
     pub(crate) store: Option<Condition>,
+    pub(crate) intent: Intent,
 }
 
 /// What the healthy cluster measures: metric and value, per kind of object.
@@ -59,6 +61,7 @@ impl Scene {
             at: fixture::at(),
             refused: Vec::new(),
             store: None,
+            intent: Intent::default(),
         };
         for node in &mut scene.view.nodes {
             complete(node);
@@ -138,6 +141,7 @@ impl Scene {
             params: &self.params,
             refused: &self.refused,
             store: self.store.as_ref(),
+            intent: &self.intent,
             at: self.at,
         }
     }

@@ -81,11 +81,21 @@ pub fn run_all(input: &Input<'_>) -> Vec<CheckVerdicts> {
     CHECKS.iter().map(|check| run(check, input)).collect()
 }
 
+const OFF_ON_PURPOSE: &str = "it is off on purpose";
+
 /// Runs one check.
 #[must_use]
 pub fn run(check: &'static Check, input: &Input<'_>) -> CheckVerdicts {
     let mut verdicts = Vec::new();
     (check.run)(input, &mut Verdicts { out: &mut verdicts });
+    for verdict in &mut verdicts {
+        if let Outcome::Fail(failure) = &verdict.outcome {
+            let failing = (verdict.subject, failure.discriminator.as_str());
+            if input.intent.is_off(input.view, check, failing, input.at) {
+                verdict.outcome = Outcome::NotApplicable(OFF_ON_PURPOSE);
+            }
+        }
+    }
     // Checks go through the view in order, so this is one pass mostly. The sort
     // is stable: parts of a subject keep the order of the check.
     verdicts.sort_by_key(|verdict| verdict.subject);

@@ -8,7 +8,11 @@ use std::{
 use clap::{Args, Subcommand};
 
 use super::{Failure, MESSAGE_LIMIT, print};
-use crate::{config, untrusted};
+use crate::{
+    config,
+    intent::{self, Declared},
+    untrusted,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
@@ -18,7 +22,8 @@ pub(super) enum Config {
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// File of settings [default: /etc/pvelens/pvelens.toml if it is there]
+    /// File of settings [default: /etc/pvelens/pvelens.toml if it is there]. The file
+    /// intent.toml beside it is checked too
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -34,9 +39,19 @@ impl Config {
         } else {
             " is not there: defaults"
         };
+        let declared = load_intent(file.as_deref())?;
+        let beside = intent::path(file.as_deref());
+        let beside = untrusted::line(&beside.to_string_lossy(), MESSAGE_LIMIT).into_owned();
+        let stated = match declared.statements.len() {
+            0 => "nothing is stated".to_owned(),
+            1 => "1 statement".to_owned(),
+            count => format!("{count} statements"),
+        };
         // Settings are strings, numbers, lists and tables, all of which TOML has.
         let shown = toml::to_string(&config).map_err(|error| Failure::Usage(error.to_string()))?;
-        print(&format!("# {origin}{missing}\n{shown}"))?;
+        print(&format!(
+            "# {origin}{missing}\n# {beside}: {stated}\n{shown}"
+        ))?;
         Ok(0)
     }
 }
@@ -46,5 +61,11 @@ pub(super) fn load(file: Option<&Path>) -> Result<config::Config, Failure> {
     let environment = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     config::Config::load(file, environment)
+        .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))
+}
+
+/// What operators state in the file beside the settings.
+pub(super) fn load_intent(settings: Option<&Path>) -> Result<Declared, Failure> {
+    Declared::load(settings)
         .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))
 }

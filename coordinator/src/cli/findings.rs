@@ -38,6 +38,9 @@ pub(super) struct Findings {
     /// Also what has not held long enough to count
     #[arg(long)]
     all: bool,
+    /// Also what operators suppressed
+    #[arg(long)]
+    suppressed: bool,
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
@@ -89,6 +92,7 @@ impl Findings {
             page_size: self.limit,
             page_token: self.page,
             include_pending: self.all,
+            include_suppressed: self.suppressed,
         };
         let channel = self.reading.connection.open().await?;
         let mut client =

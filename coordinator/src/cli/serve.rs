@@ -28,6 +28,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let config = config::load(self.config.as_deref())?;
+        let declared = config::load_intent(self.config.as_deref())?;
         // Before there are other threads. Starting again does not mend this.
         let handover = Handover::take()
             .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
@@ -41,7 +42,7 @@ impl Serve {
             let shutdown = CancellationToken::new();
             end_at_signals(shutdown.clone()).map_err(|error| failed(error.into()))?;
             let reload = reload_at_signals(self.config).map_err(|error| failed(error.into()))?;
-            serve::serve(config, handover, reload, log, clock(), shutdown)
+            serve::serve(config, declared, handover, reload, log, clock(), shutdown)
                 .await
                 .map_err(|error| failed(error.into()))
         })?;
@@ -84,8 +85,12 @@ fn reload_at_signals(file: Option<PathBuf>) -> io::Result<Reload> {
             }
         }
     });
+    let of_intent = file.clone();
     Ok(Reload {
         requests,
         read: Box::new(move || config::load(file.as_deref()).map_err(|error| error.to_string())),
+        read_intent: Box::new(move || {
+            config::load_intent(of_intent.as_deref()).map_err(|error| error.to_string())
+        }),
     })
 }

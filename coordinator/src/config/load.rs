@@ -4,7 +4,7 @@
 //! are compared before serde sees the text, to say where an unknown one stands
 //! and which was meant.
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use toml::{
     Table, Value,
     de::{DeTable, DeValue},
@@ -39,6 +39,17 @@ pub(super) fn parse(
     table.try_into().map_err(syntax)
 }
 
+/// The text of another file that states things, as strictly: `example` has every key,
+/// and of each list of tables one.
+pub(crate) fn strict<T: DeserializeOwned>(
+    text: &str,
+    example: &impl Serialize,
+) -> Result<T, ConfigError> {
+    let document = DeTable::parse(text).map_err(syntax)?;
+    check_keys(text, document.get_ref(), &known(example)?, "")?;
+    toml::from_str(text).map_err(syntax)
+}
+
 fn known(defaults: &impl Serialize) -> Result<Table, ConfigError> {
     Table::try_from(defaults).map_err(|error| ConfigError::Syntax(error.to_string()))
 }
@@ -71,6 +82,16 @@ fn check_keys(
             }
             (Some(Value::Table(known)), DeValue::Table(table)) => {
                 check_keys(text, table, known, &format!("{name}."))?;
+            }
+            (Some(Value::Array(known)), DeValue::Array(items)) => {
+                let Some(Value::Table(known)) = known.first() else {
+                    continue;
+                };
+                for item in items {
+                    if let DeValue::Table(table) = item.get_ref() {
+                        check_keys(text, table, known, &format!("{name}."))?;
+                    }
+                }
             }
             (Some(_), _) => {}
         }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{Finding, FindingState, cause, order};
 use crate::{
-    check::{Check, CheckVerdicts, Failure, Input, Outcome, params},
+    check::{Check, CheckVerdicts, Failure, Input, Outcome, Timing, params},
     view::{ClusterId, ClusterIndex, Subject, View},
 };
 
@@ -20,6 +20,7 @@ mod build;
 mod entry;
 mod keep;
 pub mod recheck;
+mod stated;
 
 pub use keep::FindingEvent;
 
@@ -54,7 +55,7 @@ impl Lifecycle {
     pub fn update(&mut self, input: &Input<'_>, results: &[CheckVerdicts]) -> Vec<Finding> {
         self.apply(input, results);
         self.note_changes(input.at);
-        self.shown(input.view)
+        self.shown(input)
     }
 
     fn apply(&mut self, input: &Input<'_>, results: &[CheckVerdicts]) {
@@ -79,13 +80,14 @@ impl Lifecycle {
         self.settle(input, results);
     }
 
-    fn shown(&self, view: &View) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = self
-            .entries
-            .values()
-            .filter_map(|entry| entry.shown())
-            .collect();
-        cause::link(view, &mut findings);
+    fn shown(&self, input: &Input<'_>) -> Vec<Finding> {
+        let shown = self.entries.values().filter_map(|entry| {
+            let mut finding = entry.shown()?;
+            stated::apply(input, entry.check, &mut finding);
+            Some(finding)
+        });
+        let mut findings: Vec<Finding> = shown.collect();
+        cause::link(input.view, &mut findings);
         order::sort(&mut findings);
         findings
     }
@@ -107,7 +109,7 @@ impl Lifecycle {
         let leniency = params::Leniency {
             profile,
             hosting,
-            lab: params::is_lab(view, subject),
+            lab: params::is_lab(input, subject),
         };
         // Silent under this profile: kept as a verdict, no finding.
         let Some(severity) = params::severity(check, failure, leniency) else {
@@ -158,7 +160,15 @@ impl Lifecycle {
                     }
                     step => step,
                 };
-                entry.step(step, input.at);
+                // An event that somebody knows of is dealt with.
+                if step == Step::Pass
+                    && entry.timing == Timing::T4
+                    && stated::is_acknowledged(input, entry.check, &entry.finding)
+                {
+                    entry.close(input.at);
+                } else {
+                    entry.step(step, input.at);
+                }
             }
             entry.is_restored &= input.view.find_cluster(&key.cluster).is_none();
             let is_worth_keeping = entry.is_worth_keeping(input.at);

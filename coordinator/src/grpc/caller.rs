@@ -6,7 +6,10 @@ use std::sync::Arc;
 use tonic::{Request, Status, transport::server::UdsConnectInfo};
 
 use super::{Role, status};
-use crate::guest_command::call::{Asked, By};
+use crate::{
+    guest_command::call::{Asked, By},
+    untrusted,
+};
 
 /// Who calls, as far as the connection says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +57,35 @@ impl Caller {
             ),
         }
     }
+}
+
+/// Who makes or withdraws a statement, in words: what the connection says, never what
+/// the client claims.
+///
+/// # Errors
+/// As [`Caller::of`].
+pub(super) fn author<T>(request: &Request<T>) -> Result<String, Status> {
+    let Asked { role, by } = asked(request)?;
+    Ok(match by {
+        By::Client(name) => format!("client {name}"),
+        By::Uid(uid) => match user(uid) {
+            Some(name) => format!("{name} (uid {uid})"),
+            None => format!("uid {uid}"),
+        },
+        By::Unknown => format!("somebody at {}", role.socket()),
+    })
+}
+
+/// The name of a user of this machine. Those of a directory service have only numbers
+/// here.
+fn user(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, number) = (fields.next()?, fields.next()?, fields.next()?);
+        (number.parse() == Ok(uid)).then_some(name)
+    });
+    name.map(|name| untrusted::name(name).into_owned())
 }
 
 /// Who asks for a guest command.

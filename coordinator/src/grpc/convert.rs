@@ -19,6 +19,7 @@ mod finding;
 mod guest;
 mod guest_command;
 mod history;
+mod intent;
 mod inventory;
 mod report;
 mod response;

@@ -43,6 +43,7 @@ impl FindingService for Service {
             page_token,
             render,
             include_pending,
+            include_suppressed,
         } = request.into_inner();
         let page = request::page(page_size, page_token);
         let filter = FindingFilter {
@@ -52,6 +53,7 @@ impl FindingService for Service {
             category: request::category(&category)?,
             subject,
             include_pending,
+            include_suppressed,
         };
         respond(&self.backend.coordinator, render, move |current| {
             answer::findings(current, &filter, &page)

@@ -12,6 +12,7 @@ use crate::{
     check::{self, Check},
     chronicle::{self, EventKind},
     finding::{Category, Lane, Severity},
+    intent::StatementKind,
     log::Level,
     render::{Format, Style},
     untrusted,
@@ -81,6 +82,18 @@ pub(super) fn guest_kind(value: i32) -> Result<Option<agent::GuestKind>, Status>
         message::GuestKind::Unspecified => None,
         message::GuestKind::Qemu => Some(agent::GuestKind::Qemu),
         message::GuestKind::Lxc => Some(agent::GuestKind::Lxc),
+    })
+}
+
+pub(super) fn statement_kind(value: i32) -> Result<Option<StatementKind>, Status> {
+    Ok(match enumeration("kind", value)? {
+        message::StatementKind::Unspecified => None,
+        message::StatementKind::Acknowledged => Some(StatementKind::Acknowledged),
+        message::StatementKind::Suppressed => Some(StatementKind::Suppressed),
+        message::StatementKind::Maintenance => Some(StatementKind::Maintenance),
+        message::StatementKind::Off => Some(StatementKind::Off),
+        message::StatementKind::Rotated => Some(StatementKind::Rotated),
+        message::StatementKind::NoBackup => Some(StatementKind::NoBackup),
     })
 }
 

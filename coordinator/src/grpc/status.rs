@@ -16,11 +16,13 @@ use crate::{
 
 mod enrollment;
 mod history;
+mod intent;
 
 pub(super) use enrollment::{
     ambiguous_node, enroll, no_client_certificate, no_such_node, no_trust, trust,
 };
 pub(super) use history::past;
+pub(super) use intent::{intent, wish};
 
 const DOMAIN: &str = "pvelens";
 

@@ -24,6 +24,7 @@ use crate::{answer, check::Params, finding::Severity, link, log::Level, store::S
 mod enrollment;
 mod guest_command;
 mod history;
+mod intent;
 
 struct Served {
     channel: Channel,

@@ -17,6 +17,7 @@ use crate::{
     chronicle::{EventKind, Level},
     finding::{Category, Lane, Severity},
     guest_command::catalogue::Argument,
+    intent::StatementKind,
     moment, untrusted,
 };
 
@@ -131,6 +132,15 @@ pub(super) struct GuestArguments {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct IntentArguments {
+    /// Only statements of this kind.
+    pub(super) kind: Option<StatementKind>,
+    /// `summary` (default) is compact, `full` has every figure.
+    pub(super) detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct FindingsArguments {
     /// Cluster name, id, or the first 4 or more characters of an id. Default: all.
     pub(super) cluster: Option<String>,
@@ -144,6 +154,8 @@ pub(super) struct FindingsArguments {
     pub(super) subject: Option<String>,
     /// Also what fails, but not yet for long enough to count. Default: false.
     pub(super) include_pending: Option<bool>,
+    /// Also findings that operators suppressed; set_aside counts them.
+    pub(super) include_suppressed: Option<bool>,
     /// `summary` (default) is compact, `full` has every figure.
     pub(super) detail: Option<Detail>,
     /// Entries of a page. Default: 50.

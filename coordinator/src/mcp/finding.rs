@@ -39,6 +39,7 @@ const FINDINGS: Shape = Shape {
                 "remediation",
                 "caused_by",
                 "unverified",
+                "statement",
             ],
         },
         Keep {
@@ -108,6 +109,7 @@ impl Server {
                 category: arguments.category,
                 subject: text(arguments.subject),
                 include_pending: arguments.include_pending.unwrap_or_default(),
+                include_suppressed: arguments.include_suppressed.unwrap_or_default(),
             };
             Layout::new(current, &FINDINGS, arguments.detail).page(page, |page| {
                 let answer = answer::findings(current, &filter, page)?;

@@ -9,12 +9,14 @@ use super::{
     cell::{missing, seen},
 };
 use crate::{
-    analysis::evidence_line,
+    analysis::{evidence_line, set_aside, stated},
     answer::{Findings, Recheck},
     figure,
     finding::{Finding, FindingState, Lane, Risk, lifecycle::recheck::Outcome},
 };
 
+/// Digits of a fingerprint that tell findings apart.
+const DIGITS: usize = 8;
 /// Values behind one finding that a list shows.
 const EVIDENCE: usize = 3;
 
@@ -27,6 +29,9 @@ impl Describe for Findings {
         for finding in &self.findings {
             brief(&mut document, finding);
             document.line(Mark::Below, about(finding));
+            if let Some(said) = &finding.statement {
+                document.line(Mark::Below, stated(said));
+            }
             if let Some(text) = evidence(finding, self.coverage.at) {
                 document.line(Mark::Below, text);
             }
@@ -43,6 +48,9 @@ impl Describe for Findings {
         let shown = self.findings.len();
         if u64::from(self.total) > u64::try_from(shown).unwrap_or(u64::MAX) {
             document.note(format!("{shown} of {} findings, worst first", self.total));
+        }
+        if let Some(aside) = &self.set_aside {
+            document.note(set_aside(aside));
         }
         missing(&mut document, &self.coverage);
         document
@@ -153,5 +161,7 @@ fn about(finding: &Finding) -> String {
     if !finding.caused_by.is_empty() {
         parts.push("a consequence of another finding".to_owned());
     }
+    // By which it is acknowledged.
+    parts.push(finding.fingerprint.chars().take(DIGITS).collect());
     parts.join(" · ")
 }

@@ -14,7 +14,8 @@ use tracing::{error, info, warn};
 
 use super::manager::Manager;
 use crate::{
-    config::Config, coordinator::Coordinator, guest_command::narrow::Narrow, log::Log, trust::Trust,
+    config::Config, coordinator::Coordinator, guest_command::narrow::Narrow, intent::Declared,
+    log::Log, trust::Trust,
 };
 
 /// Settings that change while the coordinator runs: keys, and whole sections.
@@ -33,6 +34,8 @@ pub struct Reload {
     pub requests: mpsc::Receiver<()>,
     /// Reads the file and the environment; the error is for people.
     pub read: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
+    /// Reads what operators state, likewise.
+    pub read_intent: Box<dyn Fn() -> Result<Declared, String> + Send + Sync>,
 }
 
 impl fmt::Debug for Reload {
@@ -54,8 +57,12 @@ pub(super) struct Affected {
 impl Affected {
     /// Answers requests until there can be no more.
     pub(super) async fn follow(self, reload: Reload) {
-        let Reload { mut requests, read } = reload;
-        let read = Arc::new(read);
+        let Reload {
+            mut requests,
+            read,
+            read_intent,
+        } = reload;
+        let (read, read_intent) = (Arc::new(read), Arc::new(read_intent));
         while requests.recv().await.is_some() {
             self.manager.reloading();
             let read = Arc::clone(&read);
@@ -63,6 +70,16 @@ impl Affected {
             match wanted.unwrap_or_else(|defect| Err(defect.to_string())) {
                 Ok(wanted) => self.take(&wanted),
                 Err(error) => error!(error, "the settings were not taken over: those before stay"),
+            }
+            let read_intent = Arc::clone(&read_intent);
+            let stated = task::spawn_blocking(move || read_intent()).await;
+            match stated.unwrap_or_else(|defect| Err(defect.to_string())) {
+                Ok(declared) => {
+                    let statements = declared.statements.len();
+                    info!(statements, "read again what operators state");
+                    self.coordinator.intents().declare(declared);
+                }
+                Err(error) => error!(error, "what was stated before still holds"),
             }
             self.manager.ready();
         }
@@ -222,7 +239,19 @@ mod tests {
         }
         drop(send);
         let read = Box::new(move || wanted.lock().unwrap().pop().unwrap());
-        affected.follow(Reload { requests, read }).await;
+        let stated = Mutex::new(vec![
+            Declared::parse("[[storages.rotated]]\nstorage = 'usb'\nevery_days = 7\nauthor = 'a'\nreason = 'swapped'\n")
+                .map_err(|error| error.to_string()),
+            Err("a mistake".to_owned()),
+        ]);
+        let read_intent = Box::new(move || stated.lock().unwrap().remove(0));
+        let reload = Reload {
+            requests,
+            read,
+            read_intent,
+        };
+        affected.follow(reload).await;
+        assert_eq!(coordinator.intents().all().statements.len(), 1);
         let expected = config::GuestCommands {
             enabled: false,
             ..config::GuestCommands::default()

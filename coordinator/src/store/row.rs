@@ -117,7 +117,7 @@ pub enum RecordKind {
     Event = 2,
     /// A configuration became another one.
     Revision = 3,
-    /// An operator said what is meant, or took it back.
+    /// An operator made or withdrew a statement, or it ended.
     Intent = 4,
 }
 
@@ -169,6 +169,8 @@ pub enum StateKind {
     Head = 4,
     /// The history that a node had kept itself is imported, by cluster and node.
     Imported = 5,
+    /// A statement of an operator, by its id.
+    Statement = 6,
     /// A damaged file was replaced by this one; under one key.
     Replaced = 7,
 }

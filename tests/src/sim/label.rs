@@ -1,7 +1,7 @@
 //! What a fault will show: written by hand or by the injector before any agent
 //! runs, never taken from the checks.
 
-use pvelens::finding::{Lane, Severity};
+use pvelens::finding::{FindingState, Lane, Severity};
 use serde::{Deserialize, Serialize};
 
 /// One finding that must be there.
@@ -15,6 +15,18 @@ pub struct Label {
     pub role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
+    /// What operators made of it.
+    #[serde(default = "open", skip_serializing_if = "is_open")]
+    pub state: FindingState,
+}
+
+fn open() -> FindingState {
+    FindingState::Open
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_open(state: &FindingState) -> bool {
+    *state == FindingState::Open
 }
 
 /// Whether a finding explains itself or follows from another one.
@@ -60,6 +72,7 @@ impl Labels {
             severity,
             role,
             lane: None,
+            state: open(),
         });
     }
 }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::*;
 use crate::{
-    check::{Outcome, ProfileSeverities, Scope, testing::Scene},
+    check::{Intended, Outcome, ProfileSeverities, Scope, testing::Scene},
     finding::{Category, Lane, Severity},
 };
 
@@ -199,6 +199,14 @@ fn the_registry_is_what_the_catalogue_says() {
         .flat_map(|line| line.split('`').skip(1).step_by(2))
         .collect();
     assert!(floor.len() > 30, "the floor was not found");
+    let reads = |key: &str, id: &str| {
+        let (key, id) = (format!("| `{key}"), format!("`{id}`"));
+        let row = text.lines().find(|line| line.contains(&key));
+        let checks = row.and_then(|row| row.split('|').nth(3));
+        checks
+            .unwrap_or_else(|| panic!("{key} was not found"))
+            .contains(&id)
+    };
     let inputs = crate::check::inputs::all().unwrap();
     for check in CHECKS {
         let id = check.id;
@@ -231,6 +239,21 @@ fn the_registry_is_what_the_catalogue_says() {
         let codes: Vec<&str> = map.split('`').skip(1).step_by(2).collect();
         assert_eq!(codes, check.mappings, "{id}");
         assert_eq!(check.floor, floor.contains(&id), "{id}");
+        let has = |wanted: Intended| check.intents.contains(&wanted);
+        assert_eq!(has(Intended::Off), reads("schedules.off", id), "{id}");
+        assert_eq!(
+            has(Intended::Rotated),
+            reads("storages.rotated", id),
+            "{id}"
+        );
+        // Rule G5 is about others, too.
+        let mut intents = check.intents.iter();
+        assert!(
+            check.floor
+                || !reads("maintenance.windows", id)
+                || intents.any(|intended| matches!(intended, Intended::Maintenance(_))),
+            "{id}"
+        );
         assert_eq!(check.profile, rows.get(id).map(|cells| row(cells)), "{id}");
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn finding(
             .map(|code| (*code).to_owned())
             .collect(),
         unverified: false,
+        statement: None,
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Entry {
     pub(super) finding: Finding,
     /// It failed in this evaluation.
     pub(super) seen: bool,
+    pub(super) check: &'static Check,
     pub(super) timing: Timing,
     /// The run of failures at hand: its begin and length.
     failing: Option<(Timestamp, u32)>,
@@ -61,10 +62,11 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 const CALM: SignedDuration = SignedDuration::from_hours(2);
 
 impl Entry {
-    pub(super) fn new(check: &Check, finding: Finding) -> Self {
+    pub(super) fn new(check: &'static Check, finding: Finding) -> Self {
         Self {
             finding,
             seen: false,
+            check,
             timing: check.timing,
             failing: None,
             passing: None,
@@ -76,7 +78,7 @@ impl Entry {
     }
 
     /// One that an earlier coordinator knew.
-    pub(super) fn restored(check: &Check, finding: Finding, past: Past) -> Self {
+    pub(super) fn restored(check: &'static Check, finding: Finding, past: Past) -> Self {
         Self {
             failing: past.failing,
             passing: past.passing,

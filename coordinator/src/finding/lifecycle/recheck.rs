@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Entry, Key, Lifecycle, Step, not_failing};
+use super::{Entry, Key, Lifecycle, Step, not_failing, stated};
 use crate::{
     check::{Check, CheckVerdicts, Input, Timing},
     finding::{Finding, FindingState},
@@ -91,10 +91,11 @@ impl Lifecycle {
                 let step = not_failing(input, &key, result);
                 match entry.settle_now(input, &key, step, scope.check.is_some()) {
                     Outcome::Resolved => Rechecked::resolved(finding),
-                    outcome => Rechecked {
-                        outcome,
-                        finding: entry.finding.clone(),
-                    },
+                    outcome => {
+                        let mut finding = entry.finding.clone();
+                        stated::apply(input, entry.check, &mut finding);
+                        Rechecked { outcome, finding }
+                    }
                 }
             })
             .collect();
@@ -109,7 +110,7 @@ impl Lifecycle {
             )
         });
         self.note_changes(input.at);
-        (self.shown(input.view), rechecked)
+        (self.shown(input), rechecked)
     }
 }
 

@@ -54,6 +54,7 @@ impl From<Finding> for message::Finding {
             confidence,
             mappings,
             unverified,
+            statement,
         } = finding;
         Self {
             fingerprint,
@@ -76,6 +77,7 @@ impl From<Finding> for message::Finding {
             unverified,
             summary,
             discriminator,
+            statement: statement.map(Into::into),
         }
     }
 }

@@ -23,6 +23,7 @@ impl From<Report> for message::Report {
             coverage,
             verdicts,
             duration_milliseconds,
+            set_aside,
         } = report;
         Self {
             kind: message::AnalysisKind::from(kind).into(),
@@ -37,6 +38,7 @@ impl From<Report> for message::Report {
             rendered: String::new(),
             verdicts: Some(verdicts.into()),
             depth: message::Depth::from(depth).into(),
+            set_aside: set_aside.map(Into::into),
         }
     }
 }

@@ -139,6 +139,7 @@ impl Carries<answer::Findings> for message::ListFindingsResponse {
             findings,
             total,
             next_page_token,
+            set_aside,
             coverage,
         } = answer;
         Self {
@@ -147,6 +148,7 @@ impl Carries<answer::Findings> for message::ListFindingsResponse {
             total,
             coverage: Some(coverage.into()),
             rendered: String::new(),
+            set_aside: set_aside.map(Into::into),
         }
     }
 

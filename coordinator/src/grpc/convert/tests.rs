@@ -23,8 +23,9 @@ use crate::{
 mod filled;
 mod guest_command;
 mod history;
+mod intent;
 
-use filled::{Unique, coverage, findings, guest, guest_detail, node};
+use filled::{Unique, coverage, findings, guest, guest_detail, node, set_aside};
 
 /// Every leaf of the JSON must occur in what `Debug` shows of the message: words
 /// of enumerations by their name, instants by their seconds.
@@ -194,6 +195,7 @@ fn findings_and_reports_are_complete() {
         findings: findings(u),
         total: u.number(),
         next_page_token: Some(u.text()),
+        set_aside: Some(set_aside(u)),
         coverage: coverage(u),
     });
     let report = Report {
@@ -218,6 +220,7 @@ fn findings_and_reports_are_complete() {
             not_applicable: u.number(),
         },
         duration_milliseconds: u.number(),
+        set_aside: Some(set_aside(u)),
     };
     check::<_, message::Report>(report.clone());
     let rendered = message::Report::rendered("the text".to_owned(), report.clone());

@@ -55,6 +55,7 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("get_storage", json!({ "node": "pve2" })),
         ("get_vms", json!({ "node": "pve1", "page_size": 10 })),
         ("list_guest_commands", json!({ "guest": "web" })),
+        ("get_operator_intent", json!({ "kind": null })),
         (
             "query_metrics",
             json!({ "subjects": ["node/pve1", "web"], "since": "6h", "limit": null }),

@@ -78,6 +78,7 @@ impl Scene<'_> {
             members: self.fact(agent, facts.members.as_ref()),
             config_versions: self.fact(agent, facts.config_versions.as_ref()),
             corosync_state: self.fact(agent, facts.corosync_state.as_ref()),
+            access_config: self.fact(agent, facts.access_config.as_ref()),
             ha_config: self.fact(agent, facts.ha_config.as_ref()),
             ha_state: self.fact(agent, facts.ha_state.as_ref()),
             units: self.fact(agent, facts.units.as_ref()),

@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 
 use crate::{
+    answer::intent::{SetAside, StatementUse},
     finding::{
         Category, Evidence, EvidenceValue, Finding, FindingState, Lane, Remediation, Risk, Severity,
     },
+    intent::{Stated, StatementKind},
     inventory::{
         Coverage, CoverageWord, FailureSummary, GuestDetail, GuestSummary, NicSummary,
         NodeCoverage, NodeSummary, SnapshotSummary, VolumeSummary,
@@ -200,6 +202,30 @@ pub(super) fn finding(u: &mut Unique, value: EvidenceValue) -> Finding {
         confidence: u.ratio(),
         mappings: vec![u.text()],
         unverified: true,
+        statement: Some(stated(u)),
+    }
+}
+
+pub(super) fn stated(u: &mut Unique) -> Stated {
+    Stated {
+        id: u.text(),
+        kind: StatementKind::Rotated,
+        author: u.text(),
+        on_behalf_of: u.text(),
+        reason: u.text(),
+        until: Some(u.time()),
+        severity_without: Some(Severity::Critical),
+    }
+}
+
+pub(super) fn set_aside(u: &mut Unique) -> SetAside {
+    SetAside {
+        suppressed: u.number(),
+        acknowledged: u.number(),
+        statements: vec![StatementUse {
+            statement: stated(u),
+            findings: u.number(),
+        }],
     }
 }
 
