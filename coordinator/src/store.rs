@@ -4,6 +4,7 @@
 //! live ── journal ─┐
 //!                  ├─ commit ─► engine ─ blocks ─ roll_up ─► coarser blocks ─ retain
 //! live ── places ──┘              └─ readers ─► query
+//! live ── import ── days of hours ─► engine
 //! ```
 //!
 //! Values and the places in the streams that they came with are committed in one
