@@ -254,7 +254,8 @@ impl Store {
         Ok(())
     }
 
-    /// Reads; beside whatever is written.
+    /// Reads; beside whatever is written. Damage that shows is looked at by the next
+    /// start.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -267,7 +268,11 @@ impl Store {
             Some(reader) => reader,
             None => self.engine().reader()?,
         };
-        let answer = work(&mut *reader)?;
+        let answer = work(&mut *reader);
+        if matches!(answer, Err(StoreError::Damaged(_))) {
+            self.suspect();
+        }
+        let answer = answer?;
         let mut readers = lock(&self.readers);
         if readers.len() < READERS {
             readers.push(reader);
@@ -286,10 +291,17 @@ impl Store {
         self.condition_mut().lost_values = values;
     }
 
-    fn note(&self, done: &Result<(), StoreError>, now: Timestamp) {
-        if let (Err(StoreError::Damaged(_)), Some(suspect)) = (done, &self.suspect) {
+    /// The next start looks at all of the file.
+    fn suspect(&self) {
+        if let Some(suspect) = &self.suspect {
             // Where nothing can be written it is found out at the next start, if at all.
             fs::write(suspect, []).unwrap_or_default();
+        }
+    }
+
+    fn note(&self, done: &Result<(), StoreError>, now: Timestamp) {
+        if matches!(done, Err(StoreError::Damaged(_))) {
+            self.suspect();
         }
         let mut condition = self.condition_mut();
         condition.failing = match (done, condition.failing.take()) {

@@ -7,12 +7,12 @@ use std::{
     sync::LazyLock,
 };
 
-use pvelens::store::{BACKUPS, FILE, Replaced, sqlite};
+use pvelens::store::{BACKUPS, FILE, Replaced, StoreError, row::BlockQuery, sqlite};
 use tempfile::TempDir;
 
 use crate::watch::Watch;
 
-const PAGE: u64 = 4096;
+const PAGE: usize = 4096;
 const DAMAGED: &str = "The store of the coordinator was damaged";
 
 /// A file of an hour and some, so that there are values as they came and roll-ups, and
@@ -33,11 +33,11 @@ fn kept() -> (TempDir, u64) {
 }
 
 /// Something else is in a page; what the file is then.
-fn damage(directory: &Path, page: u64) -> Vec<u8> {
+fn damage(directory: &Path, page: usize) -> Vec<u8> {
     let path = directory.join(FILE);
     let file = OpenOptions::new().write(true).open(&path).unwrap();
-    file.write_all_at(&[0xa5; PAGE as usize], page * PAGE)
-        .unwrap();
+    let at = u64::try_from(page * PAGE).unwrap();
+    file.write_all_at(&[0xa5; PAGE], at).unwrap();
     fs::read(path).unwrap()
 }
 
@@ -45,12 +45,29 @@ fn replaced(watch: &Watch) -> Option<Replaced> {
     watch.coordinator.store()?.condition().replaced
 }
 
+/// Reads all values that there are, as far as that is possible.
+fn ask_for_all(watch: &Watch) {
+    let Some(store) = watch.coordinator.store() else {
+        return;
+    };
+    let asked = store.read(|reader| {
+        for block in reader.blocks(&BlockQuery::default())? {
+            reader.block(block.id, 0, usize::MAX)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = asked {
+        assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    }
+}
+
 /// Starts on a damaged file, and once more; what became of the file.
 fn survive(directory: &Path, sequence: u64) -> (Watch, Option<Replaced>) {
     let mut watch = Watch::start(directory, sequence);
-    // It may find out when it writes or tidies up.
+    // It may find out when it writes or tidies up, or when somebody asks.
     watch.go_on(6).unwrap_or_default();
     watch.sees_the_present();
+    ask_for_all(&watch);
     let first = replaced(&watch);
     let sequence = watch.end();
     let mut watch = Watch::start(directory, sequence);
@@ -63,7 +80,7 @@ fn survive(directory: &Path, sequence: u64) -> (Watch, Option<Replaced>) {
 
 #[test]
 fn a_damaged_page_anywhere_is_survived() {
-    let pages = u64::try_from(KEPT.0.len()).unwrap() / PAGE;
+    let pages = KEPT.0.len() / PAGE;
     let mut set_aside = 0;
     let some = [0, 2, pages / 3, pages / 2];
     for page in some {

@@ -23,6 +23,8 @@ struct Taken {
     blocks: u64,
     values: u64,
     bytes: u64,
+    /// Of the sketches in them.
+    bins: u64,
     /// Of these blocks: series, and those of them that never change in it.
     series: u64,
     constant: u64,
@@ -36,6 +38,7 @@ pub(super) fn run(hours: u32) -> Result<()> {
     let directory = tempfile::TempDir::new()?;
     let (coordinator, store) = keeping(directory.path(), at(0))?;
     let end = i64::from(hours) * 3600;
+    let mut measured = 0;
     for step in 0.. {
         let second = i64::try_from(step)? * recorded::STEP_SECONDS;
         if second > end + 600 {
@@ -46,6 +49,7 @@ pub(super) fn run(hours: u32) -> Result<()> {
             coordinator.live().append(&node.agent(), update, at(second));
         }
         if second % WRITE_SECONDS == 0 {
+            measured += coordinator.live().waiting();
             coordinator.write_down(at(second))?;
         }
         if second % TIDY_SECONDS == 0 {
@@ -71,18 +75,19 @@ pub(super) fn run(hours: u32) -> Result<()> {
     let problems = sqlite::check_file(&path)?;
     println!(
         "{} nodes, {series} series, {hours} hours: the recorded half hour again and again, through \
-         ingest, journal, writes each {WRITE_SECONDS} s and roll-ups",
+         ingest, journal, writes each {WRITE_SECONDS} s and roll-ups; {measured} values were measured",
         nodes.len()
     );
     let (mut values, mut bytes) = (0, 0);
     for (tier, taken) in &tiers {
         println!(
-            "  {tier:<12?} {:>9} values in {:>5} blocks, {:>9} bytes: {:.2} a value; {:.0} % of the series \
-             of a block are constant",
+            "  {tier:<12?} {:>9} values in {:>5} blocks, {:>9} bytes: {:.2} a value of {:.1} bins; {:.0} % of \
+             the series of a block are constant",
             taken.values,
             taken.blocks,
             taken.bytes,
             ratio(taken.bytes, taken.values),
+            ratio(taken.bins, taken.values),
             100.0 * ratio(taken.constant, taken.series),
         );
         values += taken.values;
@@ -94,9 +99,10 @@ pub(super) fn run(hours: u32) -> Result<()> {
     );
     println!(
         "  file         {file} bytes after the log was brought in, {free} of them free: {:.2} a value, \
-         {:.2} without what is free; problems: {}",
+         {:.2} without what is free, {:.2} for each one that was measured; problems: {}",
         ratio(file, values),
         ratio(file.saturating_sub(free), values),
+        ratio(file, u64::try_from(measured)?),
         problems.len()
     );
     Ok(())
@@ -113,6 +119,9 @@ impl Taken {
             series.iter().map(all_same).collect()
         } else {
             let series = decode_all_buckets(bytes).unwrap_or_default();
+            let buckets = series.iter().flat_map(|(_, buckets)| buckets);
+            let bins: usize = buckets.map(|bucket| bucket.sketch.bins().len()).sum();
+            self.bins += u64::try_from(bins).unwrap_or(0);
             let all_same = |(_, buckets): &Series<Bucket>| {
                 same(buckets, |bucket| bucket.minimum) && same(buckets, |bucket| bucket.maximum)
             };

@@ -12,6 +12,10 @@ use rustix::io::Errno;
 
 use crate::numbers::Numbers;
 
+mod file;
+
+use file::{Change, File, NameChange};
+
 /// What a disk has, with the power off: files by name, in one directory.
 pub type Image = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Names a file, whatever its name is.
@@ -19,8 +23,6 @@ pub(super) type Inode = u64;
 
 /// Pages reach the disk each for itself.
 const PAGE: usize = 4096;
-/// Less is never written in part.
-const SECTOR: usize = 512;
 
 /// How a disk behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,28 +90,6 @@ pub(super) struct State {
     /// Of these, those that count for the cut.
     counted: u64,
     is_cut: bool,
-}
-
-#[derive(Debug, Default)]
-struct File {
-    seen: Vec<u8>,
-    synced: Vec<u8>,
-    /// Since it was synced.
-    changes: Vec<Change>,
-}
-
-#[derive(Debug)]
-enum Change {
-    /// Within one page.
-    Write(usize, Vec<u8>),
-    Length(usize),
-}
-
-#[derive(Debug, Clone)]
-enum NameChange {
-    Make(Vec<u8>, Inode),
-    Remove(Vec<u8>),
-    Rename(Vec<u8>, Vec<u8>),
 }
 
 impl Disk {
@@ -338,68 +318,6 @@ impl State {
     }
 }
 
-impl File {
-    fn left(&self, left: Left, numbers: &mut Numbers) -> Vec<u8> {
-        let mut content = match left {
-            Left::Nothing => return self.synced.clone(),
-            Left::Everything => return self.seen.clone(),
-            Left::Some => self.synced.clone(),
-        };
-        // So many of eight: sometimes nearly all, sometimes next to nothing.
-        let share = 1 + numbers.below(7);
-        for change in &self.changes {
-            if numbers.below(8) >= share {
-                continue;
-            }
-            match change {
-                Change::Write(at, bytes) if numbers.below(16) == 0 => {
-                    let sectors = wide(bytes.len().div_ceil(SECTOR));
-                    let whole = narrow(numbers.below(sectors + 1)) * SECTOR;
-                    let torn = bytes.get(..whole).unwrap_or(bytes).to_vec();
-                    Change::Write(*at, torn).make(&mut content);
-                }
-                _ => change.make(&mut content),
-            }
-        }
-        content
-    }
-}
-
-impl Change {
-    fn make(&self, content: &mut Vec<u8>) {
-        match self {
-            Self::Write(at, bytes) => {
-                let end = at + bytes.len();
-                if content.len() < end {
-                    content.resize(end, 0);
-                }
-                if let Some(place) = content.get_mut(*at..end) {
-                    place.copy_from_slice(bytes);
-                }
-            }
-            Self::Length(length) => content.resize(*length, 0),
-        }
-    }
-}
-
-impl NameChange {
-    fn make(self, names: &mut BTreeMap<Vec<u8>, Inode>) {
-        match self {
-            Self::Make(name, inode) => {
-                names.insert(name, inode);
-            }
-            Self::Remove(name) => {
-                names.remove(&name);
-            }
-            Self::Rename(from, to) => {
-                if let Some(inode) = names.remove(&from) {
-                    names.insert(to, inode);
-                }
-            }
-        }
-    }
-}
-
 pub(super) fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -409,115 +327,4 @@ pub(super) fn narrow(number: u64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(nature: Nature) -> Disk {
-        let disk = Disk::of(Image::new(), nature);
-        let mut state = disk.state();
-        let file = state.create(b"a").unwrap();
-        state.write(file, 0, b"synced").unwrap();
-        state.sync(file).unwrap();
-        state.sync_names().unwrap();
-        state.write(file, 0, b"change").unwrap();
-        state.rename(b"a", b"b").unwrap();
-        drop(state);
-        disk
-    }
-
-    fn left(disk: &Disk, left: Left) -> Image {
-        disk.lose(left, &mut Numbers::new(1))
-    }
-
-    fn image(name: &[u8], content: &[u8]) -> Image {
-        Image::from([(name.to_vec(), content.to_vec())])
-    }
-
-    #[test]
-    fn what_was_synced_is_left_and_the_rest_may_be() {
-        let disk = written(Nature::default());
-        assert_eq!(left(&disk, Left::Nothing), image(b"a", b"synced"));
-        let disk = written(Nature::default());
-        assert_eq!(left(&disk, Left::Everything), image(b"b", b"change"));
-        assert_eq!(disk.state().write(2, 0, b"x"), Err(Errno::IO));
-        let mut seen = std::collections::BTreeSet::new();
-        for seed in 0..100 {
-            let disk = written(Nature::default());
-            let some = disk.lose(Left::Some, &mut Numbers::new(seed));
-            seen.extend(some);
-        }
-        let expected = [
-            (b"a", b"change"),
-            (b"a", b"synced"),
-            (b"b", b"change"),
-            (b"b", b"synced"),
-        ];
-        let expected = expected.map(|(name, content)| (name.to_vec(), content.to_vec()));
-        assert_eq!(seen, std::collections::BTreeSet::from(expected));
-    }
-
-    #[test]
-    fn a_disk_that_lies_keeps_nothing() {
-        let lies = |syncs| Nature {
-            syncs,
-            ..Nature::default()
-        };
-        assert_eq!(
-            left(&written(lies(Syncs::None)), Left::Nothing),
-            Image::new()
-        );
-        assert_eq!(
-            left(&written(lies(Syncs::AllButNames)), Left::Nothing),
-            Image::new()
-        );
-        let disk = written(lies(Syncs::AllBut("a")));
-        assert_eq!(left(&disk, Left::Nothing), image(b"a", b""));
-    }
-
-    #[test]
-    fn the_power_goes_before_the_operation_that_was_named() {
-        let disk = Disk::of(
-            Image::new(),
-            Nature {
-                cut: Some(Cut { of: "", before: 2 }),
-                ..Nature::default()
-            },
-        );
-        let file = disk.state().create(b"a").unwrap();
-        assert!(!disk.is_cut());
-        assert_eq!(disk.state().write(file, 0, b"x"), Err(Errno::IO));
-        assert!(disk.is_cut());
-        assert_eq!(left(&disk, Left::Everything), image(b"a", b""));
-        let disk = Disk::of(
-            Image::new(),
-            Nature {
-                cut: Some(Cut { of: "b", before: 1 }),
-                ..Nature::default()
-            },
-        );
-        let [a, b] = [b"a", b"b"].map(|name| disk.state().create(name).unwrap());
-        disk.state().write(a, 0, b"x").unwrap();
-        assert_eq!(disk.state().write(b, 0, b"x"), Err(Errno::IO));
-    }
-
-    #[test]
-    fn a_disk_may_be_full_or_read_only() {
-        let disk = Disk::of(
-            Image::new(),
-            Nature {
-                limit_bytes: 10,
-                ..Nature::default()
-            },
-        );
-        let mut state = disk.state();
-        let file = state.create(b"a").unwrap();
-        state.write(file, 0, b"12345678").unwrap();
-        assert_eq!(state.write(file, 8, b"9ab"), Err(Errno::NOSPC));
-        // What is there may be written over.
-        state.write(file, 0, b"87654321").unwrap();
-        state.nature.is_read_only = true;
-        assert_eq!(state.write(file, 0, b"1"), Err(Errno::ROFS));
-        assert_eq!(state.create(b"b"), Err(Errno::ROFS));
-        assert_eq!(state.content(file).unwrap(), b"87654321");
-    }
-}
+mod tests;
