@@ -34,7 +34,7 @@ pub(crate) mod select;
 pub(crate) mod tests;
 
 pub use events::events;
-pub use finding::findings;
+pub use finding::{findings, findings_since};
 pub use guest::{guest, guests};
 pub use intent::SetAside;
 pub use inventory::{agents, cluster_status, node, nodes, storages};

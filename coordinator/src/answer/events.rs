@@ -19,6 +19,7 @@ use crate::{
     coordinator::Current,
     figure,
     finding::{Finding, FindingState, Severity, lifecycle::FindingEvent},
+    intent::{self, Became},
     inventory::{Coverage, coverage},
     store::row::{NewRecord, RecordKind},
     untrusted,
@@ -145,16 +146,32 @@ pub fn events(
             && is_about(record, "")
             && event().is_ok_and(|event| level_of(&event) >= filter.minimum_level)
     };
-    let is_only = |kind| filter.kinds.len() == 1 && filter.kinds.first() == Some(&kind);
+    // Statements name clusters as operators do, or none: then they are about all.
+    let named: Vec<&str> = clusters
+        .iter()
+        .map(|index| &*view.cluster(*index).name)
+        .collect();
+    let of_intents = |record: &NewRecord| {
+        let is_here =
+            is_here(record) || record.cluster.is_empty() || named.contains(&&*record.cluster);
+        is_here && is_about(record, "")
+    };
+    let has_own = |kind: &EventKind| {
+        use EventKind::{Config, Finding, Intent};
+        matches!(kind, Config | Finding | Intent)
+    };
     // Of one time what is caused comes after its causes: in a list of the newest first,
     // before them.
     if wants(EventKind::Finding) {
         found.push(past.records(RecordKind::Finding, &span, None, limit, of_findings)?);
     }
+    if wants(EventKind::Intent) && filter.minimum_level == Level::Info {
+        found.push(past.records(RecordKind::Intent, &span, None, limit, of_intents)?);
+    }
     if wants(EventKind::Config) && filter.minimum_level == Level::Info {
         found.push(past.records(RecordKind::Revision, &span, None, limit, of_revisions)?);
     }
-    if !is_only(EventKind::Config) && !is_only(EventKind::Finding) {
+    if filter.kinds.is_empty() || !filter.kinds.iter().all(has_own) {
         found.push(past.records(RecordKind::Event, &span, None, limit, of_events)?);
     }
     let mut records = Vec::new();
@@ -171,7 +188,7 @@ pub fn events(
             RecordKind::Event => of_event(&record),
             RecordKind::Revision => entry(past, &record)?.map(of_revision),
             RecordKind::Finding => of_finding(&record),
-            RecordKind::Intent => None,
+            RecordKind::Intent => of_intent(&record),
         };
         events.extend(event);
     }
@@ -300,6 +317,37 @@ fn of_finding(record: &NewRecord) -> Option<EventEntry> {
         node: String::new(),
         text: untrusted::line(&became(finding, event.was), TEXT).into_owned(),
         user: String::new(),
+    })
+}
+
+fn of_intent(record: &NewRecord) -> Option<EventEntry> {
+    let event: intent::Event = serde_json::from_slice(&record.body).ok()?;
+    let statement = &event.statement;
+    let what = statement.what.kind().as_str();
+    let check = match &statement.what {
+        intent::What::Acknowledged { check, .. } | intent::What::Suppressed { check, .. } => {
+            format!(" {check}")
+        }
+        _ => String::new(),
+    };
+    let became = match event.what {
+        Became::Made => format!("{what}{check}: {}", statement.reason),
+        Became::Withdrawn => format!("withdrawn: {what}{check}"),
+        Became::Ended => format!("ended: {what}{check}"),
+    };
+    Some(EventEntry {
+        cluster: record.cluster.to_string(),
+        subject: match record.subject.is_empty() {
+            true => "cluster".to_owned(),
+            false => record.subject.to_string(),
+        },
+        at: record.at,
+        ended_at: None,
+        kind: EventKind::Intent,
+        level: Level::Info,
+        node: String::new(),
+        text: untrusted::line(&became, TEXT).into_owned(),
+        user: event.by,
     })
 }
 

@@ -2,9 +2,12 @@
 
 use std::cmp::Reverse;
 
+use jiff::Timestamp;
+
 use super::{
     AnswerError, FindingFilter, Findings, Page, SetAside, intent,
     page::{self, List},
+    past::{Past, PastError},
     select,
 };
 use crate::{
@@ -32,6 +35,44 @@ pub fn findings(
     filter: &FindingFilter,
     page: &Page,
 ) -> Result<Findings, AnswerError> {
+    listed(current, &current.findings, filter, page)
+}
+
+/// As [`findings`], of those that opened, changed or ended since: also what is over.
+///
+/// # Errors
+/// As there, and when the past cannot be read.
+pub fn findings_since(
+    current: &Current,
+    past: &Past,
+    since: Timestamp,
+    filter: &FindingFilter,
+    page: &Page,
+) -> Result<Findings, PastError> {
+    let mut changed = past.findings(since)?;
+    for finding in &mut changed {
+        let now = current.findings.iter().find(|now| is_same(now, finding));
+        match now {
+            Some(now) => now.clone_into(finding),
+            None => finding.state = FindingState::Resolved,
+        }
+    }
+    Ok(listed(current, &changed, filter, page)?)
+}
+
+/// Whether it is the same one at another time.
+fn is_same(one: &Finding, other: &Finding) -> bool {
+    one.fingerprint == other.fingerprint
+        && one.cluster == other.cluster
+        && one.subject == other.subject
+}
+
+fn listed(
+    current: &Current,
+    all: &[Finding],
+    filter: &FindingFilter,
+    page: &Page,
+) -> Result<Findings, AnswerError> {
     let view = &current.view;
     let clusters = select::clusters(view, &filter.cluster)?;
     let id = match clusters.as_slice() {
@@ -45,8 +86,7 @@ pub fn findings(
     let is_meant =
         |finding: &Finding| id.is_none_or(|id| finding.cluster == id) && matches(finding, filter);
     let mut total = 0_u32;
-    let mut rest: Vec<&Finding> = current
-        .findings
+    let mut rest: Vec<&Finding> = all
         .iter()
         .filter(|finding| is_meant(finding))
         .filter(|finding| filter.include_suppressed || finding.state != FindingState::Suppressed)
@@ -63,7 +103,7 @@ pub fn findings(
             .filter(|_| more)
             .map(|last| LIST.token(&Key::of(last).text())),
         findings: rest.into_iter().map(shown).collect(),
-        set_aside: SetAside::of(current.findings.iter().filter(|finding| is_meant(finding))),
+        set_aside: SetAside::of(all.iter().filter(|finding| is_meant(finding))),
         coverage: coverage::with_checks(
             coverage::of_clusters(view, &clusters),
             &current.not_assessed,

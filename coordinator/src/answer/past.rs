@@ -11,6 +11,7 @@ use crate::{
         content::{Content, Line},
     },
     coordinator::Coordinator,
+    finding::{Finding, lifecycle::FindingEvent},
     store::{
         StoreError,
         row::{NewRecord, RecordKind, RecordQuery, StateKind},
@@ -120,6 +121,26 @@ impl Past {
         let is_cut = is_cut || found.len() > limit;
         found.truncate(limit);
         Ok((found, is_cut))
+    }
+
+    /// Findings that opened, changed or ended since, each as it was last written down.
+    pub(super) fn findings(&self, since: Timestamp) -> Result<Vec<Finding>, PastError> {
+        let span = Span {
+            from: Some(since),
+            until: None,
+        };
+        let (records, _) = self.records(RecordKind::Finding, &span, None, usize::MAX, |_| true)?;
+        let mut known = HashSet::new();
+        let finding = |record: &NewRecord| {
+            let event: FindingEvent = serde_json::from_slice(&record.body).ok()?;
+            Some(event.finding)
+        };
+        // The newest comes first.
+        let findings = records.iter().filter_map(finding).filter(|finding| {
+            let of = (finding.cluster.clone(), finding.subject.clone());
+            known.insert((of, finding.fingerprint.clone()))
+        });
+        Ok(findings.collect())
     }
 
     /// What a digest names; none when it is not kept.

@@ -52,6 +52,8 @@ pub enum EventKind {
     Config,
     /// A finding opened, changed or ended.
     Finding,
+    /// An operator said what is meant, or took it back.
+    Intent,
 }
 
 /// How much an event matters by itself.

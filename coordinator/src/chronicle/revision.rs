@@ -21,8 +21,11 @@ use tracing::warn;
 pub(crate) mod author;
 pub(crate) mod content;
 pub(crate) mod piece;
+mod sweep;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use sweep::sweep;
 
 use piece::{Piece, Report, Source};
 

@@ -56,6 +56,7 @@ enum Kind {
     Agent,
     Config,
     Finding,
+    Intent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -118,6 +119,7 @@ impl Kind {
             Self::Agent => message::EventKind::Agent,
             Self::Config => message::EventKind::Config,
             Self::Finding => message::EventKind::Finding,
+            Self::Intent => message::EventKind::Intent,
         }
     }
 }

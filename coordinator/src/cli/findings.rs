@@ -7,6 +7,7 @@ use super::{
     Failure,
     client::{MESSAGE_LIMIT_BYTES, Reading, refused},
     complain, print,
+    when::{at, now},
 };
 use message::finding_service_client::FindingServiceClient;
 
@@ -41,6 +42,10 @@ pub(super) struct Findings {
     /// Also what operators suppressed
     #[arg(long)]
     suppressed: bool,
+    /// Only what opened, changed or ended since: a length such as 24h or 7d before now, or
+    /// a time in UTC such as 2026-11-20T14:00; also what is over
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
@@ -92,6 +97,7 @@ impl Findings {
             page_size: self.limit,
             page_token: self.page,
             include_pending: self.all,
+            changed_since: at("--since", self.since.as_deref(), now())?,
             include_suppressed: self.suppressed,
         };
         let channel = self.reading.connection.open().await?;

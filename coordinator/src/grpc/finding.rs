@@ -17,7 +17,7 @@ use super::{
     work,
 };
 use crate::{
-    answer::{self, FindingFilter},
+    answer::{self, FindingFilter, past::Past},
     log::AUDIT,
     untrusted,
 };
@@ -44,6 +44,7 @@ impl FindingService for Service {
             render,
             include_pending,
             include_suppressed,
+            changed_since,
         } = request.into_inner();
         let page = request::page(page_size, page_token);
         let filter = FindingFilter {
@@ -55,10 +56,20 @@ impl FindingService for Service {
             include_pending,
             include_suppressed,
         };
-        respond(&self.backend.coordinator, render, move |current| {
-            answer::findings(current, &filter, &page)
-                .map_err(|error| status::answer(&error, current, &filter.cluster, Named::Cluster))
-        })
+        let since = changed_since.map(|at| request::timestamp("changed_since", &at));
+        let since = since.transpose()?;
+        let past = Past::of(&self.backend.coordinator);
+        respond(
+            &self.backend.coordinator,
+            render,
+            move |current| match since {
+                None => answer::findings(current, &filter, &page).map_err(|error| {
+                    status::answer(&error, current, &filter.cluster, Named::Cluster)
+                }),
+                Some(since) => answer::findings_since(current, &past, since, &filter, &page)
+                    .map_err(|error| status::past(&error, current, &filter.cluster)),
+            },
+        )
         .await
     }
 

@@ -121,6 +121,7 @@ pub(super) fn event_kinds(values: &[i32]) -> Result<Vec<EventKind>, Status> {
             Kind::Agent => EventKind::Agent,
             Kind::Config => EventKind::Config,
             Kind::Finding => EventKind::Finding,
+            Kind::Intent => EventKind::Intent,
         })
     };
     values.iter().map(known).collect()

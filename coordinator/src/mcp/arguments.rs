@@ -152,6 +152,9 @@ pub(super) struct FindingsArguments {
     /// Only findings about this object: `cluster`, `node/pve1`, `guest/104`,
     /// `storage/nas`, `storage/local@pve1`.
     pub(super) subject: Option<String>,
+    /// Only what opened, changed or ended since: a length before now, such as `24h`, or a
+    /// time in UTC; also what is over.
+    pub(super) since: Option<String>,
     /// Also what fails, but not yet for long enough to count. Default: false.
     pub(super) include_pending: Option<bool>,
     /// Also findings that operators suppressed; set_aside counts them.

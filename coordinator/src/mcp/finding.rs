@@ -4,14 +4,17 @@ use rmcp::{handler::server::wrapper::Parameters, model::CallToolResult, tool, to
 
 use super::{
     Server,
-    arguments::{FindingsArguments, HealthArguments, page, text},
+    arguments::{FindingsArguments, HealthArguments, moment_of, page, text},
     reply::Layout,
     schema,
     shape::{COVERAGE, Keep, Shape},
 };
 use crate::{
     analysis::{self, Scope},
-    answer::{self, FindingFilter, Findings},
+    answer::{
+        self, FindingFilter, Findings,
+        past::{Past, PastError},
+    },
     render::Render,
     report::Report,
 };
@@ -100,7 +103,9 @@ impl Server {
         &self,
         Parameters(arguments): Parameters<FindingsArguments>,
     ) -> CallToolResult {
+        let past = Past::of(&self.coordinator);
         self.answer(move |current| {
+            let since = moment_of("since", arguments.since, current.view.at)?;
             let page = page(arguments.page_size, arguments.page_token.as_ref())?;
             let filter = FindingFilter {
                 cluster: text(arguments.cluster),
@@ -112,7 +117,11 @@ impl Server {
                 include_suppressed: arguments.include_suppressed.unwrap_or_default(),
             };
             Layout::new(current, &FINDINGS, arguments.detail).page(page, |page| {
-                let answer = answer::findings(current, &filter, page)?;
+                let answer = match since {
+                    None => answer::findings(current, &filter, page)?,
+                    Some(since) => answer::findings_since(current, &past, since, &filter, page)
+                        .map_err(PastError::told)?,
+                };
                 let markdown = answer.markdown();
                 Ok((answer, markdown))
             })

@@ -127,5 +127,6 @@ fn kind(kind: EventKind) -> &'static str {
         EventKind::Agent => "agent",
         EventKind::Config => "config",
         EventKind::Finding => "finding",
+        EventKind::Intent => "intent",
     }
 }

@@ -27,6 +27,11 @@ impl Describe for Findings {
             document.line(seen(&self.coverage), "no findings");
         }
         for finding in &self.findings {
+            if finding.state == FindingState::Resolved {
+                document.line(Mark::Good, format!("resolved: {}", finding.summary));
+                document.line(Mark::Below, about(finding));
+                continue;
+            }
             brief(&mut document, finding);
             document.line(Mark::Below, about(finding));
             if let Some(said) = &finding.statement {

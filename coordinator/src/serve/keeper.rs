@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    chronicle::revision,
     coordinator::Coordinator,
     link::Clock,
     store::{Store, import::Import},
@@ -18,6 +19,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const MANY: usize = 200_000;
 /// Between two times of tidying up.
 const TIDY: Duration = Duration::from_secs(300);
+/// Between two times of looking for contents that nothing names any more.
+const SWEEP: Duration = Duration::from_secs(24 * 3600);
 
 /// Writes until shutdown, and then once more.
 pub(super) struct Keeper {
@@ -31,6 +34,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) async fn run(self, shutdown: CancellationToken) {
         let (mut written, mut tidied) = (Instant::now(), Instant::now());
+        let mut swept: Option<Instant> = None;
         let mut import = None;
         while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
             let waiting = self.coordinator.keep(|live| live.waiting()).await;
@@ -41,6 +45,10 @@ impl Keeper {
             if tidied.elapsed() >= TIDY {
                 self.tidy().await;
                 tidied = Instant::now();
+                if swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
+                    self.sweep().await;
+                    swept = Some(Instant::now());
+                }
             }
             import = match import {
                 Some(import) => self.import(import).await,
@@ -109,6 +117,20 @@ impl Keeper {
             None => error!("values could not be brought to the store"),
         }
         matches!(written, Some(Ok(())))
+    }
+
+    async fn sweep(&self) {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let swept = self
+            .coordinator
+            .turns()
+            .take(move || revision::sweep(&store, clock()));
+        match swept.await {
+            Some(Ok(0)) => {}
+            Some(Ok(contents)) => info!(contents, "configurations of long ago are let go"),
+            Some(Err(error)) => warn!(%error, "configurations of long ago stay in the store"),
+            None => error!("looking for configurations of long ago failed"),
+        }
     }
 
     async fn tidy(&self) {

@@ -39,6 +39,9 @@ pub(super) fn drop_old(engine: &mut dyn Engine, now: Timestamp) -> Result<(), St
     engine.commit(&[
         Change::DropObjects(before(OBJECTS)),
         Change::DropRecords(RecordKind::Finding, before(RECORDS)),
+        Change::DropRecords(RecordKind::Event, before(RECORDS)),
+        Change::DropRecords(RecordKind::Revision, before(RECORDS)),
+        Change::DropRecords(RecordKind::Intent, before(RECORDS)),
     ])?;
     let size = engine.size()?;
     if size.free_bytes > FREE_BYTES.max(size.total_bytes / FREE_SHARE) {

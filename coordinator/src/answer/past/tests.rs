@@ -1,19 +1,22 @@
 use pvelens_proto::{agent::v1 as wire, timestamp_from_millis};
+use serde_json::json;
 
 use super::*;
 use crate::{
     answer::{
-        self,
+        self, FindingFilter, Page,
         events::{Events, EventsFilter},
         metrics::fixture::{Kept, ago},
         revisions::RevisionsFilter,
-        tests::current,
+        tests::{current, open},
     },
     check::Params,
-    chronicle::{EventKind, Level},
+    chronicle::{EventKind, Level, revision},
     coordinator::Current,
+    finding::{FindingState, Severity},
     live::seen::{Seen, What},
     render::{Format, Render, Style, events::Told},
+    store::{Batch, row::Change},
     view::fixture::at,
 };
 
@@ -229,6 +232,132 @@ fn events_are_chosen_by_what_was_asked() {
     let nothing_kept = Past::of(&Arc::new(Coordinator::new(Params::default())));
     let error = answer::events(&current, &nothing_kept, &everything(), at()).unwrap_err();
     assert_eq!(error, PastError::NoStore);
+}
+
+fn written(finding: &Finding, seconds: i64) -> Change {
+    let event = FindingEvent {
+        finding: finding.clone(),
+        was: None,
+    };
+    Change::AddRecord(NewRecord {
+        kind: RecordKind::Finding,
+        at: ago(seconds),
+        cluster: finding.cluster.as_str().into(),
+        subject: finding.subject.as_str().into(),
+        key: String::new(),
+        body: serde_json::to_vec(&event).unwrap(),
+    })
+}
+
+#[test]
+fn findings_since_a_time_are_those_that_changed_and_those_that_are_over() {
+    let kept = Kept::new();
+    let coordinator = day(&kept);
+    let old = open("node.load", "node/pve1", Severity::Warning);
+    let present = open("guest.disk.space", "guest/100", Severity::Critical);
+    let over = open("storage.pool.space", "storage/nas", Severity::Critical);
+    coordinator.chronicle().add(vec![
+        written(&old, 9_000),
+        written(&over, 3_000),
+        written(&present, 2_000),
+        written(&over, 1_000),
+    ]);
+    let mut current = current();
+    current.findings = vec![old, present];
+    let past = Past::of(&coordinator);
+    let told = |since, filter: &FindingFilter| -> Vec<(String, FindingState)> {
+        let page = Page::default();
+        let answer = answer::findings_since(&current, &past, ago(since), filter, &page);
+        let findings = answer.unwrap().findings;
+        findings
+            .into_iter()
+            .map(|one| (one.check, one.state))
+            .collect()
+    };
+    let all = FindingFilter::default();
+    let (disk, pool) = (
+        "guest.disk.space".to_owned(),
+        "storage.pool.space".to_owned(),
+    );
+    let both = [
+        (disk.clone(), FindingState::Open),
+        (pool, FindingState::Resolved),
+    ];
+    assert_eq!(told(4_000, &all), both);
+    assert_eq!(told(90_000, &all).len(), 3);
+    let of_guest = FindingFilter {
+        subject: "guest/100".to_owned(),
+        ..FindingFilter::default()
+    };
+    assert_eq!(told(4_000, &of_guest), [(disk, FindingState::Open)]);
+}
+
+#[test]
+fn what_operators_say_is_an_event() {
+    let kept = Kept::new();
+    let coordinator = day(&kept);
+    let event = json!({
+        "what": "made",
+        "by": "alice",
+        "statement": {
+            "id": "01234567",
+            "what": {"kind": "acknowledged", "check": "node.load", "fingerprint": ""},
+            "cluster": "",
+            "objects": [],
+            "author": "alice",
+            "on_behalf_of": "",
+            "reason": "known, disk ordered",
+            "from": at().to_string(),
+            "until": null,
+        },
+    });
+    coordinator
+        .chronicle()
+        .add(vec![Change::AddRecord(NewRecord {
+            kind: RecordKind::Intent,
+            at: ago(5),
+            cluster: "".into(),
+            subject: "node/pve1".into(),
+            key: String::new(),
+            body: event.to_string().into_bytes(),
+        })]);
+    let filter = EventsFilter {
+        kinds: vec![EventKind::Intent],
+        ..everything()
+    };
+    let events = asked(&current(), &Past::of(&coordinator), &filter).events;
+    assert_eq!(events.len(), 1);
+    assert_eq!(
+        events[0].text,
+        "acknowledged node.load: known, disk ordered"
+    );
+    assert_eq!(
+        (&*events[0].user, &*events[0].subject),
+        ("alice", "node/pve1")
+    );
+}
+
+#[test]
+fn contents_that_nothing_names_are_let_go() {
+    let kept = Kept::new();
+    let coordinator = day(&kept);
+    coordinator.write_down(at()).unwrap();
+    let contents = || {
+        let keys = kept
+            .store
+            .read(|reader| reader.state_keys(StateKind::Content));
+        keys.unwrap().len()
+    };
+    assert_eq!(contents(), 4);
+    assert_eq!(revision::sweep(&kept.store, at()).unwrap(), 0);
+    // What is now, and what was before it, stay when their revisions are too old.
+    let drop = Batch {
+        changes: vec![Change::DropRecords(RecordKind::Revision, at())],
+        ..Batch::default()
+    };
+    kept.store.write(&drop, at()).unwrap();
+    assert_eq!(revision::sweep(&kept.store, at()).unwrap(), 2);
+    assert_eq!(contents(), 2);
 }
 
 #[test]

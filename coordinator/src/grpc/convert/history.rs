@@ -237,6 +237,7 @@ impl From<EventKind> for message::EventKind {
             EventKind::Agent => Self::Agent,
             EventKind::Config => Self::Config,
             EventKind::Finding => Self::Finding,
+            EventKind::Intent => Self::Intent,
         }
     }
 }
