@@ -24,7 +24,7 @@ use pvelens_tests::{
         Cluster,
         build::ClusterSpec,
         past::{Task, Word},
-        state::State,
+        state::{Guest, State},
         temporary_directory,
     },
 };
@@ -45,17 +45,16 @@ struct Edit {
     users: &'static [&'static str],
 }
 
-fn guest(state: &mut State, vmid: u32) -> &mut pvelens_tests::sim::state::Guest {
-    let mut guests = state.guests.iter_mut();
-    guests.find(|guest| guest.vmid == vmid).unwrap()
+fn edit(state: &mut State, vmid: u32, edit: impl Fn(&mut Guest)) {
+    let guests = state.guests.iter_mut();
+    guests.filter(|guest| guest.vmid == vmid).for_each(edit);
 }
 
 fn set(state: &mut State, vmid: u32, key: &str, value: &str) {
-    let config = &mut guest(state, vmid).config;
-    match config.iter_mut().find(|(known, _)| known == key) {
-        Some((_, known)) => value.clone_into(known),
-        None => config.push((key.to_owned(), value.to_owned())),
-    }
+    edit(state, vmid, |guest| {
+        guest.config.retain(|(known, _)| known != key);
+        guest.config.push((key.to_owned(), value.to_owned()));
+    });
 }
 
 fn task(state: &mut State, seconds: i64, length_seconds: i64, kind: &str, id: &str, user: &str) {
@@ -151,13 +150,10 @@ const EDITS: &[Edit] = &[
     Edit {
         at: 2100,
         make: |state, _| {
-            let nas = state
-                .storages
-                .iter_mut()
-                .find(|storage| storage.name == "nas");
-            nas.unwrap()
-                .options
-                .push(("disable".to_owned(), "1".to_owned()));
+            let storages = state.storages.iter_mut();
+            for nas in storages.filter(|storage| storage.name == "nas") {
+                nas.options.push(("disable".to_owned(), "1".to_owned()));
+            }
         },
         subject: "storage/nas",
         change: "disabled",
@@ -167,7 +163,7 @@ const EDITS: &[Edit] = &[
     Edit {
         at: 2400,
         make: |state, now| {
-            guest(state, 100).node = 1;
+            edit(state, 100, |guest| guest.node = 1);
             task(state, now - 400, 400, "qmigrate", "100", "carol@pve");
         },
         subject: "guest/100",
@@ -177,10 +173,15 @@ const EDITS: &[Edit] = &[
     Edit {
         at: 2700,
         make: |state, now| {
-            let mut new = guest(state, 101).clone();
-            new.vmid = 150;
-            new.running = false;
-            state.guests.push(new);
+            let like = state.guests.iter().filter(|guest| guest.vmid == 101);
+            let new: Vec<Guest> = like
+                .map(|guest| Guest {
+                    vmid: 150,
+                    running: false,
+                    ..guest.clone()
+                })
+                .collect();
+            state.guests.extend(new);
             task(state, now - 2, 2, "qmcreate", "150", "carol@pve");
         },
         subject: "guest/150",

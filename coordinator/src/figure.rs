@@ -11,6 +11,20 @@ pub fn bytes(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
+/// `c0ffee`, of bytes.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        // A half of a byte is below 16.
+        .filter_map(|half| DIGITS.get(usize::from(half)))
+        .collect()
+}
+
 /// `93 %`; one decimal below ten.
 #[must_use]
 pub fn percent(ratio: f64) -> String {

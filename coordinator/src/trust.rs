@@ -357,7 +357,7 @@ impl Trust {
         if state.coordinator.is_empty() {
             let mut name = [0; 4];
             authority::random(&mut name)?;
-            state.coordinator = certificate::hex(&name);
+            state.coordinator = crate::figure::hex(&name);
         }
         state.authorities.insert(0, authority.record.clone());
         writer.authority = Some(Arc::clone(&authority));

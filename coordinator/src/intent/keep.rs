@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use super::{Declared, Intent, Statement};
 use crate::{
+    figure::hex,
     store::{
         Batch, Store, StoreError,
         row::{Change, NewRecord, RecordKind, RecordQuery, RecordRow, StateKind, StateRow},
@@ -272,9 +273,7 @@ fn id(statement: &Statement, now: Timestamp, attempt: u32) -> String {
     hash.update(json(statement));
     hash.update(now.as_nanosecond().to_be_bytes());
     hash.update(attempt.to_be_bytes());
-    let digits = hash.finalize();
-    let digits = digits.iter().map(|byte| format!("{byte:02x}"));
-    digits.collect::<String>().chars().take(ID_DIGITS).collect()
+    hex(&hash.finalize()).chars().take(ID_DIGITS).collect()
 }
 
 /// Structures with string keys always serialise.

@@ -11,7 +11,7 @@ use pvelens_proto::agent::v1 as wire;
 pub(crate) use super::clock::plausible;
 use super::{
     agent::Agent,
-    facts::{Facts, Kind, KnownConfigs, Slot, Stamp, StorageEntries},
+    facts::{Facts, Held, Kind, KnownConfigs, Stamp, StorageEntries},
     ingest::Shared,
 };
 use crate::view::{ClusterId, Name};
@@ -154,38 +154,42 @@ impl Agent {
 /// The newest payload of the kind, if it is one that is written down.
 fn what(kind: Kind, facts: &Facts) -> Option<What> {
     Some(match kind {
-        Kind::GuestConfigs => What::Guests(guests(held(&facts.guest_configs)?)),
-        Kind::Storages => What::Storages(storages(held(&facts.storages)?)),
-        Kind::Corosync => What::Corosync(shared(&facts.corosync)?),
-        Kind::AccessConfig => What::Access(shared(&facts.access_config)?),
-        Kind::DatacenterConfig => What::Datacenter(shared(&facts.datacenter_config)?),
-        Kind::JobConfig => What::Jobs(shared(&facts.job_config)?),
-        Kind::ReplicationConfig => What::Replication(shared(&facts.replication_config)?),
-        Kind::NotificationConfig => What::Notifications(shared(&facts.notification_config)?),
-        Kind::MetricServerConfig => What::MetricServers(shared(&facts.metric_server_config)?),
-        Kind::NodeConfigs => What::Nodes(shared(&facts.node_configs)?),
-        Kind::HaConfig => What::Ha(shared(&facts.ha_config)?),
-        Kind::FirewallConfigs => What::Firewall(shared(&facts.firewall_configs)?),
-        Kind::SdnConfig => What::Sdn(shared(&facts.sdn_config)?),
-        Kind::MappingConfig => What::Mappings(shared(&facts.mapping_config)?),
-        Kind::CpuModelConfig => What::CpuModels(shared(&facts.cpu_model_config)?),
-        Kind::CephConfig => What::Ceph(shared(&facts.ceph_config)?),
-        Kind::Packages => What::Packages(shared(&facts.packages)?),
-        Kind::HostFiles => What::HostFiles(shared(&facts.host_files)?),
-        Kind::SshdConfig => What::Sshd(shared(&facts.sshd_config)?),
-        Kind::Tasks => What::Tasks(shared(&facts.tasks)?),
-        Kind::ClusterLog => What::ClusterLog(shared(&facts.cluster_log)?),
-        Kind::JournalEvents => What::Journal(shared(&facts.journal_events)?),
+        Kind::GuestConfigs => What::Guests(guests(held(facts.guest_configs.as_ref())?)),
+        Kind::Storages => What::Storages(storages(held(facts.storages.as_ref())?)),
+        Kind::Corosync => What::Corosync(shared(facts.corosync.as_ref())?),
+        Kind::AccessConfig => What::Access(shared(facts.access_config.as_ref())?),
+        Kind::DatacenterConfig => What::Datacenter(shared(facts.datacenter_config.as_ref())?),
+        Kind::JobConfig => What::Jobs(shared(facts.job_config.as_ref())?),
+        Kind::ReplicationConfig => What::Replication(shared(facts.replication_config.as_ref())?),
+        Kind::NotificationConfig => {
+            What::Notifications(shared(facts.notification_config.as_ref())?)
+        }
+        Kind::MetricServerConfig => {
+            What::MetricServers(shared(facts.metric_server_config.as_ref())?)
+        }
+        Kind::NodeConfigs => What::Nodes(shared(facts.node_configs.as_ref())?),
+        Kind::HaConfig => What::Ha(shared(facts.ha_config.as_ref())?),
+        Kind::FirewallConfigs => What::Firewall(shared(facts.firewall_configs.as_ref())?),
+        Kind::SdnConfig => What::Sdn(shared(facts.sdn_config.as_ref())?),
+        Kind::MappingConfig => What::Mappings(shared(facts.mapping_config.as_ref())?),
+        Kind::CpuModelConfig => What::CpuModels(shared(facts.cpu_model_config.as_ref())?),
+        Kind::CephConfig => What::Ceph(shared(facts.ceph_config.as_ref())?),
+        Kind::Packages => What::Packages(shared(facts.packages.as_ref())?),
+        Kind::HostFiles => What::HostFiles(shared(facts.host_files.as_ref())?),
+        Kind::SshdConfig => What::Sshd(shared(facts.sshd_config.as_ref())?),
+        Kind::Tasks => What::Tasks(shared(facts.tasks.as_ref())?),
+        Kind::ClusterLog => What::ClusterLog(shared(facts.cluster_log.as_ref())?),
+        Kind::JournalEvents => What::Journal(shared(facts.journal_events.as_ref())?),
         _ => return None,
     })
 }
 
-fn held<T>(slot: &Slot<T>) -> Option<&T> {
-    slot.as_ref().map(|held| &*held.value)
+fn held<T>(slot: Option<&Held<T>>) -> Option<&T> {
+    slot.map(|held| &*held.value)
 }
 
-fn shared<T>(slot: &Slot<T>) -> Option<Arc<T>> {
-    slot.as_ref().map(|held| Arc::clone(&held.value))
+fn shared<T>(slot: Option<&Held<T>>) -> Option<Arc<T>> {
+    slot.map(|held| Arc::clone(&held.value))
 }
 
 fn guests(known: &KnownConfigs) -> Vec<Arc<wire::GuestConfig>> {

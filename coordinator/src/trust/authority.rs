@@ -14,6 +14,7 @@ use rcgen::{
 };
 
 use super::{TrustError, certificate, files, state::AuthorityRecord};
+use crate::figure::hex;
 
 /// Ten years: what has to be replaced before is replaced by hand.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 3653);
@@ -32,7 +33,7 @@ impl Authority {
     /// A new one, vouched for by the present one if there is one.
     pub(super) fn make(by: Option<&Self>, now: Timestamp) -> Result<Self, TrustError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let key_id = certificate::hex(&CertificateParams::default().key_identifier(&key));
+        let key_id = hex(&CertificateParams::default().key_identifier(&key));
         let params = params(&key_id, now)?;
         let own = params.self_signed(&key)?;
         let mut cross_certificates = Vec::new();
@@ -63,7 +64,7 @@ impl Authority {
     /// The one of a record and its key in PEM.
     pub(super) fn with_key(record: &AuthorityRecord, pem: &str) -> Result<Self, TrustError> {
         let key = KeyPair::from_pem(pem)?;
-        let key_id = certificate::hex(&CertificateParams::default().key_identifier(&key));
+        let key_id = hex(&CertificateParams::default().key_identifier(&key));
         let certified = certificate::key_of_authority(&decode(&record.certificate)?);
         if key_id != record.key_id || certified.as_deref() != Some(&*key_id) {
             return Err(TrustError::Defect("a key is not that of its certificate"));
@@ -94,7 +95,7 @@ impl Authority {
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.use_authority_key_identifier_extension = true;
         let signed = params.signed_by(key, &self.issuer()?)?;
-        Ok((signed.der().to_vec(), certificate::hex(&serial)))
+        Ok((signed.der().to_vec(), hex(&serial)))
     }
 
     fn issuer(&self) -> Result<Issuer<'_, &KeyPair>, TrustError> {

@@ -1,6 +1,7 @@
 //! What a certificate says: for whom it is, what for, until when.
 
 use super::authority::BACKDATED;
+use crate::figure::hex;
 use jiff::Timestamp;
 use pvelens_proto::identity::Identity;
 use sha2::{Digest, Sha256};
@@ -127,16 +128,4 @@ pub(super) fn end(der: &[u8]) -> Option<Timestamp> {
 /// SHA-256 in hexadecimal.
 pub(super) fn fingerprint(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        // A half of a byte is below 16.
-        .filter_map(|half| DIGITS.get(usize::from(half)))
-        .collect()
 }

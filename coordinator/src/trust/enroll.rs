@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Trust, TrustError,
-    certificate::hex,
     issue::Requested,
     state::{State, TokenRecord, TokenUse},
 };
+use crate::figure::hex;
 
 /// A token that is refused often is noted once in this time.
 const NOTED: SignedDuration = SignedDuration::from_secs(60);

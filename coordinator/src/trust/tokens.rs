@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use super::{
     Trust, TrustError,
     authority::random,
-    certificate::hex,
     state::{TOKENS, TokenRecord},
 };
+use crate::figure::hex;
 
 const SECRET_BYTES: usize = 32;
 const ID_CHARACTERS: usize = 8;

@@ -1,6 +1,6 @@
 //! What was done on the cluster: its log, and the tasks of each node.
 
-use std::{fmt::Write, io};
+use std::io;
 
 use super::{
     state::{Guest, Kind, State},
@@ -59,21 +59,22 @@ pub(super) fn cluster_log(state: &State) -> String {
 /// list.
 pub(super) fn write_tasks(state: &State, index: usize, tree: &mut Tree) -> io::Result<()> {
     let name = &state.nodes[index].name;
-    let mut lines = String::new();
-    for (number, task) in state.tasks.iter().enumerate() {
-        if task.node != index {
-            continue;
-        }
-        let begin = task.seconds;
-        let end = begin + task.length_seconds;
-        let (kind, id, user) = (&task.kind, &task.id, &task.user);
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            lines,
-            "UPID:{name}:{number:08X}:00000001:{begin:08X}:{kind}:{id}:{user}: {end:08X} {}",
-            task.end
-        );
-    }
+    let own = state
+        .tasks
+        .iter()
+        .enumerate()
+        .filter(|(_, task)| task.node == index);
+    let lines: String = own
+        .map(|(number, task)| {
+            let begin = task.seconds;
+            let end = begin + task.length_seconds;
+            let (kind, id, user) = (&task.kind, &task.id, &task.user);
+            format!(
+                "UPID:{name}:{number:08X}:00000001:{begin:08X}:{kind}:{id}:{user}: {end:08X} {}\n",
+                task.end
+            )
+        })
+        .collect();
     match lines.is_empty() {
         true => Ok(()),
         false => tree.write("/var/log/pve/tasks/index", &lines),

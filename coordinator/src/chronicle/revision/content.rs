@@ -3,7 +3,7 @@
 //! A content is the message of the wire, which holds no secrets. It is shown by the
 //! description of that message: a field that is new on the wire needs nothing here.
 
-use std::{collections::BTreeMap, fmt::Write, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use jiff::Timestamp;
 use prost::Message;
@@ -11,7 +11,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Refle
 use pvelens_proto::FILE_DESCRIPTOR_SET;
 use sha2::{Digest, Sha256};
 
-use crate::untrusted;
+use crate::{figure::hex, untrusted};
 
 /// Lines of one content.
 const LINES: usize = 20_000;
@@ -128,14 +128,7 @@ impl Content {
 
     /// Lower-case hexadecimal SHA-256.
     pub(super) fn digest(&self) -> String {
-        let digest = Sha256::digest(&self.bytes);
-        digest
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                // Writing to a string cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        hex(&Sha256::digest(&self.bytes))
     }
 
     /// Its settings in the order of the message; none of a content that a newer
@@ -309,11 +302,7 @@ fn shown(text: &str) -> String {
         return line.into_owned();
     }
     let digest = Sha256::digest(text.as_bytes());
-    let begin: String = digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let begin: String = hex(&digest).chars().take(8).collect();
     format!("{line} ({} bytes, {begin})", text.len())
 }
 
