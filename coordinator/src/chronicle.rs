@@ -24,13 +24,14 @@ mod tests;
 pub use event::{Event, EventKind, Level};
 pub use revision::Revision;
 
-use event::{Dated, Told, cluster_log, journal, task, transition::Last};
+use event::{Dated, Told, act, cluster_log, journal, task, transition::Last};
 use outbox::Outbox;
 use revision::{Head, Heads};
 
 use crate::{
     live::seen::{Seen, What},
-    store::row::{Change, NewRecord, RecordQuery, StateRow},
+    log::audit::Act,
+    store::row::{Change, NewRecord, RecordKind, RecordQuery, StateRow},
     view::{ClusterId, Name, View},
 };
 
@@ -103,6 +104,25 @@ impl Chronicle {
     pub fn add(&mut self, changes: Vec<Change>) {
         for change in changes {
             self.outbox.add(change);
+        }
+    }
+
+    /// Writes down what was done with the coordinator.
+    pub fn audit(&mut self, acts: &[Act]) {
+        if !self.is_kept {
+            return;
+        }
+        for act in acts {
+            let cluster = act.fields.get("cluster").map_or("", |cluster| cluster);
+            self.outbox.add(Change::AddRecord(NewRecord {
+                kind: RecordKind::Audit,
+                at: act.at,
+                cluster: cluster.into(),
+                subject: act::subject(act).into(),
+                key: String::new(),
+                // Names and numbers always serialise.
+                body: serde_json::to_vec(&act::event(act)).unwrap_or_default(),
+            }));
         }
     }
 

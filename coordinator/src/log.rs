@@ -25,6 +25,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+pub mod audit;
+
+use audit::{Act, Acts};
+
 /// Target of events that say who did what: they are logged at every level.
 pub const AUDIT: &str = "pvelens::audit";
 
@@ -69,6 +73,7 @@ pub struct LevelState {
 pub struct Log {
     apply: Box<dyn Fn(Level) + Send + Sync>,
     running: Mutex<Running>,
+    acts: Acts,
 }
 
 #[derive(Debug)]
@@ -88,7 +93,11 @@ impl fmt::Debug for Log {
 
 impl Log {
     /// A log whose level is changed by `apply`.
-    fn new(configured: Level, apply: impl Fn(Level) + Send + Sync + 'static) -> Arc<Self> {
+    fn new(
+        configured: Level,
+        acts: Acts,
+        apply: impl Fn(Level) + Send + Sync + 'static,
+    ) -> Arc<Self> {
         let state = LevelState {
             level: configured,
             configured,
@@ -100,6 +109,7 @@ impl Log {
                 state,
                 revert: None,
             }),
+            acts,
         })
     }
 
@@ -121,12 +131,14 @@ impl Log {
                 .with_writer(io::stderr)
                 .boxed()
         };
+        let acts = Acts::default();
         tracing_subscriber::registry()
             .with(filter)
+            .with(acts.clone())
             .with(lines)
             .try_init()
             .map_err(io::Error::other)?;
-        Ok(Self::new(configured, move |level| {
+        Ok(Self::new(configured, acts, move |level| {
             if let Err(defect) = handle.reload(self::filter(level)) {
                 error!(error = %defect, "the level of the log was not changed");
             }
@@ -138,7 +150,13 @@ impl Log {
         configured: Level,
         apply: impl Fn(Level) + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Self::new(configured, apply)
+        Self::new(configured, Acts::default(), apply)
+    }
+
+    /// What somebody did since it was asked last.
+    #[must_use]
+    pub fn take_acts(&self) -> Vec<Act> {
+        self.acts.take()
     }
 
     #[must_use]
@@ -278,7 +296,7 @@ mod tests {
     fn recorded() -> (Arc<Log>, Arc<Mutex<Vec<Level>>>) {
         let applied = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&applied);
-        let log = Log::new(Level::Info, move |level| seen.lock().unwrap().push(level));
+        let log = Log::of_tests(Level::Info, move |level| seen.lock().unwrap().push(level));
         (log, applied)
     }
 

@@ -233,6 +233,7 @@ impl Server {
                 coordinator: Arc::clone(&coordinator),
                 store: Arc::clone(store),
                 clock: Arc::clone(&clock),
+                log: Arc::clone(&log),
                 interval: Duration::from_secs(config.store.write_interval_seconds.into()),
             };
             tasks.spawn(keeper.run(shutdown.clone()));

@@ -151,22 +151,29 @@ pub fn events(
         .iter()
         .map(|index| &*view.cluster(*index).name)
         .collect();
-    let of_intents = |record: &NewRecord| {
+    let of_operators = |record: &NewRecord| {
         let is_here =
             is_here(record) || record.cluster.is_empty() || named.contains(&&*record.cluster);
         is_here && is_about(record, "")
     };
     let has_own = |kind: &EventKind| {
-        use EventKind::{Config, Finding, Intent};
-        matches!(kind, Config | Finding | Intent)
+        use EventKind::{Audit, Config, Finding, Intent};
+        matches!(kind, Audit | Config | Finding | Intent)
     };
     // Of one time what is caused comes after its causes: in a list of the newest first,
     // before them.
     if wants(EventKind::Finding) {
         found.push(past.records(RecordKind::Finding, &span, None, limit, of_findings)?);
     }
-    if wants(EventKind::Intent) && filter.minimum_level == Level::Info {
-        found.push(past.records(RecordKind::Intent, &span, None, limit, of_intents)?);
+    if filter.minimum_level == Level::Info {
+        for (kind, records) in [
+            (EventKind::Audit, RecordKind::Audit),
+            (EventKind::Intent, RecordKind::Intent),
+        ] {
+            if wants(kind) {
+                found.push(past.records(records, &span, None, limit, of_operators)?);
+            }
+        }
     }
     if wants(EventKind::Config) && filter.minimum_level == Level::Info {
         found.push(past.records(RecordKind::Revision, &span, None, limit, of_revisions)?);
@@ -185,7 +192,7 @@ pub fn events(
     let mut events = Vec::with_capacity(records.len());
     for record in without_begins(records) {
         let event = match record.kind {
-            RecordKind::Event => of_event(&record),
+            RecordKind::Event | RecordKind::Audit => of_event(&record),
             RecordKind::Revision => entry(past, &record)?.map(of_revision),
             RecordKind::Finding => of_finding(&record),
             RecordKind::Intent => of_intent(&record),

@@ -13,6 +13,7 @@ use crate::{
     view::{ClusterId, Name},
 };
 
+pub(crate) mod act;
 pub(crate) mod cluster_log;
 pub(super) mod journal;
 pub(crate) mod task;
@@ -54,6 +55,8 @@ pub enum EventKind {
     Finding,
     /// An operator said what is meant, or took it back.
     Intent,
+    /// Somebody used the coordinator to do something.
+    Audit,
 }
 
 /// How much an event matters by itself.

@@ -271,3 +271,33 @@ fn what_differs_between_two_views_has_happened() {
         .collect();
     insta::assert_debug_snapshot!(said);
 }
+
+#[test]
+fn what_was_done_with_the_coordinator_is_told() {
+    let fields = [
+        ("role", "operator"),
+        ("client", "alice"),
+        ("vmid", "101"),
+        ("rule", ""),
+    ];
+    let act = Act {
+        at: now(),
+        what: "guest command".to_owned(),
+        fields: fields
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+    };
+    let mut chronicle = kept();
+    chronicle.audit(&[act]);
+    let changes = chronicle.take();
+    let [Change::AddRecord(record)] = changes.as_slice() else {
+        panic!("{changes:?}");
+    };
+    assert_eq!(
+        (record.kind, &*record.subject),
+        (RecordKind::Audit, "guest/101")
+    );
+    let event: Event = serde_json::from_slice(&record.body).unwrap();
+    assert_eq!(event.text, "guest command: role operator, vmid 101");
+    assert_eq!(event.user, "alice");
+}

@@ -57,6 +57,7 @@ enum Kind {
     Config,
     Finding,
     Intent,
+    Audit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -120,6 +121,7 @@ impl Kind {
             Self::Config => message::EventKind::Config,
             Self::Finding => message::EventKind::Finding,
             Self::Intent => message::EventKind::Intent,
+            Self::Audit => message::EventKind::Audit,
         }
     }
 }

@@ -122,6 +122,7 @@ pub(super) fn event_kinds(values: &[i32]) -> Result<Vec<EventKind>, Status> {
             Kind::Config => EventKind::Config,
             Kind::Finding => EventKind::Finding,
             Kind::Intent => EventKind::Intent,
+            Kind::Audit => EventKind::Audit,
         })
     };
     values.iter().map(known).collect()

@@ -128,5 +128,6 @@ fn kind(kind: EventKind) -> &'static str {
         EventKind::Config => "config",
         EventKind::Finding => "finding",
         EventKind::Intent => "intent",
+        EventKind::Audit => "audit",
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     chronicle::revision,
     coordinator::Coordinator,
     link::Clock,
+    log::Log,
     store::{Store, import::Import},
 };
 
@@ -27,6 +28,7 @@ pub(super) struct Keeper {
     pub(super) coordinator: Arc<Coordinator>,
     pub(super) store: Arc<Store>,
     pub(super) clock: Clock,
+    pub(super) log: Arc<Log>,
     /// Between two writes.
     pub(super) interval: Duration,
 }
@@ -37,6 +39,7 @@ impl Keeper {
         let mut swept: Option<Instant> = None;
         let mut import = None;
         while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
+            self.coordinator.chronicle().audit(&self.log.take_acts());
             let waiting = self.coordinator.keep(|live| live.waiting()).await;
             if written.elapsed() >= self.interval || waiting.unwrap_or(0) >= MANY {
                 self.write().await;
@@ -55,6 +58,7 @@ impl Keeper {
                 None => self.next_import().await,
             };
         }
+        self.coordinator.chronicle().audit(&self.log.take_acts());
         self.write().await;
     }
 
@@ -201,6 +205,7 @@ mod tests {
             coordinator: Arc::clone(&coordinator),
             store: Arc::clone(&store),
             clock: Arc::new(|| at(2)),
+            log: Log::of_tests(crate::log::Level::Info, |_| ()),
             interval: Duration::from_secs(60),
         };
         let shutdown = CancellationToken::new();

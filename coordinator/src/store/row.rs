@@ -119,6 +119,8 @@ pub enum RecordKind {
     Revision = 3,
     /// An operator made or withdrew a statement, or it ended.
     Intent = 4,
+    /// Somebody did something with the coordinator.
+    Audit = 5,
 }
 
 /// Something that happened: added, never changed.

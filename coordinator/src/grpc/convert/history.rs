@@ -238,6 +238,7 @@ impl From<EventKind> for message::EventKind {
             EventKind::Config => Self::Config,
             EventKind::Finding => Self::Finding,
             EventKind::Intent => Self::Intent,
+            EventKind::Audit => Self::Audit,
         }
     }
 }
