@@ -271,7 +271,7 @@ fn of_revision(revision: RevisionEntry) -> EventEntry {
     }
 }
 
-/// `cores 2 → 4, memory 2 GiB → 4 GiB`.
+/// `cores 2 → 4; memory 2 GiB → 4 GiB`.
 pub(crate) fn summary(revision: &RevisionEntry) -> String {
     if revision.is_new {
         return "created".to_owned();
@@ -288,7 +288,7 @@ pub(crate) fn summary(revision: &RevisionEntry) -> String {
     if more > 0 {
         told.push(format!("{more} more"));
     }
-    told.join(", ")
+    told.join("; ")
 }
 
 /// `cores 2 → 4`, `+ tags web`, `- tags web`.

@@ -12,8 +12,8 @@ use crate::render::block::Beat;
 /// Columns of the time with its mark.
 const TIME: usize = 8;
 const MARK: usize = 3;
-/// Subjects may take this part of a row.
-const SUBJECTS: usize = 4;
+/// Subjects may take so many tenths of a row.
+const SUBJECTS: usize = 3;
 /// Columns that a text needs beside its subject; else it stands below.
 const TEXT: usize = 28;
 const GAP: usize = 2;
@@ -27,7 +27,7 @@ pub(super) fn write(out: &mut String, beats: &[Beat], width: u16, color: bool) {
             subjects = subjects.max(subject.chars().count());
         }
     }
-    let subjects = subjects.min(width / SUBJECTS);
+    let subjects = subjects.min(width * SUBJECTS / 10);
     let lead = GAP + TIME + MARK;
     let beside = lead + kinds + GAP + subjects + GAP;
     // Where there is no room beside them, texts begin below.
