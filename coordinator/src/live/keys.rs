@@ -118,19 +118,17 @@ impl Keys {
 
     /// Keys of the objects of a kind.
     pub(super) fn of_kind(&self, kind: ObjectKind) -> Vec<ObjectKey> {
-        let guests = |of: GuestKind| {
+        let guests = |is_container: bool| {
             let guests = self.guests.iter();
-            guests
-                .filter(|((_, kind), _)| {
-                    (*kind == i32::from(GuestKind::Lxc)) == (of == GuestKind::Lxc)
-                })
-                .map(|(_, known)| known.key)
-                .collect()
+            let of_kind = guests.filter(|((_, kind), _)| {
+                (GuestKind::try_from(*kind) == Ok(GuestKind::Lxc)) == is_container
+            });
+            of_kind.map(|(_, known)| known.key).collect()
         };
         match kind {
             ObjectKind::Node => self.nodes.values().map(|known| known.key).collect(),
-            ObjectKind::Qemu => guests(GuestKind::Qemu),
-            ObjectKind::Lxc => guests(GuestKind::Lxc),
+            ObjectKind::Qemu => guests(false),
+            ObjectKind::Lxc => guests(true),
             ObjectKind::Storage => {
                 let storages = self.storages.values().flat_map(HashMap::values);
                 storages.map(|known| known.key).collect()

@@ -1,10 +1,8 @@
 //! Which series checks look back at for hours, of what has values now.
 
-use std::sync::Arc;
-
 use super::{Live, keys::Recorder};
 use crate::{
-    metric::Metric,
+    history::ObjectKey,
     store::{block::SeriesKey, row::ObjectKind},
     windows::{Declared, Wanted},
 };
@@ -40,7 +38,7 @@ impl Live {
 impl Recorder {
     fn wanted_of<'a>(
         &'a self,
-        object: crate::history::ObjectKey,
+        object: ObjectKey,
         declared: &'a Declared,
     ) -> impl Iterator<Item = Wanted> + 'a {
         let parts: &[&str] = match declared.parts {
@@ -49,7 +47,7 @@ impl Recorder {
         };
         parts.iter().filter_map(move |part| {
             let part = self.known_part(part)?;
-            let (metric, form): (Metric, _) = (declared.metric, declared.form);
+            let (metric, form) = (declared.metric, declared.form);
             let series = self.catalog.known_series(object.0, metric, &part)?;
             let series = SeriesKey {
                 metric: metric.number(),
@@ -59,7 +57,7 @@ impl Recorder {
                 series,
                 object,
                 metric,
-                part: Arc::clone(&part),
+                part,
                 form,
             })
         })
