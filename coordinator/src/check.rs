@@ -3,7 +3,8 @@
 //! A check does no I/O, knows no clock (the instant is `Input::at`) and gives
 //! one verdict per subject. The same input gives the same verdicts, whatever
 //! the order of lists in it. Windows of measured values come from the history,
-//! so one evaluation is enough to know that something held for ten minutes.
+//! and those of hours from what was read of the store before, so one evaluation is
+//! enough to know that something held for ten minutes, or for a day.
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::{
     port::Refused,
     store::Condition,
     view::{Dated, Guest, Subject, View},
+    windows::{Declared, Windows},
 };
 
 mod cluster_node;
@@ -24,6 +26,7 @@ mod container_mount;
 mod coordinator;
 mod corosync;
 mod corosync_link;
+mod forecast;
 mod gate;
 mod guest_disk;
 mod guest_load;
@@ -85,6 +88,8 @@ pub struct Check {
     pub intents: &'static [Intended],
     /// Mapping codes of compliance frameworks.
     pub mappings: &'static [&'static str],
+    /// What it looks back at for hours.
+    pub windows: &'static [Declared],
     pub remediation: Remedy,
     pub run: fn(&Input<'_>, &mut Verdicts<'_>),
 }
@@ -106,6 +111,7 @@ impl Check {
         floor: false,
         intents: &[],
         mappings: &[],
+        windows: &[],
         remediation: Remedy {
             diagnose: &[],
             fix: "",
@@ -208,6 +214,8 @@ pub struct ProfileSeverities {
 pub struct Input<'a> {
     pub view: &'a View,
     pub history: &'a History,
+    /// What the store has of the last hours, for the checks that declare it.
+    pub windows: &'a Windows,
     pub params: &'a Params,
     /// Who was refused at the coordinator's ports lately.
     pub refused: &'a [Refused],

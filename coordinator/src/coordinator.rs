@@ -28,6 +28,7 @@ use crate::{
     store::{Condition, Store, StoreError},
     turns::Turns,
     view::{self, View},
+    windows::Windows,
 };
 
 /// Everything that a surface may show, of one instant.
@@ -70,6 +71,8 @@ pub struct Coordinator {
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Mutex<Params>,
+    /// Replaced as a whole.
+    windows: Mutex<Arc<Windows>>,
     intents: Intents,
     agents: Agents,
     guest_commands: GuestCommands,
@@ -94,6 +97,7 @@ impl Coordinator {
             chronicle: Mutex::default(),
             lifecycle: Mutex::default(),
             params: Mutex::new(params),
+            windows: Mutex::default(),
             intents: Intents::default(),
             agents: Agents::default(),
             guest_commands,
@@ -106,6 +110,18 @@ impl Coordinator {
     /// Judges by other parameters from the next evaluation on.
     pub fn set_params(&self, params: Params) {
         *lock(&self.params) = params;
+    }
+
+    /// The hours that checks look back at.
+    pub(crate) fn windows(&self) -> Arc<Windows> {
+        Arc::clone(&lock(&self.windows))
+    }
+
+    /// Looks back at these hours from the next evaluation on.
+    pub(crate) fn set_windows(&self, windows: Windows) {
+        let before = std::mem::replace(&mut *lock(&self.windows), Arc::new(windows));
+        // Taken apart when the lock is free again.
+        drop(before);
     }
 
     /// What operators state.
@@ -159,6 +175,7 @@ impl Coordinator {
         lock(&self.lifecycle).restore(std::mem::take(&mut loaded.findings));
         self.chronicle().load(std::mem::take(&mut loaded.heads));
         self.live().load(loaded, now);
+        self.set_windows(Windows::awaited());
         // A second one is no store of this coordinator.
         self.store.set(store).unwrap_or_default();
         Ok(())
@@ -272,11 +289,13 @@ impl Coordinator {
         }
         let params = lock(&self.params).clone();
         let intent = Arc::new(self.intents.all());
+        let windows = self.windows();
         let refused = self.ports.refused(at);
         let condition = self.store_condition();
         let input = Input {
             view: &view,
             history: &history,
+            windows: &windows,
             params: &params,
             refused: &refused,
             store: condition.as_ref(),

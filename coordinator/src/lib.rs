@@ -32,3 +32,4 @@ pub mod trust;
 pub mod turns;
 pub mod untrusted;
 pub mod view;
+pub mod windows;

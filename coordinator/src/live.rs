@@ -36,6 +36,7 @@ mod stored;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 pub use keep::{Resume, Taken};
 pub use record::{AgentRecord, KeptUpdates, Transport};

@@ -12,6 +12,7 @@ use pvelens::{
     intent::Intent,
     live::Live,
     view,
+    windows::Windows,
 };
 use pvelens_tests::fleet::{self, Fleet};
 
@@ -44,10 +45,12 @@ fn run_all_checks(bencher: Bencher<'_, '_>, fleet: &Fleet) {
     let at = fleet::at(ROUNDS);
     let view = view::build(live, at);
     let (params, intent) = (Params::default(), Intent::default());
+    let windows = Windows::default();
     bencher.counter(ItemsCount::new(fleet.guests())).bench(|| {
         check::run_all(&Input {
             view: &view,
             history: live.history(),
+            windows: &windows,
             params: &params,
             refused: &[],
             store: None,

@@ -11,6 +11,7 @@ use pvelens::{
     intent::Intent,
     live::Live,
     view,
+    windows::Windows,
 };
 use pvelens_agent::collector::COLLECTORS;
 use pvelens_proto::{
@@ -116,6 +117,7 @@ fn failures(live: &Live, at: Timestamp) -> BTreeSet<(String, String)> {
     let input = Input {
         view: &view,
         history: live.history(),
+        windows: &Windows::default(),
         params: &Params::default(),
         refused: &[],
         store: None,

@@ -11,7 +11,9 @@ use crate::{
     finding::{Category, Evidence, Risk, Severity},
     intent::Meaning,
     metric::Metric,
+    store::row::ObjectKind,
     view::{Guest, MemorySource, Subject},
+    windows::{COVERAGE, Day, Declared, Form, Kept, Percentiles, STEP_SECONDS},
 };
 
 pub(super) const CPU_SATURATED: Check = Check {
@@ -21,6 +23,12 @@ pub(super) const CPU_SATURATED: Check = Check {
     severity: Severity::Warning,
     scope: Scope::Guest,
     mappings: &["CAP"],
+    windows: &[Declared {
+        kinds: &[ObjectKind::Qemu, ObjectKind::Lxc],
+        metric: Metric::CpuRatio,
+        parts: &[],
+        form: Form::Day,
+    }],
     remediation: Remedy {
         diagnose: &["pvesh get /nodes/{node}/{kind}/{id}/rrddata --timeframe week"],
         fix: "Find out what the guest computes; if it is right, give it more CPUs: {tool} set {id} --cores NUMBER.",
@@ -40,8 +48,8 @@ pub(super) const CPU_SATURATED: Check = Check {
     ..Check::HEALTH
 };
 
-/// The branch of the catalogue that needs a day of history does not fire; the
-/// window that clears is cut to the half hour that is kept.
+/// All of its CPUs for half an hour, or nearly so for a day. Without a store there is no
+/// day, and the hour that clears is the half hour that is kept.
 fn cpu_saturated(input: &Input<'_>, verdicts: &mut Verdicts<'_>, subject: Subject, guest: &Guest) {
     let limits = &input.params.limits;
     if input.means(guest, Meaning::Batch) {
@@ -54,33 +62,84 @@ fn cpu_saturated(input: &Input<'_>, verdicts: &mut Verdicts<'_>, subject: Subjec
     }
     // One window serves both questions: most guests pass by it.
     let window = Series::of(input, guest.key, Metric::CpuRatio).last(30);
-    if held::all_below(&window, limits.guest_cpu_clear) {
-        verdicts.pass(subject);
+    let day = input.windows.day(guest.key, Metric::CpuRatio, input.at);
+    let busy_day = busy_day(input, guest, day);
+    if busy_day.is_none() && held::all_below(&window, limits.guest_cpu_clear) {
+        if is_calm_hour(input, day) {
+            verdicts.pass(subject);
+        } else {
+            verdicts.recovering(subject);
+        }
         return;
     }
     let is_saturated = held::all_above(&window, limits.guest_cpu);
     let node = input.view.node(guest.node);
     // More virtual CPUs help only while the node has some to give.
-    if !is_saturated || node_cpu::is_pressed(input, node) {
+    if !(is_saturated || busy_day.is_some()) || node_cpu::is_pressed(input, node) {
         held::decide(verdicts, subject, None, window.is_covered(), false);
         return;
     }
-    let used = window.mean().unwrap_or_default();
     let cpus = guest.figures.cpus;
     let of = cpus.map_or_else(String::new, |cpus| format!(" of its {cpus:.0} CPUs"));
-    let failure = Failure::new(
-        Severity::Warning,
-        format!(
-            "{} has used {}{of} for 30 minutes.",
-            words::guest(guest),
-            figure::percent(used)
+    let half_hour = is_saturated.then(|| window.mean().unwrap_or_default());
+    let who = words::guest(guest);
+    let what = match (half_hour, busy_day) {
+        (None, Some(day)) => format!(
+            "{who} has used {} or more{of} for more than an hour of the last day.",
+            figure::percent(f64::from(day.p95))
         ),
-    )
-    .proof([Evidence::new("CPU use", used, "cgroup and pvestatd")
-        .unit("ratio")
-        .seen(&node.name, input.at)])
-    .proof(cpus.map(|cpus| Evidence::new("CPUs", cpus, "guest configuration")));
+        (used, _) => format!(
+            "{who} has used {}{of} for 30 minutes.",
+            figure::percent(used.unwrap_or_default())
+        ),
+    };
+    let seen = |name, value| {
+        Evidence::new(name, value, "cgroup and pvestatd")
+            .unit("ratio")
+            .seen(&node.name, input.at)
+    };
+    let of_day = busy_day.map(|day| {
+        [
+            seen("CPU use over 24 h, median", f64::from(day.p50)),
+            seen("CPU use over 24 h, 95th percentile", f64::from(day.p95)),
+            seen("CPU use over 24 h, 99th percentile", f64::from(day.p99)),
+        ]
+    });
+    let failure = Failure::new(Severity::Warning, what)
+        .proof(half_hour.map(|used| seen("CPU use", used)))
+        .proof(of_day.into_iter().flatten())
+        .proof(cpus.map(|cpus| Evidence::new("CPUs", cpus, "guest configuration")));
     verdicts.fail(subject, failure);
+}
+
+/// A day in which it nearly used all it has; of this run of the guest: before it was
+/// started it may have had other CPUs.
+fn busy_day(input: &Input<'_>, guest: &Guest, day: Kept<'_, Day>) -> Option<Percentiles> {
+    let Kept::Of(Day {
+        percentiles: Some(day),
+        ..
+    }) = day
+    else {
+        return None;
+    };
+    let steps = u32::try_from(Form::Day.steps() * STEP_SECONDS).map_or(f64::MAX, f64::from);
+    let uptime = guest.figures.uptime_seconds;
+    if uptime.is_some_and(|seconds| seconds < COVERAGE * steps) {
+        return None;
+    }
+    (f64::from(day.p95) > held::stored(input.params.limits.guest_cpu_day)).then_some(*day)
+}
+
+/// Whether the hour before now says that it is over. The newest half of it was judged by
+/// values of half a minute, all of it by those of five minutes.
+fn is_calm_hour(input: &Input<'_>, day: Kept<'_, Day>) -> bool {
+    match day {
+        Kept::Nothing => true,
+        Kept::TooFew => false,
+        Kept::Of(day) => day.hour.is_some_and(|hour| {
+            f64::from(hour) < held::stored(input.params.limits.guest_cpu_clear)
+        }),
+    }
 }
 
 /// A limit below the number of CPUs is another defect.

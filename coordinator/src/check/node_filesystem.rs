@@ -4,12 +4,19 @@ use std::time::Duration;
 
 use pvelens_proto::agent::v1::{Filesystem, FilesystemState};
 
-use super::{Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, gate};
+use super::{
+    Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, forecast,
+    forecast::{Filling, Forecast},
+    gate,
+};
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
+    metric::Metric,
+    store::row::ObjectKind,
     untrusted,
     view::{Dated, Node, NodeIndex, Subject},
+    windows::{Declared, Form},
 };
 
 const MOUNTS: &str = "/proc/1/mountinfo";
@@ -27,6 +34,12 @@ pub(super) const SPACE: Check = Check {
         clear: Duration::from_secs(900),
     },
     mappings: &["CAP"],
+    windows: &[Declared {
+        kinds: &[ObjectKind::Node],
+        metric: Metric::UsedRatio,
+        parts: &SYSTEM,
+        form: Form::Course,
+    }],
     remediation: Remedy {
         diagnose: &["df -h", "du -xh --max-depth=2 /var | sort -h | tail -20"],
         fix: "Remove old ISO images and backups from the storage local, and old journal files: journalctl --vacuum-size=500M.",
@@ -38,7 +51,9 @@ pub(super) const SPACE: Check = Check {
     ..Check::HEALTH
 };
 
-/// The forecast of the catalogue needs hours of history, which is not kept yet.
+/// What is short of space now, and what will be full within a day. A file system of
+/// which too little is known to say the latter is unknown, unless so much of it is free
+/// that it would not be forecast.
 fn space(
     input: &Input<'_>,
     verdicts: &mut Verdicts<'_>,
@@ -48,6 +63,7 @@ fn space(
 ) {
     let subject = Subject::Node(index);
     let (mut seen, mut has_failed, mut is_clear, mut is_known) = (0, false, true, true);
+    let mut is_covered = true;
     let mut judged: Vec<&Filesystem> = mounts
         .value
         .filesystems
@@ -77,12 +93,26 @@ fn space(
                 subject,
                 space_failure(node, mount, free, share, severity, mounts.at),
             );
-        } else if share < warning.max(critical) + input.params.limits.filesystem_free_margin {
+            continue;
+        }
+        if share < warning.max(critical) + input.params.limits.filesystem_free_margin {
             is_clear = false;
+        }
+        match forecast::forecast(input, node.key, &mount.mount_point, share) {
+            Forecast::Far => {}
+            Forecast::Near => is_clear = false,
+            Forecast::TooFew => is_covered = false,
+            Forecast::Full(filling) => {
+                has_failed = true;
+                let failure = filling_failure(node, mount, free, share, &filling, mounts.at);
+                verdicts.fail(subject, failure);
+            }
         }
     }
     if !is_known {
         verdicts.unknown(subject, Unknown::NotReported);
+    } else if !is_covered {
+        verdicts.unknown(subject, Unknown::Coverage);
     } else if !is_clear {
         verdicts.recovering(subject);
     } else if seen == 0 {
@@ -139,7 +169,41 @@ fn space_failure(
         ),
     )
     .about(&mount.mount_point)
-    .proof([
+    .proof(space_proof(node, mount, free, share, at))
+}
+
+fn filling_failure(
+    node: &Node,
+    mount: &Filesystem,
+    free: u64,
+    share: f64,
+    filling: &Filling,
+    at: jiff::Timestamp,
+) -> Failure {
+    Failure::new(
+        Severity::Warning,
+        format!(
+            "File system {} of {} will be full in {} if it goes on as in the last 6 hours: {} are left ({}).",
+            untrusted::name(&mount.mount_point),
+            untrusted::name(&node.name),
+            filling.left(),
+            figure::bytes(free),
+            figure::percent(share)
+        ),
+    )
+    .about(&mount.mount_point)
+    .proof(space_proof(node, mount, free, share, at))
+    .proof(filling.proof())
+}
+
+fn space_proof(
+    node: &Node,
+    mount: &Filesystem,
+    free: u64,
+    share: f64,
+    at: jiff::Timestamp,
+) -> [Evidence; 3] {
+    [
         Evidence::new("free", share, "statvfs")
             .unit("ratio")
             .seen(&node.name, at),
@@ -147,7 +211,7 @@ fn space_failure(
             .unit("bytes")
             .seen(&node.name, at),
         Evidence::new("device", mount.source.as_str(), MOUNTS).seen(&node.name, at),
-    ])
+    ]
 }
 
 pub(super) const READ_ONLY: Check = Check {

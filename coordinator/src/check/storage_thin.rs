@@ -3,23 +3,29 @@
 use std::time::Duration;
 
 use pvelens_proto::agent::v1::{
-    LogicalVolume, LogicalVolumeHealth as Health, LogicalVolumeKind, LogicalVolumeState, Lvm,
-    ThinPoolMode,
+    LogicalVolumeHealth as Health, LogicalVolumeKind, LogicalVolumeState, ThinPoolMode,
 };
 
-use super::{Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, gate};
+use super::{
+    Check, Failure, Input, Remedy, Scope, Timing, Unknown, Verdicts, forecast, forecast::Forecast,
+    gate,
+};
 use crate::{
     figure,
     finding::{Category, Evidence, Risk, Severity},
+    metric::Metric,
+    store::row::ObjectKind,
     untrusted,
-    view::{Dated, Node, NodeIndex, Subject},
+    view::{Node, NodeIndex, Subject},
+    windows::{Declared, Form},
 };
 
+mod pool;
+
+use pool::Pool;
+
 const COLLECTOR: &str = "lvm";
-const LVS: &str = "lvs";
 const NO_POOL: &str = "it has no thin pool";
-/// Volumes of a pool that evidence lists, the largest first.
-const VOLUMES_SHOWN: usize = 10;
 
 pub(super) const DATA_FULL: Check = Check {
     id: "storage.lvmthin.data_full",
@@ -33,6 +39,12 @@ pub(super) const DATA_FULL: Check = Check {
     },
     floor: true,
     mappings: &["CAP"],
+    windows: &[Declared {
+        kinds: &[ObjectKind::Storage],
+        metric: Metric::UsedRatio,
+        parts: &[],
+        form: Form::Course,
+    }],
     remediation: Remedy {
         diagnose: &[
             "lvs -a -o name,size,data_percent,metadata_percent",
@@ -100,15 +112,8 @@ enum Said {
     Wrong(Failure),
     /// The tool does not say.
     Nothing,
-}
-
-/// Everything about one pool.
-struct Pool<'a> {
-    node: &'a Node,
-    /// `pve/data`.
-    name: String,
-    volume: &'a LogicalVolume,
-    lvm: &'a Dated<std::sync::Arc<Lvm>>,
+    /// Not enough is known of the hours before.
+    TooFew,
 }
 
 fn pools(input: &Input<'_>, verdicts: &mut Verdicts<'_>, judge: fn(&Input<'_>, &Pool<'_>) -> Said) {
@@ -129,9 +134,11 @@ fn pools(input: &Input<'_>, verdicts: &mut Verdicts<'_>, judge: fn(&Input<'_>, &
         let pools = lvm.value.logical_volumes.iter();
         let pools = pools.filter(|volume| volume.kind() == LogicalVolumeKind::ThinPool);
         let (mut seen, mut has_failed, mut is_clear, mut is_known) = (0, false, true, true);
+        let mut is_covered = true;
         for volume in pools {
             seen += 1;
             let pool = Pool {
+                index,
                 node,
                 name: untrusted::name(&format!("{}/{}", volume.volume_group, volume.name))
                     .into_owned(),
@@ -142,6 +149,7 @@ fn pools(input: &Input<'_>, verdicts: &mut Verdicts<'_>, judge: fn(&Input<'_>, &
                 Said::Fine => {}
                 Said::Recovering => is_clear = false,
                 Said::Nothing => is_known = false,
+                Said::TooFew => is_covered = false,
                 Said::Wrong(failure) => {
                     has_failed = true;
                     verdicts.fail(subject, failure.about(&pool.name));
@@ -157,6 +165,8 @@ fn pools(input: &Input<'_>, verdicts: &mut Verdicts<'_>, judge: fn(&Input<'_>, &
         } else if !is_known {
             let why = gate::failed(node, COLLECTOR).unwrap_or(Unknown::NotReported);
             verdicts.unknown(subject, why);
+        } else if !is_covered {
+            verdicts.unknown(subject, Unknown::Coverage);
         } else if !is_clear {
             verdicts.recovering(subject);
         } else if !has_failed {
@@ -179,13 +189,24 @@ fn is_without(input: &Input<'_>, index: NodeIndex, node: &Node) -> bool {
         })
 }
 
+/// How full it is, and whether it will be within a day. The catalogue looks seven days
+/// ahead, which six hours of values cannot do.
 fn data(input: &Input<'_>, pool: &Pool<'_>) -> Said {
     let limits = &input.params.limits;
     let Some(used) = pool.volume.data_ratio else {
         return Said::Nothing;
     };
     if used <= limits.thin_data {
-        return level(used, limits.thin_data - limits.thin_margin);
+        let level = level(used, limits.thin_data - limits.thin_margin);
+        let Some(storage) = pool.storage(input) else {
+            return level;
+        };
+        return match forecast::forecast(input, storage, "", 1.0 - used) {
+            Forecast::Far => level,
+            Forecast::Near => Said::Recovering,
+            Forecast::TooFew => Said::TooFew,
+            Forecast::Full(filling) => Said::Wrong(pool.filling(used, &filling)),
+        };
     }
     let (severity, hold) = if used > limits.thin_data_critical {
         (Severity::Critical, Duration::ZERO)
@@ -203,17 +224,7 @@ fn data(input: &Input<'_>, pool: &Pool<'_>) -> Said {
         untrusted::name(&pool.node.name),
         pool.room()
     );
-    let mut evidence = vec![
-        pool.proof("used", used).unit("ratio"),
-        pool.proof("size", pool.volume.size_bytes).unit("bytes"),
-    ];
-    evidence.extend(pool.free_in_group());
-    evidence.extend(
-        pool.thin()
-            .map(|thin| pool.proof("discards", thin.discards.as_str())),
-    );
-    evidence.extend(pool.volumes());
-    let mut failure = Failure::new(severity, summary).proof(evidence);
+    let mut failure = Failure::new(severity, summary).proof(pool.fill(used));
     failure.hold = Some(hold);
     Said::Wrong(failure)
 }
@@ -335,59 +346,6 @@ fn mode_word(mode: ThinPoolMode) -> &'static str {
         ThinPoolMode::ReadOnly => "ro",
         ThinPoolMode::OutOfDataSpace => "out_of_data_space",
         ThinPoolMode::Failed => "Fail",
-    }
-}
-
-impl<'a> Pool<'a> {
-    fn thin(&self) -> Option<&'a pvelens_proto::agent::v1::ThinPool> {
-        self.volume.thin_pool.as_ref()
-    }
-
-    fn proof(&self, name: &str, value: impl Into<crate::finding::EvidenceValue>) -> Evidence {
-        Evidence::new(name, value, LVS).seen(&self.node.name, self.lvm.at)
-    }
-
-    fn free_bytes(&self) -> Option<u64> {
-        let mut groups = self.lvm.value.volume_groups.iter();
-        let group = groups.find(|group| group.name == self.volume.volume_group)?;
-        Some(group.free_bytes)
-    }
-
-    fn free_in_group(&self) -> Option<Evidence> {
-        let free = self.free_bytes()?;
-        Some(self.proof("free in the volume group", free).unit("bytes"))
-    }
-
-    /// What it can be extended by, if anything.
-    fn room(&self) -> String {
-        match self.free_bytes() {
-            Some(0) => ", and its volume group has no space to extend it".to_owned(),
-            _ => String::new(),
-        }
-    }
-
-    fn own_volumes(&self) -> impl Iterator<Item = &'a LogicalVolume> {
-        let (group, pool) = (&self.volume.volume_group, &self.volume.name);
-        let all = self.lvm.value.logical_volumes.iter();
-        all.filter(move |volume| volume.volume_group == *group && volume.pool == *pool)
-    }
-
-    /// What lies in it, the largest first.
-    fn volumes(&self) -> impl Iterator<Item = Evidence> {
-        let written = |volume: &LogicalVolume| {
-            let share = volume.data_ratio.unwrap_or_default().clamp(0.0, 1.0);
-            volume.size_bytes as f64 * share
-        };
-        let mut volumes: Vec<(f64, &str)> = self
-            .own_volumes()
-            .map(|volume| (written(volume), volume.name.as_str()))
-            .collect();
-        volumes.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-        volumes.truncate(VOLUMES_SHOWN);
-        volumes.into_iter().map(|(bytes, name)| {
-            self.proof(&untrusted::name(name), bytes.round())
-                .unit("bytes")
-        })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     port::Refused,
     store::Condition,
     view::{Node, View, fixture},
+    windows::{Course, Windows},
 };
 
 pub(crate) mod outages;
@@ -22,6 +23,7 @@ pub(crate) mod outages;
 pub(crate) struct Scene {
     pub(crate) view: View,
     pub(crate) history: History,
+    pub(crate) windows: Windows,
     pub(crate) params: Params,
     pub(crate) at: Timestamp,
     pub(crate) refused: Vec<Refused>,
@@ -57,6 +59,7 @@ impl Scene {
         let mut scene = Self {
             view: fixture::healthy(),
             history: History::default(),
+            windows: Windows::default(),
             params: Params::default(),
             at: fixture::at(),
             refused: Vec::new(),
@@ -134,10 +137,25 @@ impl Scene {
         }
     }
 
+    /// What the store has of a level, by steps of the six hours.
+    pub(crate) fn course(
+        &mut self,
+        object: ObjectKey,
+        part: &str,
+        steps: impl IntoIterator<Item = (u16, f64)>,
+    ) {
+        #[expect(clippy::cast_possible_truncation, reason = "small")]
+        let steps = steps.into_iter().map(|(step, value)| (step, value as f32));
+        let course = Course::of(steps);
+        self.windows
+            .add_course(object, Metric::UsedRatio, part.into(), course);
+    }
+
     pub(crate) fn input(&self) -> Input<'_> {
         Input {
             view: &self.view,
             history: &self.history,
+            windows: &self.windows,
             params: &self.params,
             refused: &self.refused,
             store: self.store.as_ref(),

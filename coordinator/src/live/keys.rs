@@ -116,6 +116,26 @@ impl Keys {
             .map_or(NO_SERIES, |known| known.key)
     }
 
+    /// Keys of the objects of a kind.
+    pub(super) fn of_kind(&self, kind: ObjectKind) -> Vec<ObjectKey> {
+        let guests = |is_container: bool| {
+            let guests = self.guests.iter();
+            let of_kind = guests.filter(|((_, kind), _)| {
+                (GuestKind::try_from(*kind) == Ok(GuestKind::Lxc)) == is_container
+            });
+            of_kind.map(|(_, known)| known.key).collect()
+        };
+        match kind {
+            ObjectKind::Node => self.nodes.values().map(|known| known.key).collect(),
+            ObjectKind::Qemu => guests(false),
+            ObjectKind::Lxc => guests(true),
+            ObjectKind::Storage => {
+                let storages = self.storages.values().flat_map(HashMap::values);
+                storages.map(|known| known.key).collect()
+            }
+        }
+    }
+
     pub(super) fn touch_node(
         &mut self,
         name: &Name,
@@ -306,6 +326,14 @@ impl Recorder {
                 part
             }
         }
+    }
+
+    /// The copy of a name that has series.
+    pub(super) fn known_part(&self, part: &str) -> Option<Arc<str>> {
+        if part.is_empty() {
+            return Some(Arc::clone(&self.whole));
+        }
+        self.parts.get(part).cloned()
     }
 
     fn keep(

@@ -7,11 +7,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    check::CHECKS,
     chronicle::revision,
     coordinator::Coordinator,
     link::Clock,
     log::Log,
-    store::{Store, import::Import},
+    store::{Store, StoreError, import::Import},
+    windows::Loading,
 };
 
 /// How often it looks whether there is enough to write.
@@ -22,6 +24,11 @@ const MANY: usize = 200_000;
 const TIDY: Duration = Duration::from_secs(300);
 /// Between two times of looking for contents that nothing names any more.
 const SWEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// When what checks look back at for hours is read first: the nodes have spoken then.
+const FIRST_WINDOWS: Duration = Duration::from_secs(60);
+/// Between two times of reading it.
+const WINDOWS: Duration = Duration::from_secs(300);
 
 /// Writes until shutdown, and then once more.
 pub(super) struct Keeper {
@@ -38,6 +45,7 @@ impl Keeper {
         let (mut written, mut tidied) = (Instant::now(), Instant::now());
         let mut swept: Option<Instant> = None;
         let mut import = None;
+        let (mut windows, mut windows_due) = (None, Instant::now() + FIRST_WINDOWS);
         while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
             self.coordinator.chronicle().audit(&self.log.take_acts());
             let waiting = self.coordinator.keep(|live| live.waiting()).await;
@@ -56,6 +64,14 @@ impl Keeper {
             import = match import {
                 Some(import) => self.import(import).await,
                 None => self.next_import().await,
+            };
+            windows = match windows {
+                Some(loading) => self.load_windows(loading).await,
+                None if Instant::now() >= windows_due => {
+                    windows_due = Instant::now() + WINDOWS;
+                    self.next_windows().await
+                }
+                None => None,
             };
         }
         self.coordinator.chronicle().audit(&self.log.take_acts());
@@ -99,6 +115,39 @@ impl Keeper {
             }
             None => {
                 error!("importing the history of a node failed");
+                None
+            }
+        }
+    }
+
+    /// What checks look back at for hours, to be read.
+    async fn next_windows(&self) -> Option<Loading> {
+        let now = (self.clock)();
+        let declared = || CHECKS.iter().flat_map(|check| check.windows);
+        let wanted = self.coordinator.keep(move |live| live.wanted(declared()));
+        Some(Loading::of(wanted.await?, now))
+    }
+
+    /// Reads some of it, and gives back what is left. What was read before stays until
+    /// all of it is there.
+    async fn load_windows(&self, mut loading: Loading) -> Option<Loading> {
+        let (store, coordinator) = (Arc::clone(&self.store), Arc::clone(&self.coordinator));
+        let step = self.coordinator.turns().take(move || {
+            if !loading.step(&store)? {
+                return Ok(Some(loading));
+            }
+            coordinator.set_windows(loading.finish());
+            Ok(None)
+        });
+        match step.await {
+            Some(Ok(left)) => left,
+            Some(Err(error)) => {
+                let error: StoreError = error;
+                warn!(%error, "the hours that checks look back at could not be read");
+                None
+            }
+            None => {
+                error!("reading the hours that checks look back at failed");
                 None
             }
         }
@@ -164,8 +213,10 @@ mod tests {
     use super::*;
     use crate::{
         check::Params,
-        live::fixture::{Feed, at, guest_list},
+        live::fixture::{Feed, at, guest_list, pve_status},
+        metric::Metric,
         store::row::StateKind,
+        windows::Kept,
     };
 
     fn history() -> Payload {
@@ -227,5 +278,49 @@ mod tests {
         // And not again.
         feed.send(&mut coordinator.live(), 3, vec![history()]);
         assert!(coordinator.live().take_import(at(9999)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_hours_that_checks_look_back_at_are_read_when_nodes_have_spoken() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Arc::new(Store::open(directory.path(), 1 << 30, at(0)).unwrap());
+        let coordinator = Arc::new(Coordinator::new(Params::default()));
+        coordinator.keep_in(Arc::clone(&store), at(0)).unwrap();
+        let mut feed = Feed::new("c", "pve1");
+        let last = 3600;
+        for second in (0..=last).step_by(60) {
+            let status = pve_status(second, &[(100, "running")]);
+            let mut live = coordinator.live();
+            feed.send(&mut live, second, vec![Payload::PveStatus(status)]);
+        }
+        let guests = coordinator.live().clusters()["c"].keys.guests().next();
+        let (_, guest) = guests.unwrap();
+        let hour = || {
+            let windows = coordinator.windows();
+            match windows.day(guest, Metric::CpuRatio, at(last)) {
+                Kept::Of(day) => day.hour,
+                Kept::TooFew => None,
+                Kept::Nothing => panic!("there is a store"),
+            }
+        };
+        let keeper = Keeper {
+            coordinator: Arc::clone(&coordinator),
+            store,
+            clock: Arc::new(move || at(last)),
+            log: Log::of_tests(crate::log::Level::Info, |_| ()),
+            interval: Duration::from_secs(30),
+        };
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(keeper.run(shutdown.clone()));
+        let began = Instant::now();
+        assert_eq!(hour(), None);
+        while hour().is_none() {
+            assert!(began.elapsed() < 2 * WINDOWS, "they are never read");
+            sleep(LOOK).await;
+        }
+        assert!(began.elapsed() >= FIRST_WINDOWS);
+        assert_eq!(hour(), Some(0.5));
+        shutdown.cancel();
+        running.await.unwrap();
     }
 }

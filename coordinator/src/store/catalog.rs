@@ -139,6 +139,17 @@ impl Catalog {
         Some(id)
     }
 
+    /// The number of a series that has one.
+    pub(crate) fn known_series(
+        &self,
+        object: ObjectId,
+        metric: Metric,
+        part: &Arc<str>,
+    ) -> Option<SeriesId> {
+        let key = (object, metric, Arc::clone(part));
+        self.series.get(&key).copied()
+    }
+
     /// The highest generation that was given to guests of the cluster, by VMID.
     pub(crate) fn generations(&self, cluster: &str) -> HashMap<u32, u32> {
         let mut generations = HashMap::new();

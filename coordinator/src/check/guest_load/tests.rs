@@ -1,7 +1,9 @@
 use crate::{
     check::testing::Scene,
+    history::ObjectKey,
     metric::Metric::*,
     view::{GuestStatus, MemorySource},
+    windows::{Day, Kept, Percentiles, Windows},
 };
 
 const CPU: &str = "guest.cpu.saturated";
@@ -23,6 +25,80 @@ fn a_guest_that_uses_all_its_cpus_is_found() {
     let mut short = Scene::healthy().with(10, CpuRatio, 0.5);
     short.set(10, CpuRatio, 0.99, 20);
     assert_eq!(short.judge(CPU, VM), "unknown");
+}
+
+/// The guest has a store's day behind it, and so much CPU now.
+fn day(p95: f32, hour: f32, now: f64) -> Scene {
+    let mut scene = Scene::healthy().with(10, CpuRatio, now);
+    scene.view.guests[0].figures.uptime_seconds = Some(1e6);
+    scene.windows = Windows::read_at(scene.at);
+    let percentiles = Percentiles {
+        p50: 0.4,
+        p95,
+        p99: 1.0,
+    };
+    let day = Day {
+        percentiles: Some(percentiles),
+        hour: Some(hour),
+    };
+    scene.windows.add_day(ObjectKey(10), CpuRatio, day);
+    scene
+}
+
+/// Without the percentiles, or without the hour.
+fn part_of(day: &mut Scene, (has_percentiles, has_hour): (bool, bool)) {
+    let Kept::Of(known) = day.windows.day(ObjectKey(10), CpuRatio, day.at) else {
+        panic!("no day");
+    };
+    let part = Day {
+        percentiles: known.percentiles.filter(|_| has_percentiles),
+        hour: known.hour.filter(|_| has_hour),
+    };
+    day.windows.add_day(ObjectKey(10), CpuRatio, part);
+}
+
+#[test]
+fn a_day_of_nearly_full_use_is_found_and_an_hour_of_calm_ends_it() {
+    for (p95, hour, now, expected) in [
+        (0.90, 0.85, 0.85, "recovering"),
+        (0.91, 0.85, 0.85, "warning"),
+        // What was so for more than an hour of the day is told for as long as it was.
+        (0.91, 0.5, 0.5, "warning"),
+        (0.90, 0.79, 0.79, "pass"),
+        (0.90, 0.80, 0.79, "recovering"),
+        (0.90, 0.79, 0.80, "recovering"),
+        (0.90, 0.97, 0.97, "warning"),
+    ] {
+        let scene = day(p95, hour, now);
+        assert_eq!(scene.judge(CPU, VM), expected, "{p95} {hour} {now}");
+    }
+    insta::assert_snapshot!(day(0.93, 0.5, 0.5).summary(CPU), @"VM 100 (web) has used 93 % or more of its 2 CPUs for more than an hour of the last day.");
+    insta::assert_snapshot!(day(0.93, 0.97, 0.97).summary(CPU), @"VM 100 (web) has used 97 % of its 2 CPUs for 30 minutes.");
+    let pressed = day(0.91, 0.85, 0.85).with(0, CpuPressureSomeRatio, 0.5);
+    assert_eq!(pressed.judge(CPU, VM), "recovering");
+}
+
+#[test]
+fn a_day_that_is_not_known_opens_nothing_and_an_hour_ends_nothing() {
+    let mut scene = day(0.99, 0.5, 0.5);
+    part_of(&mut scene, (false, true));
+    assert_eq!(scene.judge(CPU, VM), "pass");
+    part_of(&mut scene, (false, false));
+    assert_eq!(scene.judge(CPU, VM), "recovering");
+    scene.windows = Windows::awaited();
+    assert_eq!(scene.judge(CPU, VM), "recovering");
+    // Without a store half an hour is all there is.
+    scene.windows = Windows::default();
+    assert_eq!(scene.judge(CPU, VM), "pass");
+}
+
+#[test]
+fn a_day_of_another_run_does_not_count() {
+    for (hours, expected) in [(19.1, "pass"), (19.3, "warning")] {
+        let mut scene = day(0.99, 0.5, 0.5);
+        scene.view.guests[0].figures.uptime_seconds = Some(hours * 3600.0);
+        assert_eq!(scene.judge(CPU, VM), expected, "{hours}");
+    }
 }
 
 #[test]

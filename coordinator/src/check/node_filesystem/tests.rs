@@ -1,7 +1,7 @@
 use pvelens_proto::agent::v1::{Filesystem, FilesystemState};
 
 use super::*;
-use crate::check::testing::Scene;
+use crate::{check::testing::Scene, windows::Windows};
 
 const SPACE_ID: &str = "node.rootfs.space";
 const READ_ONLY_ID: &str = "node.fs.readonly_or_errors";
@@ -143,4 +143,49 @@ fn paths_are_compared_by_whole_names() {
     assert!(is_below("/mnt/a/b", "/mnt/a"));
     assert!(!is_below("/mnt/ab", "/mnt/a"));
     assert!(is_below("/mnt/ab", "/"));
+}
+
+/// The root file system grows by 1/1024 in each step: a day of them is 288 GiB.
+fn growing(free_gib: f64, steps: u16) -> Scene {
+    let mut scene = root(1024, free_gib);
+    scene.windows = Windows::read_at(scene.at);
+    let node = scene.view.nodes[0].key;
+    let level = |step| (step, f64::from(step) / 1024.0);
+    scene.course(node, "/", (72 - steps..72).map(level));
+    scene
+}
+
+#[test]
+fn what_will_be_full_within_a_day_is_found() {
+    for (free, expected) in [
+        (287.0, "warning /"),
+        (288.0, "recovering"),
+        (345.0, "recovering"),
+        (346.0, "pass"),
+        // What is short now is one finding.
+        (40.0, "critical /"),
+    ] {
+        let scene = growing(free, 72);
+        assert_eq!(scene.judge(SPACE_ID, NODE), expected, "{free}");
+    }
+    insta::assert_snapshot!(growing(100.0, 72).summary(SPACE_ID), @"File system / of pve1 will be full in 8 h if it goes on as in the last 6 hours: 100.0 GiB are left (9.8 %).");
+}
+
+#[test]
+fn too_little_of_the_hours_before_is_unknown_where_it_matters() {
+    for (free, expected) in [
+        (287.0, "unknown"),
+        (441.0, "pass"),
+        (40.0, "critical /, unknown"),
+    ] {
+        let mut scene = growing(free, 40);
+        if free < 50.0 {
+            scene.mounts(0).push(mount("/var", 1024 * GIB, 100 * GIB));
+        }
+        assert_eq!(scene.judge(SPACE_ID, NODE), expected, "{free}");
+    }
+    // Without a store it is as short as it is.
+    let mut scene = growing(287.0, 72);
+    scene.windows = Windows::default();
+    assert_eq!(scene.judge(SPACE_ID, NODE), "pass");
 }

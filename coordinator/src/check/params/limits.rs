@@ -60,6 +60,14 @@ pub struct Limits {
     /// Free space above the trigger that clears.
     pub filesystem_free_margin: f64,
 
+    /// What is freer than this is not forecast.
+    pub forecast_free: f64,
+    pub forecast_free_margin: f64,
+    /// What is full within this time is a finding.
+    pub forecast_within: Duration,
+    /// It is none any more when it takes so many times as long.
+    pub forecast_clear_factor: f64,
+
     pub pvestatd_age: Duration,
 
     pub storage_used: f64,
@@ -80,6 +88,8 @@ pub struct Limits {
 
     pub guest_paused: Duration,
     pub guest_cpu: f64,
+    /// The 95th percentile of a day.
+    pub guest_cpu_day: f64,
     pub guest_cpu_clear: f64,
     /// Available share of a guest's memory that proves that it has enough.
     pub guest_memory_available: f64,
@@ -141,6 +151,10 @@ impl Default for Limits {
             filesystem_free_critical: 0.05,
             filesystem_free_critical_bytes: 2 * GIB,
             filesystem_free_margin: 0.03,
+            forecast_free: 0.40,
+            forecast_free_margin: 0.03,
+            forecast_within: Duration::from_secs(DAY),
+            forecast_clear_factor: 1.2,
             pvestatd_age: Duration::from_secs(120),
             storage_used: 0.85,
             storage_used_critical: 0.95,
@@ -156,6 +170,7 @@ impl Default for Limits {
             ha_freeze: Duration::from_secs(15 * MINUTE),
             guest_paused: Duration::from_secs(30 * MINUTE),
             guest_cpu: 0.95,
+            guest_cpu_day: 0.90,
             guest_cpu_clear: 0.80,
             guest_memory_available: 0.08,
             guest_memory_available_clear: 0.15,

@@ -3,7 +3,9 @@ use pvelens_proto::agent::v1::{self as wire, FailureKind};
 use super::*;
 use crate::{
     check::testing::{Scene, outages::edit},
+    history::ObjectKey,
     view::{ClusterIndex, Nothing},
+    windows::Windows,
 };
 
 const DATA: &str = "storage.lvmthin.data_full";
@@ -128,4 +130,55 @@ fn without_lvm_there_is_no_pool_unless_a_storage_needs_one() {
         results.of(subject)[0].outcome,
         crate::check::Outcome::Unknown(why)
     );
+}
+
+/// A pool that a storage shows, growing by 1/1024 in each step.
+fn growing(used: f64, steps: u16) -> Scene {
+    let mut scene = filled(used, 0.1);
+    let storage = local_pool(&mut scene);
+    scene.windows = Windows::read_at(scene.at);
+    let level = |step| (step, f64::from(step) / 1024.0);
+    scene.course(storage, "", (72 - steps..72).map(level));
+    scene
+}
+
+/// Makes a storage of the first node the pool.
+fn local_pool(scene: &mut Scene) -> ObjectKey {
+    let index = scene.view.storages.iter().position(|storage| {
+        !storage.entry.shared && storage.nodes.iter().any(|on| on.node == NodeIndex(0))
+    });
+    let index = index.unwrap();
+    let entry = scene.storage(index);
+    entry.storage_type = "lvmthin".to_owned();
+    entry.target = "pve/data".to_owned();
+    let nodes = &scene.view.storages[index].nodes;
+    let on = nodes.iter().find(|on| on.node == NodeIndex(0));
+    on.unwrap().key
+}
+
+#[test]
+fn a_pool_that_will_be_full_within_a_day_is_found() {
+    for (free, verdict) in [
+        (0.281, "warning pve/data"),
+        (0.28125, "recovering"),
+        (0.339, "pass"),
+        (0.19, "warning pve/data"),
+        (0.09, "critical pve/data"),
+    ] {
+        assert_eq!(growing(1.0 - free, 72).judge(DATA, NODE), verdict, "{free}");
+    }
+    insta::assert_snapshot!(growing(0.75, 72).summary(DATA), @"Thin pool pve/data of pve1 will be full in 21 h if it goes on as in the last 6 hours: it is 75 % full.");
+}
+
+#[test]
+fn too_little_of_the_hours_before_is_unknown_where_a_storage_shows_the_pool() {
+    assert_eq!(growing(0.7, 40).judge(DATA, NODE), "unknown");
+    assert_eq!(growing(0.5, 40).judge(DATA, NODE), "pass");
+    assert_eq!(growing(0.81, 40).judge(DATA, NODE), "warning pve/data");
+    // Nothing measures a pool that no storage shows.
+    let mut scene = growing(0.7, 40);
+    for storage in 0..scene.view.storages.len() {
+        scene.storage(storage).target.clear();
+    }
+    assert_eq!(scene.judge(DATA, NODE), "pass");
 }
