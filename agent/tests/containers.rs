@@ -18,11 +18,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, Permissions},
     io::{BufRead, BufReader, Read, Write},
     net::Shutdown,
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    path::Path,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt, net::UnixStream},
+    },
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -32,6 +35,7 @@ use pvelens_agent::{
     host::FilesystemSize,
     probe::{ContainerLine, Header, Outcome, Seen, SeenFilesystem, SeenState},
 };
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use tempfile::TempDir;
 
@@ -49,6 +53,7 @@ struct Container {
     /// Of its first process, as the node counts.
     pid: u32,
     directory: TempDir,
+    _devices: TempDir,
     has_ended: bool,
 }
 
@@ -71,6 +76,8 @@ impl Container {
         }
         command.arg(directory.path());
         command.arg(if is_privileged { "" } else { ",userxattr" });
+        let devices = TempDir::new().unwrap();
+        command.arg(fuse(devices.path()));
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         if !is_privileged {
             for map in ["gid_map", "uid_map"] {
@@ -85,6 +92,7 @@ impl Container {
             process,
             pid,
             directory,
+            _devices: devices,
             has_ended: false,
         })
     }
@@ -158,6 +166,24 @@ impl Drop for Container {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
+}
+
+/// A device that also the unprivileged may open, as udev makes it: where udev never ran
+/// only root may open the machine's own.
+fn fuse(directory: &Path) -> PathBuf {
+    let path = directory.join("fuse");
+    let everybody = Mode::from_raw_mode(0o666);
+    mknodat(
+        CWD,
+        &path,
+        FileType::CharacterDevice,
+        everybody,
+        makedev(10, 229),
+    )
+    .unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 /// Writes a map as soon as the process has a user namespace.

@@ -1,7 +1,7 @@
 # Makes what a hostile container could have mounted below a directory, and stays as
 # the first process of its namespace, with that directory for its root.
 #
-#   inside.sh DIRECTORY OPTIONS-OF-OVERLAY
+#   inside.sh DIRECTORY OPTIONS-OF-OVERLAY FUSE-DEVICE
 set -e
 root=$1
 mount -t tmpfs -o size=16m,nr_inodes=4096,mode=755 root "$root"
@@ -43,7 +43,7 @@ done
 # The root itself.
 mount --bind . self
 # A file system that nobody serves, over a mount that is alive.
-exec 3<>/dev/fuse
+exec 3<>"$3"
 mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hanging closed
 read -r pid rest </proc/self/stat
 exec chroot . /bin/sh -c 'echo "$1"; exec sleep 3600' sh "$pid"
