@@ -44,6 +44,9 @@ use timelines::Timelines;
 
 /// Values after which a frame is cut. A series is never divided.
 const FRAME_VALUES: usize = 4096;
+/// The same of points. A question reads many blocks of them, a frame of each, while an
+/// hour is not rolled up; and they are not kept for long.
+const FRAME_POINTS: usize = 1024;
 /// Bins of sketches that count as one value of a frame: most of the time to read
 /// it is theirs.
 const BINS_PER_VALUE: usize = 2;
@@ -107,7 +110,8 @@ pub fn encode_points(series: &[Series<Point>]) -> Result<Vec<u8>, BlockError> {
     }
     let timelines = Timelines::of(series, |point| point.at_millis)?;
     let weight = |points: &[Point]| points.len();
-    encode(Kind::Points, series, &timelines, weight, points::put)
+    let cut = FRAME_POINTS;
+    encode(Kind::Points, series, &timelines, cut, weight, points::put)
 }
 
 /// A block of buckets. The keys of the series ascend, and so do the indices of
@@ -124,7 +128,8 @@ pub fn encode_buckets(series: &[Series<Bucket>]) -> Result<Vec<u8>, BlockError> 
             .sum();
         buckets.len() + bins / BINS_PER_VALUE
     };
-    encode(Kind::Buckets, series, &timelines, weight, buckets::put)
+    let cut = FRAME_VALUES;
+    encode(Kind::Buckets, series, &timelines, cut, weight, buckets::put)
 }
 
 type PutFrame<T> = fn(&mut Vec<u8>, &[Series<T>], &[usize]) -> Result<(), BlockError>;
@@ -133,6 +138,7 @@ fn encode<T>(
     kind: Kind,
     series: &[Series<T>],
     timelines: &Timelines,
+    frame_values: usize,
     weight: impl Fn(&[T]) -> usize,
     put: PutFrame<T>,
 ) -> Result<Vec<u8>, BlockError> {
@@ -153,7 +159,7 @@ fn encode<T>(
         let mut values = 0;
         let fitting = series.iter().take_while(|(_, of_series)| {
             values += weight(of_series).max(1);
-            values <= FRAME_VALUES
+            values <= frame_values
         });
         let cut = fitting.count().max(1);
         let (mine, others) = series.split_at(cut);

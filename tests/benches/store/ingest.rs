@@ -1,6 +1,7 @@
-//! How fast the updates of many guests are kept.
+//! How fast the updates of many guests are kept: by the CPU time of this thread, which
+//! a busy machine makes no longer. Waiting for the disk is not part of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use pvelens::store::engine::Size;
@@ -8,6 +9,7 @@ use pvelens_tests::{
     fleet::Fleet,
     rig::figures::{Distribution, peak_resident_bytes},
 };
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{START, TIDY_SECONDS, at, keeping, ratio};
 
@@ -30,23 +32,24 @@ pub(super) fn run(guests: u32, minutes: u32) -> Result<()> {
     let directory = tempfile::TempDir::new()?;
     let (coordinator, store) = keeping(directory.path(), at(0))?;
     let (mut appending, mut writing, mut tidying) = <(Duration, Duration, Duration)>::default();
-    let (mut writes, mut tidied) = (Distribution::default(), Distribution::default());
+    let mut writes = Distribution::default();
     let rounds = minutes * 6;
     let mut values = 0;
     for round in 0..rounds {
         let now = at(i64::from(round) * STEP_SECONDS);
         let mut write = || {
             values += coordinator.live().waiting();
-            let began = Instant::now();
+            let began = worked();
             coordinator.write_down(now)?;
-            writing += began.elapsed();
-            writes.add(began.elapsed().as_secs_f64());
+            let took = worked().saturating_sub(began);
+            writing += took;
+            writes.add(took.as_secs_f64());
             anyhow::Ok(())
         };
         for (agent, update) in fleet.round(round) {
-            let began = Instant::now();
+            let began = worked();
             coordinator.live().append(&agent, update, now);
-            appending += began.elapsed();
+            appending += worked().saturating_sub(began);
             if coordinator.live().waiting() >= MANY {
                 write()?;
             }
@@ -56,16 +59,16 @@ pub(super) fn run(guests: u32, minutes: u32) -> Result<()> {
             write()?;
         }
         if second % TIDY_SECONDS == 0 {
-            let began = Instant::now();
+            let began = worked();
             store.maintain(at(second))?;
-            tidying += began.elapsed();
-            tidied.add(began.elapsed().as_secs_f64());
+            tidying += worked().saturating_sub(began);
         }
     }
     // The last hour is over, and rolled up.
-    let began = Instant::now();
-    store.maintain(at(i64::from(minutes) * 60 + 3600))?;
-    tidying += began.elapsed();
+    let began = worked();
+    store.maintain(at(i64::from(minutes) * 60 + 7200))?;
+    let rolled_up = worked().saturating_sub(began);
+    tidying += rolled_up;
     let Size {
         total_bytes,
         log_bytes,
@@ -75,8 +78,8 @@ pub(super) fn run(guests: u32, minutes: u32) -> Result<()> {
     let real = f64::from(minutes) * 60.0;
     let values = u64::try_from(values)?;
     println!(
-        "{} nodes, {} guests, {minutes} minutes at {STEP_SECONDS} s: {values} values in {taken:.1} s on one \
-         core, {:.0} times as fast as they come ({:.0} values/s)",
+        "{} nodes, {} guests, {minutes} minutes at {STEP_SECONDS} s: {values} values in {taken:.1} s of one \
+         core, {:.1} times as fast as they come ({:.0} values/s)",
         fleet.nodes(),
         fleet.guests(),
         real / taken,
@@ -96,15 +99,21 @@ pub(super) fn run(guests: u32, minutes: u32) -> Result<()> {
         writes.count(),
     );
     println!(
-        "  tidying up   p50 {:.2} s; an hour rolled up: {:.1} s",
-        tidied.percentile(50),
-        began.elapsed().as_secs_f64(),
+        "  the last hour rolled up: {:.1} s",
+        rolled_up.as_secs_f64()
     );
     println!(
-        "  file {} MiB, log {} MiB, memory at most {} MiB",
+        "  file {} MiB, log {} MiB, memory at most {} MiB, with what makes the updates",
         total_bytes >> 20,
         log_bytes >> 20,
         peak_resident_bytes(std::process::id())? >> 20,
     );
     Ok(())
+}
+
+/// CPU time of this thread.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }

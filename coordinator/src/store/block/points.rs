@@ -42,14 +42,23 @@ pub(super) fn take(
 ) -> Result<Vec<Series<Point>>, BlockError> {
     let mut reader = Reader::new(bytes);
     let head = head::take(&mut reader, timelines)?;
+    // What comes after the last that is wanted need not be understood.
+    let Some(last) = head.keys.iter().rposition(|key| wanted(*key)) else {
+        return Ok(Vec::new());
+    };
     let mut numbers = Vec::with_capacity(head.keys.len());
     let mut begin = 0;
     for run in head.keys.chunk_by(|one, next| one.metric == next.metric) {
+        if begin > last {
+            break;
+        }
         let end = begin + run.len();
         numbers.append(&mut take_run(&mut reader, &head, begin, end)?);
         begin = end;
     }
-    reader.end()?;
+    if begin == head.keys.len() {
+        reader.end()?;
+    }
     let mut series = Vec::new();
     for (((key, times), flags), (scale, numbers)) in head
         .keys
