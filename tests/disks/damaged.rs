@@ -114,7 +114,7 @@ fn the_newest_good_backup_takes_the_place_of_a_damaged_file() {
     drop(watch);
     // All that the backup has is there.
     assert_eq!(
-        pvelens_tests::kept::look(directory.path(), sequence).unwrap(),
+        pvelens_tests::kept::look_at_backup(directory.path(), sequence).unwrap(),
         sequence
     );
 }

@@ -133,13 +133,19 @@ pub fn update_of(sequence: u64, is_contents: bool, parts: u64) -> NodeUpdate {
     }
 }
 
-/// Opens the store as a coordinator that starts, and where it resumes the stream.
+/// Opens the store as a coordinator that starts, and where it resumes the stream. It
+/// must be the file that was written.
 fn start(directory: &Path, now: Timestamp) -> Result<(Coordinator, Arc<Store>, u64), KeptError> {
+    let started = open(directory, now)?;
+    match started.1.condition().replaced {
+        Some(replaced) => Err(KeptError::Broken(format!("set aside: {}", replaced.why))),
+        None => Ok(started),
+    }
+}
+
+fn open(directory: &Path, now: Timestamp) -> Result<(Coordinator, Arc<Store>, u64), KeptError> {
     let coordinator = Coordinator::new(Params::default());
     let store = Arc::new(Store::open(directory, LIMIT_BYTES, now)?);
-    if let Some(replaced) = store.condition().replaced {
-        return Err(KeptError::Broken(format!("set aside: {}", replaced.why)));
-    }
     coordinator.keep_in(Arc::clone(&store), now)?;
     let resume = coordinator.live().resume(&agent());
     let kept = resume.cursor.map_or(0, |cursor| cursor.sequence);
@@ -188,8 +194,22 @@ pub fn keep(directory: &Path, manner: Manner, tell: impl io::Write) -> Result<()
 /// # Errors
 /// When something is missing, there twice, or not as it was.
 pub fn look(directory: &Path, told: u64) -> Result<u64, KeptError> {
+    looked(start(directory, at(told))?, told)
+}
+
+/// As [`look`], where a backup took the place of the file that was written.
+///
+/// # Errors
+/// As there.
+pub fn look_at_backup(directory: &Path, told: u64) -> Result<u64, KeptError> {
+    looked(open(directory, at(told))?, told)
+}
+
+fn looked(
+    (coordinator, store, kept): (Coordinator, Arc<Store>, u64),
+    told: u64,
+) -> Result<u64, KeptError> {
     let broken = |what: String| Err(KeptError::Broken(what));
-    let (coordinator, store, kept) = start(directory, at(told))?;
     if kept < told {
         return broken(format!("kept up to {kept}, and said {told}"));
     }
