@@ -194,7 +194,7 @@ pub fn keep(directory: &Path, manner: Manner, tell: impl io::Write) -> Result<()
 /// # Errors
 /// When something is missing, there twice, or not as it was.
 pub fn look(directory: &Path, told: u64) -> Result<u64, KeptError> {
-    looked(start(directory, at(told))?, told)
+    looked(directory, start(directory, at(told))?, told)
 }
 
 /// As [`look`], where a backup took the place of the file that was written.
@@ -202,10 +202,11 @@ pub fn look(directory: &Path, told: u64) -> Result<u64, KeptError> {
 /// # Errors
 /// As there.
 pub fn look_at_backup(directory: &Path, told: u64) -> Result<u64, KeptError> {
-    looked(open(directory, at(told))?, told)
+    looked(directory, open(directory, at(told))?, told)
 }
 
 fn looked(
+    directory: &Path,
     (coordinator, store, kept): (Coordinator, Arc<Store>, u64),
     told: u64,
 ) -> Result<u64, KeptError> {
