@@ -242,6 +242,8 @@ pub(super) struct EventsArguments {
 pub(super) struct ConfigHistoryArguments {
     /// `guest/101` (VMID or name), `storage/nas`, `node/pve1`, `cluster/access`,
     /// `cluster/firewall`, `cluster/datacenter`, ... Default: everything.
+    #[serde(default, deserialize_with = "optional_vmid_or_name")]
+    #[schemars(schema_with = "vmid_or_name_schema")]
     pub(super) subject: Option<String>,
     /// Begin: a length before now, such as `90m`, `24h` or `7d`, or a time in UTC,
     /// such as `2026-11-20T14:00`. Default: as long as is kept.
@@ -361,7 +363,7 @@ fn optional_vmid_or_name<'de, D: Deserializer<'de>>(
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text)),
         Value::Number(number) => Ok(Some(number.to_string())),
-        _ => Err(Error::custom("`guest` is a VMID or a name")),
+        _ => Err(Error::custom("give a VMID or a name")),
     }
 }
 
