@@ -182,6 +182,10 @@ impl Chronicle {
     }
 
     fn spend(&mut self, seen: &Seen, changes: Vec<Change>, now: Timestamp) {
+        // What is read for the first time is as much as the site is large.
+        let is_news = changes
+            .iter()
+            .any(|change| matches!(change, Change::AddRecord(_)));
         let spent = self.spent(seen, now);
         for change in &changes {
             match change {
@@ -189,7 +193,7 @@ impl Chronicle {
                     spent.records += 1;
                     spent.bytes += record.body.len();
                 }
-                Change::PutState(state) => spent.bytes += state.body.len(),
+                Change::PutState(state) if is_news => spent.bytes += state.body.len(),
                 _ => {}
             }
         }
@@ -207,6 +211,23 @@ impl Chronicle {
                 cluster,
                 node, "says too much, its events are not kept for an hour"
             );
+            // A gap on the line of time is told there.
+            let dated = Dated {
+                at: now,
+                subject: format!("node/{node}").into(),
+                key: format!("quiet {node} {now}"),
+                event: Event {
+                    kind: EventKind::Agent,
+                    level: Level::Warning,
+                    node: Name::clone(&seen.node),
+                    text: "says too much: its events are not kept for up to an hour".to_owned(),
+                    user: String::new(),
+                    until: None,
+                    task: String::new(),
+                },
+            };
+            let record = dated.record(&seen.cluster);
+            self.outbox.add(Change::AddRecord(record));
         }
         is_over
     }

@@ -143,18 +143,14 @@ impl When<'_> {
 const ALIASES: &[(&str, &str)] = &[
     ("onboot", "startonboot"),
     ("scsihw", "scsicontroller"),
-    ("hookscript", "hookscript"),
     ("args", "rawargument"),
     ("description", "hasdescription"),
     ("vga", "display"),
     ("cpu", "cputype"),
-    ("agent", "agent"),
     ("affinity", "cpuaffinity"),
     ("smbios1", "smbiosuuid"),
     ("vmgenid", "vmgenerationid"),
-    ("boot", "boot"),
     ("hostname", "name"),
-    ("ostype", "ostype"),
     ("watchdog", "hawatchdog"),
     ("kvm", "kvmenabled"),
 ];
