@@ -66,9 +66,10 @@ struct Spent {
 
 impl Chronicle {
     /// Goes on with what the store has; from here on it is written.
-    pub fn load(&mut self, heads: Vec<StateRow>) {
+    pub fn load(&mut self, heads: Vec<StateRow>, last: Vec<StateRow>) {
         self.is_kept = true;
         self.heads.load(heads);
+        self.last.load(last);
     }
 
     /// Writes down what agents said.
@@ -97,6 +98,8 @@ impl Chronicle {
             for (cluster, dated) in told {
                 self.outbox.add(Change::AddRecord(dated.record(&cluster)));
             }
+            let changes = self.last.take_changes();
+            self.add(changes);
         }
     }
 
@@ -128,7 +131,9 @@ impl Chronicle {
 
     /// What the store is to get; it stays here until [`confirm`](Self::confirm).
     pub fn take(&mut self) -> Vec<Change> {
-        self.outbox.take()
+        let mut changes = self.outbox.take();
+        changes.extend(self.last.looked().filter(|_| self.is_kept));
+        changes
     }
 
     /// What was taken is on the disk.

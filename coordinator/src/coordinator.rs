@@ -173,7 +173,9 @@ impl Coordinator {
         let mut loaded = store.load(now)?;
         self.intents.restore(&store)?;
         lock(&self.lifecycle).restore(std::mem::take(&mut loaded.findings));
-        self.chronicle().load(std::mem::take(&mut loaded.heads));
+        let (heads, last) = (&mut loaded.heads, &mut loaded.last);
+        self.chronicle()
+            .load(std::mem::take(heads), std::mem::take(last));
         self.live().load(loaded, now);
         self.set_windows(Windows::awaited());
         // A second one is no store of this coordinator.

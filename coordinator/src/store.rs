@@ -29,6 +29,7 @@ pub mod catalog;
 mod conformance;
 pub mod engine;
 pub mod import;
+mod join;
 pub mod journal;
 mod quarantine;
 pub mod query;
@@ -114,6 +115,8 @@ pub struct Loaded {
     pub findings: Vec<StateRow>,
     /// Which content each configuration has.
     pub heads: Vec<StateRow>,
+    /// What was so when a view was looked at last.
+    pub last: Vec<StateRow>,
     /// Nodes whose own history is imported.
     pub imported: Vec<StateRow>,
     /// What checks judge, over the time for which they look back.
@@ -208,6 +211,7 @@ impl Store {
             streams: engine.states(StateKind::Stream)?,
             findings: engine.states(StateKind::Finding)?,
             heads: engine.states(StateKind::Head)?,
+            last: engine.states(StateKind::Last)?,
             imported: engine.states(StateKind::Imported)?,
         })
     }
@@ -241,7 +245,10 @@ impl Store {
     fn roll_and_retain(&self, now: Timestamp) -> Result<(), StoreError> {
         // One step at a time, so that a write comes in between.
         while roll::roll_up(&mut **self.engine(), now)? {}
-        while roll::join(&mut **self.engine(), now)? {}
+        let due = join::due(&mut **self.engine(), now)?;
+        for pieces in due {
+            join::replace(&mut **self.engine(), &pieces)?;
+        }
         retain::drop_old(&mut **self.engine(), now)?;
         let mut shortened = None;
         while let Some(gone) = retain::make_room(&mut **self.engine(), self.limit_bytes)? {

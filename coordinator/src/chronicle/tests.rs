@@ -1,10 +1,10 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use pvelens_proto::{agent::v1 as wire, timestamp_from_millis};
 
 use super::*;
 use crate::{
-    store::row::RecordKind,
+    store::row::{RecordKind, StateKind},
     view::{GuestStatus, NodeStatus, fixture},
 };
 
@@ -66,7 +66,7 @@ fn log(message: &str, user: &str) -> Seen {
 
 fn kept() -> Chronicle {
     let mut chronicle = Chronicle::default();
-    chronicle.load(Vec::new());
+    chronicle.load(Vec::new(), Vec::new());
     chronicle
 }
 
@@ -274,6 +274,80 @@ fn what_differs_between_two_views_has_happened() {
         .map(|(subject, event)| (subject, event.text))
         .collect();
     insta::assert_debug_snapshot!(said);
+}
+
+#[test]
+fn what_became_otherwise_while_none_ran_is_told_by_the_next() {
+    let mut chronicle = kept();
+    let mut view = fixture::healthy();
+    chronicle.compare(&view);
+    view.at += SignedDuration::from_secs(10);
+    view.nodes[1].status = NodeStatus::Offline;
+    chronicle.compare(&view);
+    let rows = |changes: Vec<Change>| -> BTreeMap<String, StateRow> {
+        let row = |change| match change {
+            Change::PutState(row) if row.kind == StateKind::Last => Some((row.key.clone(), row)),
+            _ => None,
+        };
+        changes.into_iter().filter_map(row).collect()
+    };
+    let first = rows(chronicle.take());
+    chronicle.confirm();
+    assert_eq!(
+        String::from_utf8_lossy(&first["looked"].body),
+        format!("{{\"at\":\"{}\"}}", view.at)
+    );
+    // Only what is otherwise is kept again.
+    view.at += SignedDuration::from_secs(10);
+    chronicle.compare(&view);
+    assert_eq!(rows(chronicle.take()).len(), 1);
+
+    let last = || first.values().cloned().collect();
+    let mut next = Chronicle::default();
+    next.load(Vec::new(), last());
+    view.at += SignedDuration::from_mins(12);
+    // Nobody is heard at first.
+    let mut empty = fixture::healthy();
+    empty.at = view.at;
+    (empty.nodes, empty.guests) = (Vec::new(), Vec::new());
+    empty.clusters[0].guest_list_counts = false;
+    next.compare(&empty);
+    let back = told(&mut next);
+    assert!(
+        back[0].1.text.starts_with("nobody looked for 12 min"),
+        "{back:?}"
+    );
+    view.guests[0].status = GuestStatus::Stopped;
+    view.nodes[1].status = NodeStatus::Online;
+    next.compare(&view);
+    view.at += SignedDuration::from_secs(10);
+    view.guests[0].status = GuestStatus::Running;
+    next.compare(&view);
+    let said: Vec<_> = told(&mut next)
+        .into_iter()
+        .map(|(_, event)| event.text)
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "the node is online again (in the 12 min in which nobody looked)",
+            "stopped (in the 12 min in which nobody looked)",
+            "runs"
+        ]
+    );
+    // A restart is no gap, and what cannot be read is as if it was never seen.
+    let mut next = Chronicle::default();
+    let damaged = last().into_iter().map(|row: StateRow| match &*row.key {
+        key if key.contains("node/") => StateRow {
+            body: b"{".to_vec(),
+            ..row
+        },
+        _ => row,
+    });
+    next.load(Vec::new(), damaged.collect());
+    view.at = fixture::at() + SignedDuration::from_secs(40);
+    next.compare(&view);
+    assert!(told(&mut next).is_empty());
 }
 
 #[test]

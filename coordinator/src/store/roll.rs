@@ -1,9 +1,8 @@
-//! From raw values to coarser ones, and from many small blocks to few.
+//! From raw values to coarser ones.
 //!
 //! Roll-ups are made from raw values once an hour is over, in one transaction
 //! with the mark that these are rolled up. What comes later makes a further piece
-//! of the same place: pieces are joined when they are read, and once a day in the
-//! store.
+//! of the same place: see [`join`](super::join).
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
@@ -14,14 +13,14 @@ use super::{
     block::{self, Series, SeriesKey},
     bucket::{Bucket, Point, roll_points},
     engine::{Engine, Reader, StoreError},
-    row::{BlockQuery, BlockRow, Change, NewBlock, Place, Source},
+    row::{BlockQuery, BlockRow, Change, NewBlock, Place},
     tier::Tier,
     write::{defect, in_order},
 };
 
 /// How long after its end an hour or day is rolled up: what was on its way then
 /// has arrived.
-const GRACE_SECONDS: i64 = 300;
+pub(super) const GRACE_SECONDS: i64 = 300;
 
 /// Rolls one complete hour of one partition up. Whether there was one.
 pub(super) fn roll_up(engine: &mut dyn Engine, now: Timestamp) -> Result<bool, StoreError> {
@@ -65,43 +64,6 @@ pub(super) fn roll_up(engine: &mut dyn Engine, now: Timestamp) -> Result<bool, S
     Ok(true)
 }
 
-/// Joins the pieces of one complete place. Whether there was one with several.
-pub(super) fn join(engine: &mut dyn Engine, now: Timestamp) -> Result<bool, StoreError> {
-    for tier in Tier::ROLLED_UP {
-        let complete = now.as_second() - 2 * GRACE_SECONDS - Tier::Raw.span_seconds();
-        let blocks = engine.blocks(&BlockQuery {
-            tier: Some(tier),
-            until: Some(complete - tier.span_seconds() + 1),
-            ..BlockQuery::default()
-        })?;
-        let together =
-            |one: &BlockRow, next: &BlockRow| one.place == next.place && one.source == next.source;
-        // What was imported comes in few pieces: one for each node.
-        let several = |pieces: &&[BlockRow]| {
-            pieces.len() > 1 && pieces.iter().all(|piece| piece.source == Source::Agent)
-        };
-        let Some(pieces) = blocks.chunk_by(together).find(several) else {
-            continue;
-        };
-        let Some(first) = pieces.first() else {
-            continue;
-        };
-        let of_place: Vec<_> = pieces.iter().collect();
-        let series: Vec<_> = buckets(engine, &of_place)?.into_iter().collect();
-        let mut changes = vec![Change::AddBlock(NewBlock {
-            place: first.place,
-            source: first.source,
-            values: count(&series),
-            is_rolled_up: true,
-            bytes: block::encode_buckets(&series).map_err(defect)?,
-        })];
-        changes.extend(pieces.iter().map(|block| Change::DropBlock(block.id)));
-        engine.commit(&changes)?;
-        return Ok(true);
-    }
-    Ok(false)
-}
-
 /// The values of raw blocks, by series and time. Damaged blocks are left out: the rest
 /// is worth having.
 pub(super) fn points<R: Reader + ?Sized>(
@@ -126,7 +88,7 @@ pub(super) fn points<R: Reader + ?Sized>(
 }
 
 /// The buckets of pieces, joined, by series and time. Damaged pieces are left out.
-fn buckets<R: Reader + ?Sized>(
+pub(super) fn buckets<R: Reader + ?Sized>(
     reader: &mut R,
     blocks: &[&BlockRow],
 ) -> Result<BTreeMap<SeriesKey, Vec<Bucket>>, StoreError> {
@@ -179,7 +141,7 @@ fn whole<R: Reader + ?Sized>(reader: &mut R, row: &BlockRow) -> Result<Vec<u8>, 
     reader.block(row.id, 0, usize::try_from(row.bytes).unwrap_or(usize::MAX))
 }
 
-fn count(series: &[Series<Bucket>]) -> u32 {
-    let values: usize = series.iter().map(|(_, buckets)| buckets.len()).sum();
+pub(super) fn count<T>(series: &[Series<T>]) -> u32 {
+    let values: usize = series.iter().map(|(_, values)| values.len()).sum();
     u32::try_from(values).unwrap_or(u32::MAX)
 }

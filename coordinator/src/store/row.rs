@@ -175,6 +175,8 @@ pub enum StateKind {
     Statement = 6,
     /// A damaged file was replaced by this one; under one key.
     Replaced = 7,
+    /// What was so when a view was looked at last, by cluster and subject.
+    Last = 8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -47,6 +47,7 @@ pub(super) fn run(days: u32, guests: u32, directory: Option<PathBuf>) -> Result<
     let size = std::fs::metadata(directory.join(FILE))?.len();
     let now = at(end);
     let (coordinator, store) = keeping(&directory, now)?;
+    store.maintain(now)?;
     // The view says which guests are on a node.
     for (agent, update) in fleet.round(0) {
         coordinator.live().append(&agent, update, now);

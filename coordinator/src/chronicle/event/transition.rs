@@ -1,11 +1,21 @@
 //! What changed between two views.
 //!
-//! The first view tells nothing: what it shows may have been so for long.
+//! The first view tells nothing: what it shows may have been so for long. What was so
+//! when a coordinator looked last is [kept](kept), and compared with what the next finds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
 
 use super::{Dated, Event, EventKind, Level, text};
 use crate::view::{ClusterId, Guest, GuestStatus, Name, Node, NodeStatus, View};
+
+mod kept;
+
+use kept::Object;
+
+/// Guests that are remembered: more than a site has.
+const GUESTS: usize = 200_000;
 
 /// What was so the last time.
 #[derive(Debug, Default)]
@@ -17,6 +27,16 @@ pub(crate) struct Last {
     guests: HashMap<(ClusterId, u32), LastGuest>,
     /// State of nodes and services as the HA manager has it.
     ha: HashMap<(ClusterId, String), String>,
+    /// What the store does not have yet.
+    changed: HashSet<(ClusterId, Object)>,
+    /// Known from the store, and not seen since.
+    restored: HashSet<(ClusterId, Object)>,
+    /// When this coordinator did, if there was anything to see.
+    looked: Option<Timestamp>,
+    /// When a coordinator looked last before this one.
+    away_since: Option<Timestamp>,
+    /// For how long nobody looked before the first view, in words.
+    gap: Option<String>,
 }
 
 #[derive(Debug)]
@@ -41,6 +61,7 @@ impl Last {
     /// What happened until this view, in order of clusters and names.
     pub(crate) fn compare(&mut self, view: &View) -> Vec<Told> {
         let mut told = Vec::new();
+        self.back(view, &mut told);
         self.clusters(view, &mut told);
         for node in &view.nodes {
             self.node(view, node, &mut told);
@@ -49,11 +70,41 @@ impl Last {
             self.guest(view, guest, &mut told);
         }
         self.forget(view);
+        if !view.nodes.is_empty() {
+            self.looked = Some(view.at);
+        }
         if !self.is_known {
             self.is_known = !view.nodes.is_empty();
             told.clear();
         }
         told
+    }
+
+    /// A gap on the line of time is told there.
+    fn back(&mut self, view: &View, told: &mut Vec<Told>) {
+        let Some(gap) = self.gap(view.at) else {
+            return;
+        };
+        self.away_since = None;
+        let clusters = self.nodes.keys().map(|(cluster, _)| cluster);
+        let mut clusters: Vec<_> = clusters.map(ClusterId::clone).collect();
+        clusters.sort();
+        clusters.dedup();
+        for cluster in clusters {
+            let said = format!("nobody looked for {gap}: what the nodes kept is added as it comes");
+            let event = event(EventKind::Agent, Level::Warning, "", said);
+            told.push((cluster, dated(view, "cluster", event)));
+        }
+        self.gap = Some(gap);
+    }
+
+    /// What is to be said of a change of an object beside it: it may be older.
+    fn meanwhile(&mut self, cluster: &ClusterId, object: Object) -> String {
+        let is_restored = self.restored.remove(&(ClusterId::clone(cluster), object));
+        match self.gap.as_ref().filter(|_| is_restored) {
+            Some(gap) => format!(" (in the {gap} in which nobody looked)"),
+            None => String::new(),
+        }
     }
 
     fn clusters(&mut self, view: &View, told: &mut Vec<Told>) {
@@ -62,12 +113,17 @@ impl Last {
             let Some(first) = words.next() else { continue };
             let quorate = first || words.any(|quorate| quorate);
             let before = self.quorate.insert(ClusterId::clone(&cluster.id), quorate);
+            let meanwhile = self.meanwhile(&cluster.id, Object::Cluster);
+            if before != Some(quorate) {
+                self.change(&cluster.id, Object::Cluster);
+            }
             if before.is_some_and(|before| before != quorate) {
                 let (level, said) = match quorate {
                     true => (Level::Info, "the cluster has quorum again"),
                     false => (Level::Error, "the cluster lost its quorum"),
                 };
-                let event = event(EventKind::Quorum, level, "", said.to_owned());
+                let said = format!("{said}{meanwhile}");
+                let event = event(EventKind::Quorum, level, "", said);
                 told.push((ClusterId::clone(&cluster.id), dated(view, "cluster", event)));
             }
         }
@@ -83,13 +139,26 @@ impl Last {
             boot_id,
         };
         let key = (ClusterId::clone(cluster), Name::clone(&node.name));
-        let Some(last) = self.nodes.get_mut(&key) else {
+        let object = Object::Node(Name::clone(&node.name));
+        let Some(before) = self.nodes.get(&key) else {
             self.nodes.insert(key, now);
+            self.change(cluster, object);
+            return;
+        };
+        let is_other = (before.status, &before.boot_id) != (now.status, &now.boot_id);
+        let meanwhile = match now.status {
+            NodeStatus::Unknown => String::new(),
+            _ => self.meanwhile(cluster, object.clone()),
+        };
+        if is_other {
+            self.change(cluster, object);
+        }
+        let Some(last) = self.nodes.get_mut(&key) else {
             return;
         };
         let subject = format!("node/{}", node.name);
         let mut tell = |kind, level, said: &str| {
-            let event = event(kind, level, &node.name, said.to_owned());
+            let event = event(kind, level, &node.name, format!("{said}{meanwhile}"));
             told.push((ClusterId::clone(cluster), dated(view, &subject, event)));
         };
         match (last.status, now.status) {
@@ -151,7 +220,13 @@ impl Last {
         for (subject, now, at_node) in nodes.chain(services) {
             let key = (ClusterId::clone(cluster), subject.clone());
             let before = self.ha.insert(key, now.clone());
-            if before.as_deref().is_none_or(|before| before == now) {
+            let object = Object::Ha(subject.clone());
+            let meanwhile = self.meanwhile(cluster, object.clone());
+            if before.as_ref() == Some(&now) {
+                continue;
+            }
+            self.change(cluster, object);
+            if before.is_none() {
                 continue;
             }
             let (level, said) = match &*now {
@@ -172,7 +247,7 @@ impl Last {
                 EventKind::Ha,
                 level,
                 &at_node,
-                format!("HA: {subject} {said}"),
+                format!("HA: {subject} {said}{meanwhile}"),
             );
             told.push((ClusterId::clone(cluster), dated(view, &subject, event)));
         }
@@ -187,16 +262,33 @@ impl Last {
             status: guest.status.clone(),
             node: Name::clone(node),
         };
-        let Some(last) = self.guests.get_mut(&key) else {
-            self.guests.insert(key, now);
-            return;
-        };
-        if last.generation != now.generation {
-            *last = now;
+        let object = Object::Guest(guest.vmid);
+        let is_unknown = now.status == GuestStatus::Unknown;
+        let before = self.guests.get(&key);
+        let is_same = before.is_some_and(|last| last.generation == now.generation);
+        if !is_same {
+            if before.is_some() || self.guests.len() < GUESTS {
+                self.guests.insert(key, now);
+                self.meanwhile(cluster, object.clone());
+                self.change(cluster, object);
+            }
             return;
         }
+        let is_other = before.is_some_and(|last| {
+            last.node != now.node || (!is_unknown && last.status != now.status)
+        });
+        let meanwhile = match is_unknown {
+            true => String::new(),
+            false => self.meanwhile(cluster, object.clone()),
+        };
+        if is_other {
+            self.change(cluster, object);
+        }
+        let Some(last) = self.guests.get_mut(&key) else {
+            return;
+        };
         let mut tell = |level, said: String| {
-            let event = event(EventKind::Guest, level, node, said);
+            let event = event(EventKind::Guest, level, node, format!("{said}{meanwhile}"));
             let subject = format!("guest/{}", guest.vmid);
             told.push((ClusterId::clone(cluster), dated(view, &subject, event)));
         };
@@ -224,14 +316,27 @@ impl Last {
         last.status = now.status;
     }
 
-    /// What is in no view any more would only be remembered for ever.
+    /// What is on no list any more would only be remembered for ever.
     fn forget(&mut self, view: &View) {
-        if self.guests.len() > view.guests.len().saturating_mul(2) {
-            self.guests.retain(|(cluster, vmid), _| {
-                let cluster = view.find_cluster(cluster);
-                cluster.is_some_and(|cluster| view.find_guest(cluster, *vmid).is_some())
-            });
+        if self.guests.len() <= view.guests.len().saturating_mul(2) {
+            return;
         }
+        // A list that does not count, or that was not heard yet, says of none that it
+        // is gone.
+        let is_gone = |(cluster, vmid): &(ClusterId, u32)| {
+            let cluster = view.find_cluster(cluster);
+            cluster.is_some_and(|index| {
+                view.cluster(index).guest_list_counts && view.find_guest(index, *vmid).is_none()
+            })
+        };
+        let gone: Vec<_> = self.guests.extract_if(|key, _| is_gone(key)).collect();
+        for ((cluster, vmid), _) in gone {
+            self.change(&cluster, Object::Guest(vmid));
+        }
+    }
+
+    fn change(&mut self, cluster: &ClusterId, object: Object) {
+        self.changed.insert((ClusterId::clone(cluster), object));
     }
 }
 
