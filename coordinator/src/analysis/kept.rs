@@ -1,9 +1,11 @@
 //! What the store keeps of an analysis: a few words about it, then its report.
 //!
-//! The body is JSON. The words come first in meaning: a list of analyses reads nothing
-//! else, and whoever wrote it says so in `kind` and `source`, so that analyses of other
-//! kinds can be kept alike. Another version may have written it, so a part of a report
-//! that cannot be read costs that part alone, and the reader is told.
+//! The body is JSON. Beside the report it has what a list of analyses tells, which is read
+//! without the report, and who wrote it (`kind` and `source`), so that analyses of other
+//! kinds can be kept alike. Another version may have written it, so a part of a report that
+//! cannot be read costs that part alone, and the reader is told.
+//!
+//! Compression was left out: a report of a small cluster has about 7 KB, and there are few.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -199,6 +199,24 @@ fn a_change_of_state_is_an_event() {
         .collect();
     insta::assert_debug_snapshot!(told);
     assert_eq!(ask(Level::Error).len(), 1);
+    // Of everything that happened it is a part.
+    let all = EventsFilter {
+        cluster: String::new(),
+        subjects: Vec::new(),
+        kinds: Vec::new(),
+        minimum_level: Level::Info,
+        from: None,
+        until: None,
+        limit: 0,
+    };
+    let all = answer::events(&current(), &Past::of(&coordinator), &all, at());
+    let events = all.unwrap().events.into_iter();
+    assert_eq!(
+        events
+            .filter(|event| event.kind == EventKind::Health)
+            .count(),
+        3
+    );
 }
 
 #[test]
