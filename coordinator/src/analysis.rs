@@ -9,6 +9,9 @@ use serde::Serialize;
 mod group;
 mod health;
 mod inventory;
+pub(crate) mod keep;
+pub(crate) mod kept;
+mod mark;
 mod scope;
 mod state;
 #[cfg(test)]

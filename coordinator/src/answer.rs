@@ -18,6 +18,7 @@ use crate::{
     },
 };
 
+pub mod analyses;
 pub mod enrollment;
 pub mod events;
 pub(crate) mod finding;
@@ -33,6 +34,7 @@ pub(crate) mod select;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use analyses::{analyses, kept_report};
 pub use events::events;
 pub use finding::{findings, findings_since};
 pub use guest::{guest, guests};

@@ -4,7 +4,8 @@
 //! live ── seen ─┬─► events (tasks, logs, journal) ─┐
 //!               └─► revisions of configurations ───┤
 //! view ─────────► transitions ─────────────────────┼─► outbox ─ commit ─► store
-//! lifecycle ────► findings opened and ended ───────┘
+//! lifecycle ────► findings opened and ended ───────┤
+//! analyses ─────► the health of each cluster ──────┘
 //! ```
 //!
 //! What waits for the store can be read here meanwhile. Nodes repeat what they said,
@@ -108,6 +109,11 @@ impl Chronicle {
         for change in changes {
             self.outbox.add(change);
         }
+    }
+
+    /// Writes down records that somebody else has made.
+    pub fn add_records(&mut self, records: Vec<NewRecord>) {
+        self.add(records.into_iter().map(Change::AddRecord).collect());
     }
 
     /// Writes down what was done with the coordinator.

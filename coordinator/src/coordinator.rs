@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::{sync::watch, task};
 
 use crate::{
+    analysis::keep::{self, Keep},
     check::{self, CheckVerdicts, Input, Params, VerdictCounts},
     chronicle::Chronicle,
     finding::{
@@ -25,9 +26,9 @@ use crate::{
     link::Agents,
     live::{AgentRecord, Live},
     port::Ports,
-    store::{Condition, Store, StoreError},
+    store::{Condition, Store, StoreError, row::NewRecord},
     turns::Turns,
-    view::{self, View},
+    view::{self, Name, View},
     windows::Windows,
 };
 
@@ -68,6 +69,8 @@ pub struct Coordinator {
     /// Taken before the lock of the samples: what is heard there is written down here
     /// before anything that comes with it is kept.
     chronicle: Mutex<Chronicle>,
+    /// Of which cluster a report was written down when.
+    reports: Mutex<Keep>,
     /// Held for a whole evaluation, so that states are published in order.
     lifecycle: Mutex<Lifecycle>,
     params: Mutex<Params>,
@@ -95,6 +98,7 @@ impl Coordinator {
             store: OnceLock::new(),
             without_store: OnceLock::new(),
             chronicle: Mutex::default(),
+            reports: Mutex::default(),
             lifecycle: Mutex::default(),
             params: Mutex::new(params),
             windows: Mutex::default(),
@@ -203,7 +207,9 @@ impl Coordinator {
             return Ok(());
         };
         self.intents.end(store, now);
+        let reports = self.reports(store);
         let mut chronicle = self.chronicle();
+        chronicle.add_records(reports);
         let mut live = self.live();
         let mut taken = live.take();
         let seen = live.heard();
@@ -225,6 +231,14 @@ impl Coordinator {
         }
         store.lost(live.lost_values());
         written
+    }
+
+    /// The health of clusters, as far as it is to be written down now.
+    fn reports(&self, store: &Store) -> Vec<NewRecord> {
+        let current = self.current();
+        let is_read = self.windows().is_read();
+        let newest = |cluster: &Name| keep::newest(store, cluster);
+        lock(&self.reports).note(&current, is_read, newest)
     }
 
     /// What happened and what was changed, as far as it waits for the store.

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::live::{KeptUpdates, Transport};
 
@@ -16,7 +16,7 @@ pub mod summary;
 pub mod word;
 
 /// What an answer covers. Data that was not seen is never silently missing.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Coverage {
     /// The instant the answer describes.
     pub at: Timestamp,
@@ -26,7 +26,7 @@ pub struct Coverage {
     pub not_assessed: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeCoverage {
     pub cluster: String,
     pub node: String,
@@ -37,11 +37,11 @@ pub struct NodeCoverage {
     /// The agent reported before and is silent now.
     pub stale: bool,
     /// Collectors of this node that failed, sorted by name.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailureSummary>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum CoverageWord {
@@ -50,10 +50,10 @@ pub enum CoverageWord {
     Full,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureSummary {
     pub collector: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// `not_found`, `permission_denied`, `timed_out`, ...
     pub kind: String,

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+mod analyses;
 mod block;
 mod cell;
 mod cluster;

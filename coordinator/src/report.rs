@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     analysis::Depth, answer::SetAside, check::VerdictCounts, finding::Finding, inventory::Coverage,
@@ -31,6 +31,22 @@ pub struct Report {
     /// What operators decided about health findings in scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<SetAside>,
+    /// It was written down at its time, and nothing was assessed for this answer;
+    /// absent = it describes the present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptFor>,
+}
+
+/// For what a report of the past stands.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct KeptFor {
+    /// What was asked about: the report is the newest of that time or before.
+    pub asked_at: Timestamp,
+    /// It is so much older that what was so at that time is not known.
+    pub is_outdated: bool,
+    /// What is missing of it, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -38,6 +54,15 @@ pub struct Report {
 #[schemars(inline)]
 pub enum AnalysisKind {
     ClusterHealth,
+}
+
+impl AnalysisKind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClusterHealth => "cluster_health",
+        }
+    }
 }
 
 /// The state of what the report covers: its worst open health finding.
@@ -52,7 +77,26 @@ pub enum HealthState {
     Unknown,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+impl HealthState {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// None = a word of another version.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        let known = [Self::Healthy, Self::Warning, Self::Critical, Self::Unknown];
+        known.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Section {
     pub title: String,
     /// `deterministic` or `claude:MODEL`.

@@ -119,6 +119,12 @@ impl Windows {
         }
     }
 
+    /// Whether what checks look back at was read.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.at.is_some()
+    }
+
     /// Without values, of which some are added.
     pub(crate) fn read_at(at: Timestamp) -> Self {
         Self {

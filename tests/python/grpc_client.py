@@ -271,7 +271,17 @@ def check_past(client, service, node):
         raise AssertionError("it is known what was so in 1970")
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.NOT_FOUND, error
-    return f"{len(events)} events, {len(revisions)} changes"
+    kept = client.call(service, "ListAnalyses", cluster=cluster).analyses
+    assert all(one.kind and one.state and one.headline for one in kept), f"kept reports: {kept}"
+    for one in kept[:1]:
+        report = client.call(service, "GetAnalysis", id=one.id).report
+        assert report.at == one.at and report.HasField("kept"), f"kept report: {report}"
+    try:
+        client.call(service, "GetAnalysis", cluster=cluster, at={"seconds": 0})
+        raise AssertionError("it is known how it was in 1970")
+    except grpc.RpcError as error:
+        assert client.error_info(error).reason == "NOT_FOUND_ANALYSIS", error
+    return f"{len(events)} events, {len(revisions)} changes, {len(kept)} kept reports"
 
 
 def check_roles(reader, operator, ways=("operate.sock", "admin.sock")):

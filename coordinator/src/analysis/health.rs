@@ -114,6 +114,7 @@ pub fn cluster_health(
         coverage,
         verdicts: current.verdicts,
         set_aside: found.set_aside,
+        kept: None,
         duration_milliseconds: u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX),
     })
 }

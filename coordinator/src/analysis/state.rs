@@ -53,7 +53,7 @@ impl<'f> Found<'f> {
         found
     }
 
-    fn count(&self, severity: Severity) -> usize {
+    pub(super) fn count(&self, severity: Severity) -> usize {
         let alike = self.health.iter();
         alike.filter(|finding| finding.severity == severity).count()
     }

@@ -26,6 +26,8 @@ use crate::{
     view::Name,
 };
 
+mod health;
+
 /// Events of one answer unless asked otherwise, and at most.
 const LIMIT: u32 = 100;
 pub(crate) const MOST: u32 = 1000;
@@ -146,6 +148,11 @@ pub fn events(
             && is_about(record, "")
             && event().is_ok_and(|event| level_of(&event) >= filter.minimum_level)
     };
+    let of_health = |record: &NewRecord| {
+        is_here(record)
+            && is_about(record, "")
+            && health::level(record).is_some_and(|level| level >= filter.minimum_level)
+    };
     // Statements name clusters as operators do, or none: then they are about all.
     let named: Vec<&str> = clusters
         .iter()
@@ -157,11 +164,14 @@ pub fn events(
         is_here && is_about(record, "")
     };
     let has_own = |kind: &EventKind| {
-        use EventKind::{Audit, Config, Finding, Intent};
-        matches!(kind, Audit | Config | Finding | Intent)
+        use EventKind::{Audit, Config, Finding, Health, Intent};
+        matches!(kind, Audit | Config | Finding | Health | Intent)
     };
     // Of one time what is caused comes after its causes: in a list of the newest first,
     // before them.
+    if wants(EventKind::Health) {
+        found.push(past.records(RecordKind::Analysis, &span, None, limit, of_health)?);
+    }
     if wants(EventKind::Finding) {
         found.push(past.records(RecordKind::Finding, &span, None, limit, of_findings)?);
     }
@@ -196,6 +206,7 @@ pub fn events(
             RecordKind::Revision => entry(past, &record)?.map(of_revision),
             RecordKind::Finding => of_finding(&record),
             RecordKind::Intent => of_intent(&record),
+            RecordKind::Analysis => health::event(&record),
         };
         events.extend(event);
     }

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::finding::Key;
 use crate::{
@@ -118,7 +118,7 @@ pub struct StatementWithdrawn {
 }
 
 /// Findings that operators suppressed or acknowledged.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SetAside {
     pub suppressed: u32,
     pub acknowledged: u32,
@@ -126,7 +126,7 @@ pub struct SetAside {
     pub statements: Vec<StatementUse>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatementUse {
     pub statement: Stated,
     /// Findings that it is about.

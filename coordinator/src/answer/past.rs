@@ -22,6 +22,8 @@ use crate::{
 
 /// Records that are read at once.
 const BATCH: u32 = 1000;
+/// As of analyses, which are larger.
+const ANALYSES: u32 = 100;
 /// Records that are looked through for one answer.
 const LOOKED_AT: usize = 100_000;
 
@@ -33,6 +35,9 @@ pub enum PastError {
     /// No metric has this name; the text names one that resembles it.
     #[error("{0}")]
     NoMetric(String),
+    /// No analysis is kept of a time.
+    #[error("{0}")]
+    NothingKept(String),
     #[error("nothing is kept: set directory in the section [store] of the coordinator's settings")]
     NoStore,
     #[error(transparent)]
@@ -45,7 +50,7 @@ impl PastError {
     pub fn told(self) -> AnswerError {
         match self {
             Self::Answer(error) => error,
-            Self::NoMetric(text) => AnswerError::NotFound(text),
+            Self::NoMetric(text) | Self::NothingKept(text) => AnswerError::NotFound(text),
             error => AnswerError::Invalid(error.to_string()),
         }
     }
@@ -84,6 +89,10 @@ impl Past {
         wanted: impl Fn(&NewRecord) -> bool,
     ) -> Result<(Vec<NewRecord>, bool), PastError> {
         let store = self.coordinator.store().ok_or(PastError::NoStore)?;
+        let batch = match kind {
+            RecordKind::Analysis => ANALYSES,
+            _ => BATCH,
+        };
         let mut query = RecordQuery {
             kind,
             from: span.from,
@@ -91,7 +100,7 @@ impl Past {
             cluster: None,
             subject: subject.map(Name::from),
             before: None,
-            limit: BATCH,
+            limit: batch,
         };
         // First what waits: what is written in between is then seen twice, not never.
         let mut found = self.coordinator.chronicle().waiting(&query);
@@ -103,7 +112,7 @@ impl Past {
             let rows = store.read(|reader| reader.records(&query))?;
             looked = looked.saturating_add(rows.len());
             query.before = rows.last().map(|row| (row.record.at, row.id));
-            let is_last = rows.len() < BATCH as usize;
+            let is_last = rows.len() < batch as usize;
             let rows = rows.into_iter().map(|row| row.record);
             let fresh = rows.filter(|row| wanted(row) && !waiting.contains(&identity(row)));
             let before = found.len();

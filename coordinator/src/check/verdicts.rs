@@ -2,7 +2,7 @@
 //! be judged.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{CHECKS, Check, Failure, Input, Outcome, Unknown, Verdict};
 use crate::view::Subject;
@@ -66,7 +66,7 @@ impl CheckVerdicts {
 }
 
 /// How many verdicts of each kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictCounts {
     pub checks: u32,
     pub passed: u32,

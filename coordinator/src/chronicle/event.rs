@@ -57,6 +57,8 @@ pub enum EventKind {
     Intent,
     /// Somebody used the coordinator to do something.
     Audit,
+    /// The health of a cluster became another one.
+    Health,
 }
 
 /// How much an event matters by itself.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use pvelens_proto::v1::ErrorReason;
 use tokio::{net::UnixStream, runtime::Runtime, time::timeout};
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
@@ -231,6 +232,14 @@ pub(super) fn refused(status: &Status) -> Failure {
         code if text.is_empty() => Failure::NotAssessed(format!("the coordinator: {code}")),
         _ => Failure::NotAssessed(format!("the coordinator: {text}")),
     }
+}
+
+/// Whether the coordinator gives this reason.
+pub(super) fn is_because(status: &Status, reason: ErrorReason) -> bool {
+    let details = status.get_error_details();
+    let told = details.error_info().map(|info| info.reason.as_str());
+    let name = reason.as_str_name();
+    told == Some(name.strip_prefix("ERROR_REASON_").unwrap_or(name))
 }
 
 /// How to go on, in the coordinator's words.

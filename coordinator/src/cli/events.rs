@@ -58,6 +58,7 @@ enum Kind {
     Finding,
     Intent,
     Audit,
+    Health,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -122,6 +123,7 @@ impl Kind {
             Self::Finding => message::EventKind::Finding,
             Self::Intent => message::EventKind::Intent,
             Self::Audit => message::EventKind::Audit,
+            Self::Health => message::EventKind::Health,
         }
     }
 }

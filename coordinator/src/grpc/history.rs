@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use pvelens_proto::v1::{
-    GetConfigurationRequest, GetConfigurationResponse, ListEventsRequest, ListEventsResponse,
+    GetAnalysisRequest, GetAnalysisResponse, GetConfigurationRequest, GetConfigurationResponse,
+    ListAnalysesRequest, ListAnalysesResponse, ListEventsRequest, ListEventsResponse,
     ListMetricsRequest, ListMetricsResponse, ListRevisionsRequest, ListRevisionsResponse,
     QueryMetricsRequest, QueryMetricsResponse, history_service_server::HistoryService,
 };
@@ -12,6 +13,7 @@ use super::{Backend, request, respond, status};
 use crate::{
     answer::{
         self,
+        analyses::{AnalysesFilter, Which},
         events::EventsFilter,
         metrics::{MetricsFilter, metric_list},
         past::Past,
@@ -171,6 +173,70 @@ impl HistoryService for Service {
         let past = Past::of(&self.backend.coordinator);
         respond(&self.backend.coordinator, render, move |current| {
             answer::configuration(current, &past, &cluster, &subject, at)
+                .map_err(|error| status::past(&error, current, &cluster))
+        })
+        .await
+    }
+
+    async fn list_analyses(
+        &self,
+        request: Request<ListAnalysesRequest>,
+    ) -> Result<Response<ListAnalysesResponse>, Status> {
+        let ListAnalysesRequest {
+            cluster,
+            kind,
+            from,
+            until,
+            limit,
+            render,
+        } = request.into_inner();
+        let filter = AnalysesFilter {
+            cluster,
+            kind: request::analysis_kind(kind)?,
+            from: moment("from", from)?,
+            until: moment("until", until)?,
+            limit,
+        };
+        let past = Past::of(&self.backend.coordinator);
+        let now = (self.backend.clock)();
+        respond(&self.backend.coordinator, render, move |current| {
+            answer::analyses(current, &past, &filter, now)
+                .map_err(|error| status::past(&error, current, &filter.cluster))
+        })
+        .await
+    }
+
+    async fn get_analysis(
+        &self,
+        request: Request<GetAnalysisRequest>,
+    ) -> Result<Response<GetAnalysisResponse>, Status> {
+        let GetAnalysisRequest {
+            cluster,
+            kind,
+            at,
+            id,
+            render,
+        } = request.into_inner();
+        // There is one kind so far; a client that asks for a newer one is told so.
+        request::analysis_kind(kind)?;
+        let now = (self.backend.clock)();
+        let at = moment("at", at)?;
+        let which = match (id.is_empty(), at) {
+            (true, at) => Which::At {
+                cluster: cluster.clone(),
+                at: at.unwrap_or(now),
+            },
+            (false, None) => Which::Id(id),
+            (false, Some(_)) => {
+                return Err(status::invalid(
+                    "id",
+                    "names a report by itself; leave out at",
+                ));
+            }
+        };
+        let past = Past::of(&self.backend.coordinator);
+        respond(&self.backend.coordinator, render, move |current| {
+            answer::kept_report(current, &past, &which, now)
                 .map_err(|error| status::past(&error, current, &cluster))
         })
         .await

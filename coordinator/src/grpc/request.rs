@@ -15,6 +15,7 @@ use crate::{
     intent::StatementKind,
     log::Level,
     render::{Format, Style},
+    report::AnalysisKind,
     untrusted,
 };
 
@@ -104,6 +105,14 @@ pub(super) fn depth(value: i32) -> Result<Depth, Status> {
     })
 }
 
+/// None = all.
+pub(super) fn analysis_kind(value: i32) -> Result<Option<AnalysisKind>, Status> {
+    Ok(match enumeration("kind", value)? {
+        message::AnalysisKind::Unspecified => None,
+        message::AnalysisKind::ClusterHealth => Some(AnalysisKind::ClusterHealth),
+    })
+}
+
 pub(super) fn event_kinds(values: &[i32]) -> Result<Vec<EventKind>, Status> {
     use message::EventKind as Kind;
     let known = |value: &i32| {
@@ -123,6 +132,7 @@ pub(super) fn event_kinds(values: &[i32]) -> Result<Vec<EventKind>, Status> {
             Kind::Finding => EventKind::Finding,
             Kind::Intent => EventKind::Intent,
             Kind::Audit => EventKind::Audit,
+            Kind::Health => EventKind::Health,
         })
     };
     values.iter().map(known).collect()

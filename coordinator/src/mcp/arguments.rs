@@ -181,6 +181,9 @@ pub(super) struct HealthArguments {
     pub(super) guest: Option<String>,
     /// Only guests with this tag.
     pub(super) tag: Option<String>,
+    /// The report of a cluster as it was kept then: a length before now, such as `24h`,
+    /// or a time in UTC, such as `2026-11-20T14:00`. Default: the present.
+    pub(super) at: Option<String>,
     /// `summary` (default) is one page, `full` lists everything.
     pub(super) detail: Option<Detail>,
 }

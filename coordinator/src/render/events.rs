@@ -129,5 +129,6 @@ fn kind(kind: EventKind) -> &'static str {
         EventKind::Finding => "finding",
         EventKind::Intent => "intent",
         EventKind::Audit => "audit",
+        EventKind::Health => "health",
     }
 }

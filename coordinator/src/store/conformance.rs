@@ -65,18 +65,19 @@ fn changes() -> impl Strategy<Value = Change> {
             })
         },
     );
-    let record = (seconds.clone(), small.clone(), prop::option::of(0_u32..4)).prop_map(
-        |(second, subject, key)| {
+    let kind = prop::sample::select(vec![RecordKind::Finding, RecordKind::Analysis]);
+    let key = prop::option::of(0_u32..4);
+    let record =
+        (kind, seconds.clone(), small.clone(), key).prop_map(|(kind, second, subject, key)| {
             Change::AddRecord(NewRecord {
-                kind: RecordKind::Finding,
+                kind,
                 at: at(second),
                 cluster: "c".into(),
                 subject: format!("guest/{subject}").into(),
                 key: key.map(|key| key.to_string()).unwrap_or_default(),
                 body: vec![1, 2, 3],
             })
-        },
-    );
+        });
     prop_oneof![
         2 => (small.clone(), seconds.clone()).prop_map(|(id, used)| object(id, used)),
         2 => (small.clone(), small.clone()).prop_map(|(id, object)| {
@@ -164,6 +165,11 @@ fn told(reader: &mut dyn Reader) -> String {
     };
     let all = reader.records(&records).unwrap();
     add(&all);
+    let analyses = RecordQuery {
+        kind: RecordKind::Analysis,
+        ..records.clone()
+    };
+    add(&reader.records(&analyses).unwrap());
     let narrow = RecordQuery {
         from: Some(at(20)),
         until: Some(at(80)),

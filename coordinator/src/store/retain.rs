@@ -43,6 +43,7 @@ pub(super) fn drop_old(engine: &mut dyn Engine, now: Timestamp) -> Result<(), St
         Change::DropRecords(RecordKind::Revision, before(RECORDS)),
         Change::DropRecords(RecordKind::Intent, before(RECORDS)),
         Change::DropRecords(RecordKind::Audit, before(RECORDS)),
+        Change::DropRecords(RecordKind::Analysis, before(RECORDS)),
     ])?;
     let size = engine.size()?;
     if size.free_bytes > FREE_BYTES.max(size.total_bytes / FREE_SHARE) {

@@ -121,6 +121,8 @@ pub enum RecordKind {
     Intent = 4,
     /// Somebody did something with the coordinator.
     Audit = 5,
+    /// What an analysis said.
+    Analysis = 6,
 }
 
 /// Something that happened: added, never changed.

@@ -5,6 +5,7 @@ use pvelens_proto::v1 as message;
 use super::{Carries, all, timestamp};
 use crate::{
     answer::{
+        analyses::{Analyses, AnalysisEntry},
         events::{EventEntry, Events},
         metrics::{Figures, MetricEntry, MetricList, MetricSeries, MetricValue, Metrics},
         revisions::{
@@ -13,6 +14,7 @@ use crate::{
     },
     chronicle::{EventKind, Level, revision::author::Author},
     render::{events::Told, metrics::Shown},
+    report::AnalysisKind,
 };
 
 impl Carries<Shown> for message::QueryMetricsResponse {
@@ -239,6 +241,7 @@ impl From<EventKind> for message::EventKind {
             EventKind::Finding => Self::Finding,
             EventKind::Intent => Self::Intent,
             EventKind::Audit => Self::Audit,
+            EventKind::Health => Self::Health,
         }
     }
 }
@@ -369,5 +372,68 @@ impl From<ConfigurationSetting> for message::ConfigurationSetting {
     fn from(line: ConfigurationSetting) -> Self {
         let ConfigurationSetting { setting, value } = line;
         Self { setting, value }
+    }
+}
+
+impl Carries<Analyses> for message::ListAnalysesResponse {
+    fn structured(answer: Analyses) -> Self {
+        let Analyses {
+            analyses,
+            older_left_out,
+            coverage,
+        } = answer;
+        Self {
+            analyses: all(analyses),
+            older_left_out,
+            coverage: Some(coverage.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, answer: Analyses) -> Self {
+        Self {
+            older_left_out: answer.older_left_out,
+            rendered,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<AnalysisEntry> for message::KeptAnalysis {
+    fn from(entry: AnalysisEntry) -> Self {
+        let AnalysisEntry {
+            id,
+            kind,
+            cluster,
+            cluster_name,
+            at,
+            source,
+            state,
+            state_before,
+            headline,
+            critical,
+            warning,
+            info,
+        } = entry;
+        // A kind of a newer version has no number here.
+        let kind = match kind == AnalysisKind::ClusterHealth.as_str() {
+            true => message::AnalysisKind::ClusterHealth,
+            false => message::AnalysisKind::Unspecified,
+        };
+        let state_before = state_before.map(message::HealthState::from);
+        Self {
+            id,
+            kind: kind.into(),
+            cluster_id: cluster,
+            cluster_name,
+            at: Some(timestamp(at)),
+            source,
+            state: message::HealthState::from(state).into(),
+            state_before: state_before.unwrap_or_default().into(),
+            headline,
+            critical_total: critical,
+            warning_total: warning,
+            info_total: info,
+        }
     }
 }

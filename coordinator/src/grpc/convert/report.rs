@@ -6,7 +6,7 @@ use super::{all, timestamp};
 use crate::{
     analysis::Depth,
     check::VerdictCounts,
-    report::{AnalysisKind, HealthState, Report, Section},
+    report::{AnalysisKind, HealthState, KeptFor, Report, Section},
 };
 
 impl From<Report> for message::Report {
@@ -24,6 +24,7 @@ impl From<Report> for message::Report {
             verdicts,
             duration_milliseconds,
             set_aside,
+            kept,
         } = report;
         Self {
             kind: message::AnalysisKind::from(kind).into(),
@@ -39,6 +40,22 @@ impl From<Report> for message::Report {
             verdicts: Some(verdicts.into()),
             depth: message::Depth::from(depth).into(),
             set_aside: set_aside.map(Into::into),
+            kept: kept.map(Into::into),
+        }
+    }
+}
+
+impl From<KeptFor> for message::KeptFor {
+    fn from(kept: KeptFor) -> Self {
+        let KeptFor {
+            asked_at,
+            is_outdated,
+            notes,
+        } = kept;
+        Self {
+            asked_at: Some(timestamp(asked_at)),
+            is_outdated,
+            notes,
         }
     }
 }

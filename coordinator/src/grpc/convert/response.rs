@@ -209,6 +209,22 @@ impl Carries<answer::Agents> for message::ListAgentsResponse {
     }
 }
 
+impl Carries<Report> for message::GetAnalysisResponse {
+    fn structured(report: Report) -> Self {
+        Self {
+            report: Some(report.into()),
+            rendered: String::new(),
+        }
+    }
+
+    fn rendered(rendered: String, report: Report) -> Self {
+        Self {
+            report: Some(message::Report::rendered(String::new(), report)),
+            rendered,
+        }
+    }
+}
+
 impl Carries<Report> for message::Report {
     fn structured(report: Report) -> Self {
         report.into()
@@ -221,6 +237,7 @@ impl Carries<Report> for message::Report {
             at: Some(timestamp(report.at)),
             state: message::HealthState::from(report.state).into(),
             headline: report.headline,
+            kept: report.kept.map(Into::into),
             rendered,
             ..Self::default()
         }

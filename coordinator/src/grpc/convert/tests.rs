@@ -17,7 +17,7 @@ use crate::{
     },
     live::{KeptUpdates, Transport},
     log::{Level, LevelState},
-    report::{AnalysisKind, HealthState, Report, Section},
+    report::{AnalysisKind, HealthState, KeptFor, Report, Section},
 };
 
 mod filled;
@@ -221,8 +221,16 @@ fn findings_and_reports_are_complete() {
         },
         duration_milliseconds: u.number(),
         set_aside: Some(set_aside(u)),
+        kept: Some(KeptFor {
+            asked_at: u.time(),
+            is_outdated: true,
+            notes: vec![u.text(), u.text()],
+        }),
     };
     check::<_, message::Report>(report.clone());
+    let then = message::GetAnalysisResponse::rendered("the text".to_owned(), report.clone());
+    assert_eq!(then.rendered, "the text");
+    assert!(then.report.unwrap().kept.unwrap().is_outdated);
     let rendered = message::Report::rendered("the text".to_owned(), report.clone());
     assert_eq!(rendered.rendered, "the text");
     assert_eq!(rendered.state(), message::HealthState::Critical);

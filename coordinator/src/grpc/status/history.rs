@@ -27,6 +27,12 @@ pub(in crate::grpc) fn past(error: &PastError, current: &Current, cluster: &str)
             text,
             "ListMetrics lists the metrics",
         ),
+        PastError::NothingKept(_) => rich(
+            Code::NotFound,
+            ErrorReason::NotFoundAnalysis,
+            text,
+            "ListAnalyses lists what is kept",
+        ),
         PastError::NoStore => rich(
             Code::FailedPrecondition,
             ErrorReason::NoStore,

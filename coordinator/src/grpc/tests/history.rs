@@ -1,12 +1,13 @@
 //! Values over time.
 
 use pvelens_proto::v1::{
-    ListMetricsRequest, QueryMetricsRequest, history_service_client::HistoryServiceClient,
+    GetAnalysisRequest, HealthState, ListAnalysesRequest, ListMetricsRequest, QueryMetricsRequest,
+    history_service_client::HistoryServiceClient,
 };
 
 use super::*;
 use crate::{
-    answer::{metrics::fixture::Kept, past::PastError},
+    answer::{analyses::tests::two_hours, metrics::fixture::Kept, past::PastError},
     store::StoreError,
     view::fixture::at,
 };
@@ -122,4 +123,74 @@ async fn without_values_there_is_a_reason() {
     let status = status::past(&damaged, &lab(), "");
     assert_eq!(status.code(), Code::Internal);
     assert_eq!(reason(&status), "STORE_FAILED");
+}
+
+#[tokio::test]
+async fn kept_reports_are_listed_and_read_as_structure_and_text() {
+    let kept = Kept::new();
+    two_hours(&kept);
+    let served = served_with(Some(lab()), Some(Arc::clone(&kept.store))).await;
+    let mut client = HistoryServiceClient::new(served.channel.clone());
+    let list = client.list_analyses(ListAnalysesRequest::default()).await;
+    let list = list.unwrap().into_inner();
+    assert_eq!(list.analyses.len(), 4);
+    let critical = &list.analyses[1];
+    assert_eq!(
+        (critical.state(), critical.state_before()),
+        (HealthState::Critical, HealthState::Warning)
+    );
+    assert_eq!(critical.kind(), AnalysisKind::ClusterHealth);
+    let text = ListAnalysesRequest {
+        limit: 2,
+        render: Some(RenderOptions::default()),
+        ..ListAnalysesRequest::default()
+    };
+    let text = client.list_analyses(text).await.unwrap().into_inner();
+    assert!(text.older_left_out && text.analyses.is_empty());
+    assert!(text.rendered.contains("critical"), "{}", text.rendered);
+
+    let by_id = GetAnalysisRequest {
+        id: critical.id.clone(),
+        ..GetAnalysisRequest::default()
+    };
+    let report = client.get_analysis(by_id.clone()).await.unwrap();
+    let report = report.into_inner().report.unwrap();
+    assert_eq!((report.at, report.findings.len()), (critical.at, 1));
+    assert!(report.kept.is_some());
+    let json = GetAnalysisRequest {
+        cluster: "lab".to_owned(),
+        at: critical.at,
+        render: as_json(),
+        ..GetAnalysisRequest::default()
+    };
+    let json = client.get_analysis(json).await.unwrap().into_inner();
+    assert_eq!(json.report.unwrap().state(), HealthState::Critical);
+    let json: serde_json::Value = serde_json::from_str(&json.rendered).unwrap();
+    assert!(json["kept"]["asked_at"].is_string(), "{json}");
+
+    let early = GetAnalysisRequest {
+        at: Some(pvelens_proto::Timestamp::default()),
+        ..GetAnalysisRequest::default()
+    };
+    let both = GetAnalysisRequest {
+        at: critical.at,
+        ..by_id
+    };
+    let newer = GetAnalysisRequest {
+        kind: 99,
+        ..GetAnalysisRequest::default()
+    };
+    let other = GetAnalysisRequest {
+        cluster: "other".to_owned(),
+        ..GetAnalysisRequest::default()
+    };
+    for (request, code, name) in [
+        (early, Code::NotFound, "NOT_FOUND_ANALYSIS"),
+        (both, Code::InvalidArgument, "INVALID_ARGUMENT"),
+        (newer, Code::InvalidArgument, "INVALID_ARGUMENT"),
+        (other, Code::NotFound, "NOT_FOUND_CLUSTER"),
+    ] {
+        let status = client.get_analysis(request).await.unwrap_err();
+        assert_eq!((status.code(), &*reason(&status)), (code, name), "{status}");
+    }
 }

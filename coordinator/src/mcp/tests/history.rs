@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     answer::{
+        analyses::tests::two_hours,
         metrics::fixture::{Kept, object},
         tests::current,
     },
@@ -111,4 +112,35 @@ async fn refusals_say_what_to_give() {
         .refused("query_metrics", json!({ "subjects": "web" }))
         .await;
     assert!(text.contains("[store]"), "{text}");
+}
+
+#[tokio::test]
+async fn the_health_of_a_time_is_the_report_that_was_kept_then() {
+    let kept = Kept::new();
+    let then = two_hours(&kept);
+    then.publish(current());
+    let mut client = Client::of(Era::Modern, then, Role::Reader).await;
+    for detail in ["summary", "full"] {
+        let arguments = json!({ "at": "45m", "detail": detail });
+        let result = client.call("analyze_cluster_health", arguments).await;
+        assert_eq!(result["isError"], false, "{}", text(&result));
+        let answer = &result["structuredContent"];
+        assert_eq!(answer["state"], "critical");
+        assert_eq!(answer["kept"]["is_outdated"], false);
+        assert!(text(&result).contains("kept report"), "{}", text(&result));
+    }
+    let now = client.call("analyze_cluster_health", json!({})).await;
+    assert!(now["structuredContent"].get("kept").is_none());
+    let events = json!({ "kinds": ["health"] });
+    let events = client.call("get_events", events).await;
+    let events = events["structuredContent"]["events"].as_array().unwrap();
+    assert_eq!(events.len(), 3, "{events:?}");
+    for (arguments, part) in [
+        (json!({ "at": "45m", "node": "pve1" }), "whole cluster"),
+        (json!({ "at": "monday" }), "24h"),
+        (json!({ "at": "7d" }), "later ones"),
+    ] {
+        let text = client.refused("analyze_cluster_health", arguments).await;
+        assert!(text.contains(part), "{part} in {text}");
+    }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     answer::{
+        analyses::tests::two_hours,
         metrics::fixture::Kept,
         past::tests::heard,
         tests::{current, open, with},
@@ -29,6 +30,7 @@ fn calls() -> Vec<(&'static str, Value)> {
     vec![
         ("analyze_cluster_health", json!({})),
         ("analyze_cluster_health", json!({ "guest": 100 })),
+        ("analyze_cluster_health", json!({ "at": "1m" })),
         (
             "execute_vm_command",
             json!({ "node": "pve1", "vmid": 100, "command": "load" }),
@@ -105,6 +107,7 @@ async fn every_tool_answers_what_it_declares_in_both_eras() {
         let world = World::new().await;
         world.coordinator.publish(rich());
         let kept = Kept::lab();
+        two_hours(&kept);
         world
             .coordinator
             .keep_in(Arc::clone(&kept.store), fixture::at())

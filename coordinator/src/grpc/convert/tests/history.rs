@@ -3,6 +3,7 @@ use pvelens_proto::v1 as message;
 use super::*;
 use crate::{
     answer::{
+        analyses::{Analyses, AnalysisEntry},
         events::{EventEntry, Events},
         metrics::{Figures, MetricEntry, MetricList, MetricSeries, MetricValue, Metrics},
         revisions::{
@@ -131,6 +132,29 @@ fn events_and_revisions_are_complete() {
         }],
         is_absent: true,
         digest: u.text(),
+        coverage: coverage(u),
+    });
+}
+
+#[test]
+fn analyses_are_complete() {
+    let u = &mut Unique::default();
+    check::<_, message::ListAnalysesResponse>(Analyses {
+        analyses: vec![AnalysisEntry {
+            id: u.text(),
+            kind: "cluster_health".to_owned(),
+            cluster: u.text(),
+            cluster_name: u.text(),
+            at: u.time(),
+            source: u.text(),
+            state: HealthState::Critical,
+            state_before: Some(HealthState::Warning),
+            headline: u.text(),
+            critical: u.number(),
+            warning: u.number(),
+            info: u.number(),
+        }],
+        older_left_out: true,
         coverage: coverage(u),
     });
 }
