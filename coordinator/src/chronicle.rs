@@ -27,7 +27,7 @@ pub use revision::Revision;
 
 use event::{Dated, Told, act, cluster_log, journal, task, transition::Last};
 use outbox::Outbox;
-use revision::{Head, Heads};
+use revision::{Head, Heads, guests::GuestHead};
 
 use crate::{
     live::seen::{Seen, What},
@@ -157,6 +157,12 @@ impl Chronicle {
     #[must_use]
     pub fn content(&self, digest: &str) -> Option<Vec<u8>> {
         self.outbox.content(digest)
+    }
+
+    /// The guests that the store knows.
+    pub(crate) fn guests(&self) -> Vec<GuestHead> {
+        self.heads
+            .guests(|cluster, vmid| self.last.generation(cluster, vmid))
     }
 
     /// What a configuration is now, by the key of its head.

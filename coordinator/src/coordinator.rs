@@ -13,7 +13,7 @@ use tokio::{sync::watch, task};
 use crate::{
     analysis::keep::{self, Keep},
     check::{self, CheckVerdicts, Input, Params, VerdictCounts},
-    chronicle::Chronicle,
+    chronicle::{Chronicle, revision},
     finding::{
         Finding,
         lifecycle::{
@@ -180,7 +180,12 @@ impl Coordinator {
         let (heads, last) = (&mut loaded.heads, &mut loaded.last);
         self.chronicle()
             .load(std::mem::take(heads), std::mem::take(last));
-        self.live().load(loaded, now);
+        let guests = self.chronicle().guests();
+        let guests = revision::guests::guests(&store, guests, now)?;
+        let mut live = self.live();
+        live.load(loaded, now);
+        live.recognise(guests);
+        drop(live);
         self.set_windows(Windows::awaited());
         // A second one is no store of this coordinator.
         self.store.set(store).unwrap_or_default();

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use pvelens_proto::agent::v1::{Cursor, DescribeResponse, NodeUpdate};
 
 use crate::{
+    chronicle::revision::guests::KnownGuest,
     history::History,
     view::{ClusterId, GuestIndex, Name, View},
 };
@@ -68,6 +69,8 @@ pub struct Live {
     strangers: BTreeMap<(ClusterId, Name), (Name, Timestamp)>,
     /// What the store has of agents that were not heard yet, by cluster and node.
     remembered: BTreeMap<(ClusterId, Name), Stored>,
+    /// The guests that the store knows of clusters that were not heard yet.
+    known_guests: BTreeMap<ClusterId, Vec<KnownGuest>>,
     swept_at: Timestamp,
 }
 
@@ -109,6 +112,15 @@ impl Live {
             return Appended::Duplicate;
         };
         cluster.append(&node, update, received_at, recorder)
+    }
+
+    /// Goes on with the guests that the store knows, so that a VMID which was given again
+    /// while no coordinator ran is found to be another guest's.
+    pub(crate) fn recognise(&mut self, guests: Vec<KnownGuest>) {
+        for guest in guests {
+            let of_cluster = self.known_guests.entry(ClusterId::clone(&guest.cluster));
+            of_cluster.or_default().push(guest);
+        }
     }
 
     /// Says of the guests of a new view whether they are those that had their VMIDs
@@ -230,11 +242,14 @@ impl Live {
         agent.identity_problem = self.strangers.remove(&key);
         agent.stored = self.remembered.remove(&key).unwrap_or_default();
         agent.updates_total = agent.stored.total();
-        let recorder = &self.recorder;
+        let (recorder, known_guests) = (&self.recorder, &mut self.known_guests);
         let cluster = self
             .clusters
             .entry(ClusterId::clone(&id))
-            .or_insert_with(|| ClusterLive::new(ClusterId::clone(&id), recorder));
+            .or_insert_with(|| {
+                let guests = known_guests.remove(&id).unwrap_or_default();
+                ClusterLive::new(ClusterId::clone(&id), recorder, guests)
+            });
         cluster.agents.insert(Name::clone(&name), agent);
         Some((id, name))
     }
@@ -257,13 +272,14 @@ impl Live {
 }
 
 impl ClusterLive {
-    fn new(id: ClusterId, recorder: &Recorder) -> Self {
+    fn new(id: ClusterId, recorder: &Recorder, guests: Vec<KnownGuest>) -> Self {
+        let mut keys = Keys::new(id, recorder);
         Self {
             agents: BTreeMap::new(),
             broadcasts: Broadcasts::default(),
-            keys: Keys::new(id, recorder),
+            generations: Generations::of(guests, &mut keys),
+            keys,
             configs: Configs::default(),
-            generations: Generations::default(),
         }
     }
 

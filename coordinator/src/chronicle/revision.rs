@@ -20,6 +20,7 @@ use tracing::warn;
 
 pub(crate) mod author;
 pub(crate) mod content;
+pub(crate) mod guests;
 pub(crate) mod piece;
 mod sweep;
 #[cfg(test)]

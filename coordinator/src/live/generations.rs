@@ -1,8 +1,8 @@
 //! Which guest a VMID means.
 //!
 //! A VMID is given again after its guest was removed. Guests that had one VMID one
-//! after the other are told apart by a generation, counted here from one: in memory,
-//! so that a restart of the coordinator begins anew, with whoever has the VMID then.
+//! after the other are told apart by a generation, counted here from one. A coordinator
+//! that starts goes on with those that its store knows.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use pvelens_proto::agent::v1 as wire;
 
 use super::keys::{Keys, NO_SERIES};
-use crate::view::Guest;
+use crate::{chronicle::revision::guests::KnownGuest, view::Guest};
 
 mod marks;
 #[cfg(test)]
@@ -33,7 +33,8 @@ pub(crate) struct Generations {
 struct Known {
     kind: wire::GuestKind,
     number: u32,
-    since: Timestamp,
+    /// When it was found to have the VMID; none = by a coordinator before.
+    since: Option<Timestamp>,
     /// Newest that was read.
     config: Option<Arc<wire::GuestConfig>>,
     absent: Absent,
@@ -51,6 +52,30 @@ enum Absent {
 }
 
 impl Generations {
+    /// Those that the store knows of a cluster.
+    pub(super) fn of(guests: Vec<KnownGuest>, keys: &mut Keys) -> Self {
+        let known = |guest: KnownGuest| {
+            let config = guest.config.as_ref();
+            let number = guest.generation.max(keys.generation(guest.vmid));
+            // One that was never measured has no series that say so.
+            keys.forget_guest(guest.vmid, number);
+            let known = Known {
+                kind: config.map_or(wire::GuestKind::Unspecified, |config| config.kind()),
+                number,
+                since: None,
+                absent: match config {
+                    Some(_) => Absent::No,
+                    None => Absent::Gone,
+                },
+                config: guest.config,
+            };
+            (guest.vmid, known)
+        };
+        Self {
+            known: guests.into_iter().take(GUESTS).map(known).collect(),
+        }
+    }
+
     /// Says of each guest of a view which it is; `list_at` is the time of their
     /// list, if that is the word of a member that may speak for the cluster.
     /// Sorted by VMID. Series of guests that are gone end.
@@ -71,13 +96,13 @@ impl Generations {
             if let Some((_, known)) = known.next_if(|(other, _)| **other == vmid) {
                 if known.is_another(guest, list_at) {
                     known.number = known.number.saturating_add(1);
-                    known.since = at;
+                    known.since = Some(at);
                     keys.forget_guest(vmid, known.number);
                     guest.key = NO_SERIES;
                     guest.rates = None;
                 }
                 known.see(guest, list_at);
-                (guest.generation, guest.generation_since) = (known.number, Some(known.since));
+                (guest.generation, guest.generation_since) = (known.number, known.since);
             } else {
                 let known = Known::new(guest, at, keys.generation(vmid));
                 (guest.generation, guest.generation_since) = (known.number, Some(at));
@@ -99,7 +124,7 @@ impl Known {
         Self {
             kind: guest.kind,
             number,
-            since: at,
+            since: Some(at),
             config: guest.config.clone(),
             absent: Absent::No,
         }

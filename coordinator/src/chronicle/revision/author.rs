@@ -114,39 +114,56 @@ impl When<'_> {
         if settings.is_empty() || self.is_whole {
             return true;
         }
-        let plain = |text: &str| -> String {
-            let letters = text.chars().filter(char::is_ascii_alphanumeric);
-            letters.map(|c| c.to_ascii_lowercase()).collect()
-        };
-        let changed: Vec<String> = self
-            .changed
-            .iter()
-            .map(|one| {
-                let pending = one.path.starts_with("pending");
-                let values = [&one.before, &one.after].into_iter().flatten();
-                let values: String = values.filter(|_| pending).map(|text| plain(text)).collect();
-                plain(&one.path) + &values
-            })
-            .collect();
-        settings.iter().any(|setting| {
-            let setting = plain(setting);
-            let name = ALIASES
-                .iter()
-                .find(|(name, _)| *name == setting)
-                .map_or(&*setting, |(_, shown)| shown);
-            changed.iter().any(|changed| changed.contains(name))
-        })
+        let is_told = |one: &Changed| settings.iter().any(|setting| is_named(one, setting));
+        self.changed.iter().any(is_told)
     }
+}
+
+/// Whether what was changed is the setting that Proxmox VE calls so.
+fn is_named(changed: &Changed, setting: &str) -> bool {
+    let path = &*changed.path;
+    if path.ends_with("keys") {
+        // A list of names: of settings that are pending, or of which no more is read.
+        return [&changed.before, &changed.after]
+            .into_iter()
+            .flatten()
+            .any(|key| key == setting);
+    }
+    let entry = path.split(['[', ']']).nth(1);
+    if entry == Some(setting) {
+        return true;
+    }
+    let mut others = ALIASES
+        .iter()
+        .filter(|(name, _)| *name == setting)
+        .peekable();
+    match others.peek() {
+        Some(_) => others.any(|(_, shown)| begins(path, shown)),
+        None => begins(path, setting),
+    }
+}
+
+/// Whether the first words of a path make a name: `scsi controller` and `memory` do, and
+/// not the last one of `start on boot`.
+fn begins(path: &str, name: &str) -> bool {
+    let mut begin = String::new();
+    path.split(' ').any(|word| {
+        begin.push_str(word);
+        begin == name
+    })
 }
 
 /// Settings that are named otherwise here.
 const ALIASES: &[(&str, &str)] = &[
     ("onboot", "startonboot"),
     ("scsihw", "scsicontroller"),
-    ("args", "rawargument"),
+    ("args", "hasrawarguments"),
+    ("args", "rawargumentkinds"),
     ("description", "hasdescription"),
     ("vga", "display"),
     ("cpu", "cputype"),
+    ("cpu", "cpuflags"),
+    ("cpu", "cpuphysicalbits"),
     ("affinity", "cpuaffinity"),
     ("smbios1", "smbiosuuid"),
     ("vmgenid", "vmgenerationid"),
@@ -154,3 +171,50 @@ const ALIASES: &[(&str, &str)] = &[
     ("watchdog", "hawatchdog"),
     ("kvm", "kvmenabled"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_known_by_its_name() {
+        let named = |path: &str, value: &str, setting: &str| {
+            let changed = Changed {
+                path: path.to_owned(),
+                before: None,
+                after: Some(value.to_owned()),
+            };
+            is_named(&changed, setting)
+        };
+        for (path, setting) in [
+            ("memory", "memory"),
+            ("cpu limit cores", "cpulimit"),
+            ("cpu flags", "cpu"),
+            ("cpu type", "cpu"),
+            ("scsi controller", "scsihw"),
+            ("boot order", "boot"),
+            ("boot disk", "bootdisk"),
+            ("start on boot", "onboot"),
+            ("has raw arguments", "args"),
+            ("volumes[rootfs] size", "rootfs"),
+            ("nics[net0] bridge", "net0"),
+            ("agent enabled", "agent"),
+        ] {
+            assert!(named(path, "1", setting), "{path} {setting}");
+        }
+        for (path, setting) in [
+            ("start on boot", "boot"),
+            ("memory", "mem"),
+            ("cpu limit cores", "cores"),
+            ("cpu units", "cpu"),
+            ("volumes[scsi0] size", "scsi"),
+            ("volumes[scsi10] size", "scsi1"),
+            ("name", "nameserver"),
+        ] {
+            assert!(!named(path, "1", setting), "{path} {setting}");
+        }
+        assert!(named("pending changed keys", "memory", "memory"));
+        assert!(!named("pending changed keys", "memory", "cores"));
+        assert!(named("dropped keys", "tablet", "tablet"));
+    }
+}

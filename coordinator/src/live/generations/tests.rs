@@ -4,8 +4,11 @@ use pvelens_proto::agent::v1::{GuestKind, sample::Payload};
 
 use super::*;
 use crate::{
+    check::Params,
+    coordinator::Coordinator,
     live::{Live, fixture::*},
     metric::Metric,
+    store::Store,
     view::{self, View},
 };
 
@@ -131,6 +134,34 @@ fn a_vmid_that_is_given_again_is_another_guest() {
         Some(&made),
     ];
     assert_eq!(Site::after(&twice), 3);
+}
+
+#[test]
+fn a_vmid_that_was_given_again_while_no_coordinator_ran_is_another_guests() {
+    let directory = tempfile::TempDir::new().unwrap();
+    // What each coordinator, a minute after the other, finds.
+    let found = |second: i64, made: Option<&Made>| {
+        let store = Store::open(directory.path(), 1 << 30, at(second)).unwrap();
+        let coordinator = Coordinator::new(Params::default());
+        coordinator.keep_in(Arc::new(store), at(second)).unwrap();
+        let mut site = Site::new();
+        std::mem::swap(&mut *coordinator.live(), &mut site.live);
+        site.feed.restart(&format!("epoch {second}"));
+        site.list(second, made, true);
+        std::mem::swap(&mut *coordinator.live(), &mut site.live);
+        let current = coordinator.evaluate(at(second));
+        coordinator.write_down(at(second)).unwrap();
+        let guest = current.view.guests.first();
+        guest.map(|guest| (guest.generation, guest.generation_since))
+    };
+    let (first, second) = (vm(1, "aa", "x"), vm(50, "bb", "y"));
+    assert_eq!(found(0, Some(&first)), Some((1, Some(at(0)))));
+    assert_eq!(found(120, Some(&first)), Some((1, None)));
+    assert_eq!(found(240, Some(&second)), Some((2, Some(at(240)))));
+    assert_eq!(found(360, Some(&second)), Some((2, None)));
+    // It is gone, and long after that somebody has the VMID again.
+    assert_eq!(found(480, None), None);
+    assert_eq!(found(600, Some(&second)), Some((3, Some(at(600)))));
 }
 
 #[test]

@@ -99,6 +99,12 @@ impl Last {
         self.is_known = !self.nodes.is_empty();
     }
 
+    /// Which guest of a VMID was seen last, from one.
+    pub(crate) fn generation(&self, cluster: &ClusterId, vmid: u32) -> u32 {
+        let guest = self.guests.get(&(ClusterId::clone(cluster), vmid));
+        guest.map_or(1, |guest| guest.generation)
+    }
+
     fn restore(&mut self, cluster: ClusterId, object: Object, kept: Kept) {
         let of_store = (ClusterId::clone(&cluster), object.clone());
         self.restored.insert(of_store);
