@@ -16,6 +16,8 @@ use kept::Object;
 
 /// Guests that are remembered: more than a site has.
 const GUESTS: usize = 200_000;
+/// Of these, that are gone.
+const GONE: usize = 1000;
 
 /// What was so the last time.
 #[derive(Debug, Default)]
@@ -316,9 +318,10 @@ impl Last {
         last.status = now.status;
     }
 
-    /// What is on no list any more would only be remembered for ever.
+    /// What is on no list any more would only be remembered for ever. Of some it is good
+    /// to know: their VMIDs may be given again.
     fn forget(&mut self, view: &View) {
-        if self.guests.len() <= view.guests.len().saturating_mul(2) {
+        if self.guests.len() <= view.guests.len().saturating_mul(2).saturating_add(GONE) {
             return;
         }
         // A list that does not count, or that was not heard yet, says of none that it
