@@ -178,7 +178,7 @@ impl Look {
             agents.extend(fleet::local(&system, &config.agents, followed));
         }
         let mut machine: Vec<Item> = clock(now, self.installed_at).into_iter().collect();
-        machine.extend(fleet::disk(&system, unit));
+        machine.extend(fleet::disk(&system, unit, &config.store.directory));
         let sections = [
             ("Settings", vec![self.about_settings]),
             ("Coordinator", about),
