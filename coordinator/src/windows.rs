@@ -12,7 +12,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::{history::ObjectKey, metric::Metric, store::row::ObjectKind};
+use crate::{
+    check::CHECKS,
+    coordinator::Coordinator,
+    history::ObjectKey,
+    metric::Metric,
+    store::{StoreError, row::ObjectKind},
+};
 
 mod course;
 mod load;
@@ -83,6 +89,26 @@ pub struct Percentiles {
     pub p50: f32,
     pub p95: f32,
     pub p99: f32,
+}
+
+/// Reads at once what a coordinator looks back at, where it has a store. One that serves
+/// somebody does that step by step.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn look_back(coordinator: &Coordinator, now: Timestamp) -> Result<(), StoreError> {
+    let Some(store) = coordinator.store() else {
+        return Ok(());
+    };
+    let mut loading = Loading::of(coordinator.live().wanted(declared()), now);
+    while !loading.step(store)? {}
+    coordinator.set_windows(loading.finish());
+    Ok(())
+}
+
+/// What all checks look back at.
+pub(crate) fn declared() -> impl Iterator<Item = &'static Declared> + Clone {
+    CHECKS.iter().flat_map(|check| check.windows)
 }
 
 /// What is known of a window.

@@ -145,3 +145,22 @@ fn wrong_settings_are_a_problem() {
     let why = item["why"].as_str().unwrap();
     assert!(why.contains("did you mean `sockets`?"), "{why}");
 }
+
+#[test]
+fn what_operators_state_is_looked_at_too() {
+    let directory = TempDir::new().unwrap();
+    let (settings, _) = settings(&directory);
+    let intent = settings.with_file_name("intent.toml");
+    fs::write(&intent, "[tag]\nlab = [\"lab\"]\n").unwrap();
+    let said = || {
+        let (said, _) = doctor(&settings, "json");
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["sections"][0]["items"][1].clone()
+    };
+    let item = said();
+    assert_eq!(item["state"], "problem", "{item:#}");
+    let why = item["why"].as_str().unwrap();
+    assert!(why.contains("did you mean `tags`?"), "{why}");
+    fs::write(&intent, "[tags]\nlab = [\"lab\"]\n").unwrap();
+    assert_eq!(said()["state"], "ok");
+}

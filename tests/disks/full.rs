@@ -1,52 +1,26 @@
 //! Disks that are full or read-only, while the coordinator runs and when it starts.
 
-use std::{fs, io::Write, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use pvelens::store::StoreError;
 use pvelens_tests::kept::{
     disk::{Disk, Image, Nature},
     look,
     mount::Mounted,
+    small::Small,
 };
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use tempfile::TempDir;
 
 use crate::{power::is_possible, watch::Watch};
 
 const FULL: &str = "The disk of the coordinator's store is full";
 const FAILS: &str = "The store of the coordinator takes nothing";
-const FILLER: &str = "filler";
 
-/// A small file system in memory, of the kernel's own.
-struct Small(TempDir);
-
-impl Small {
-    fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        mount("tmpfs", directory.path(), "tmpfs", flags, Some(c"size=16m")).unwrap();
-        Self(directory)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Somebody else takes all the room there is.
-    fn fill(&self) {
-        let mut filler = fs::File::create(self.path().join(FILLER)).unwrap();
-        while filler.write_all(&[0; 4096]).is_ok() {}
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.path().join(FILLER)).unwrap();
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        unmount(self.path(), UnmountFlags::DETACH).unwrap();
-    }
+/// One that is mounted on a directory of its own.
+fn small() -> (TempDir, Small) {
+    let directory = TempDir::new().unwrap();
+    let small = Small::over(directory.path(), c"size=16m").unwrap();
+    (directory, small)
 }
 
 #[test]
@@ -54,15 +28,15 @@ fn a_disk_that_is_full_keeps_nobody_from_seeing_and_nothing_is_lost() {
     if !is_possible() {
         return;
     }
-    let small = Small::new();
+    let (_directory, small) = small();
     let mut watch = Watch::start(small.path(), 0);
     watch.go_on(10).unwrap();
     assert_eq!(watch.findings(), [""; 0]);
-    small.fill();
+    small.fill().unwrap();
     assert_eq!(watch.go_on(10), Err(StoreError::Full));
     watch.sees_the_present();
     assert_eq!(watch.findings(), [FULL]);
-    small.free();
+    small.free().unwrap();
     watch.go_on(10).unwrap();
     watch.sees_the_present();
     assert_eq!(watch.findings(), [""; 0]);
@@ -76,11 +50,11 @@ fn a_coordinator_starts_on_a_full_disk() {
     if !is_possible() {
         return;
     }
-    let small = Small::new();
+    let (_directory, small) = small();
     let mut watch = Watch::start(small.path(), 0);
     watch.go_on(10).unwrap();
     let kept = watch.end();
-    small.fill();
+    small.fill().unwrap();
     let mut watch = Watch::start(small.path(), kept);
     // There may have been room to open it, and none to write.
     watch.go_on(10).unwrap_or_default();
@@ -91,7 +65,7 @@ fn a_coordinator_starts_on_a_full_disk() {
         watch.findings()
     );
     drop(watch);
-    small.free();
+    small.free().unwrap();
     assert_eq!(look(small.path(), kept).unwrap(), kept);
     let mut watch = Watch::start(small.path(), kept);
     watch.go_on(10).unwrap();
@@ -128,16 +102,16 @@ fn a_coordinator_starts_on_a_read_only_disk() {
     if !is_possible() {
         return;
     }
-    let small = Small::new();
+    let (_directory, small) = small();
     let mut watch = Watch::start(small.path(), 0);
     watch.go_on(10).unwrap();
     let kept = watch.end();
-    mount_remount(small.path(), MountFlags::RDONLY, c"").unwrap();
+    small.set_read_only(true).unwrap();
     let mut watch = Watch::start(small.path(), kept);
     watch.go_on(10).unwrap_or_default();
     watch.sees_the_present();
     assert_eq!(watch.findings(), [FAILS]);
     drop(watch);
-    mount_remount(small.path(), MountFlags::empty(), c"").unwrap();
+    small.set_read_only(false).unwrap();
     assert_eq!(look(small.path(), kept).unwrap(), kept);
 }

@@ -84,6 +84,7 @@ impl Demo {
         let start = now.as_second() - i64::try_from(past.as_secs()).unwrap_or(0);
         let trees = directory.join("nodes");
         let mut cluster = Cluster::create_at(&spec, &trees, start * 1000)?;
+        cluster.write_history()?;
         if !wanted.healthy {
             for fault in fault::seeded(cluster.state(), wanted.seed) {
                 cluster.plan_fault(FAULTS_AT_SECONDS, fault);

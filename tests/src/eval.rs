@@ -219,6 +219,7 @@ pub fn of_scenario(scenario: &Scenario, shuffled: bool) -> Result<(Score, String
     let directory = temporary_directory()?;
     let mut cluster = scenario.cluster(directory.path())?;
     let options = Options {
+        hours_before: scenario.run.hours_before,
         minutes: scenario.run.minutes,
         step_seconds: scenario.run.step_seconds,
         params: scenario.cluster.params(),

@@ -1,4 +1,5 @@
-//! What a link must outlive: real processes, real TLS, network namespaces.
+//! What a link, and the disk of a coordinator, must outlive: real processes, real TLS,
+//! network namespaces.
 //!
 //! A world is one coordinator in a namespace of its own and nodes, each with an agent
 //! in an empty namespace and its pipe in another. Beside each agent an independent

@@ -34,6 +34,7 @@ pub mod kill;
 mod message;
 pub mod mount;
 pub mod power;
+pub mod small;
 
 /// Second of the first update; an hour begins.
 const START: i64 = 1_795_600_800;

@@ -26,6 +26,8 @@ pub struct Program {
     /// Of the manual: 1 for everybody, 8 for administrators.
     section: &'static str,
     settings: SettingsFile,
+    /// Others that are written by hand.
+    beside: &'static [SettingsFile],
     files: &'static [(&'static str, &'static str)],
     see_also: &'static [&'static str],
 }
@@ -33,6 +35,8 @@ pub struct Program {
 #[derive(Debug)]
 struct SettingsFile {
     path: &'static str,
+    /// What it is, in a few words.
+    title: &'static str,
     /// Name of the page in section 5.
     page: &'static str,
     /// What is shipped, with its comments.
@@ -67,9 +71,11 @@ pub const PROGRAMS: &[Program] = &[
         section: "8",
         settings: SettingsFile {
             path: "/etc/pvelens/agent.toml",
+            title: "settings of pvelens-agent",
             page: "pvelens-agent.toml",
             text: include_str!("../../packaging/conf/agent.toml"),
         },
+        beside: &[],
         files: &[
             (
                 "/etc/pvelens/agent.toml",
@@ -118,9 +124,16 @@ pub const PROGRAMS: &[Program] = &[
         section: "1",
         settings: SettingsFile {
             path: "/etc/pvelens/pvelens.toml",
+            title: "settings of pvelens",
             page: "pvelens.toml",
             text: include_str!("../../packaging/conf/pvelens.toml"),
         },
+        beside: &[SettingsFile {
+            path: "/etc/pvelens/intent.toml",
+            title: "what operators state to pvelens",
+            page: "pvelens-intent.toml",
+            text: include_str!("../../packaging/conf/intent.toml"),
+        }],
         files: &[
             (
                 "/etc/pvelens/pvelens.toml",
@@ -128,7 +141,7 @@ pub const PROGRAMS: &[Program] = &[
             ),
             (
                 "/etc/pvelens/intent.toml",
-                "What operators state. What it can say stands in it.",
+                "What operators state, see pvelens-intent.toml(5).",
             ),
             (
                 "/run/pvelens/read.sock",
@@ -151,15 +164,22 @@ pub const PROGRAMS: &[Program] = &[
 ];
 
 impl Program {
-    /// The page of the program, one for each command that is shown, and one for
-    /// the settings.
+    /// The page of the program, one for each command that is shown, and one for each
+    /// file of settings.
     ///
     /// # Errors
     /// When the shipped settings have a form that the page cannot show.
     pub fn pages(&self, date: &str) -> Result<Vec<Page>, ManualError> {
         let mut pages = command::pages(self, date)?;
-        pages.push(settings::page(self, date)?);
+        for file in self.written() {
+            pages.push(settings::page(self, file, date)?);
+        }
         Ok(pages)
+    }
+
+    /// Files of it that somebody writes.
+    fn written(&self) -> impl Iterator<Item = &SettingsFile> {
+        std::iter::once(&self.settings).chain(self.beside)
     }
 
     /// One file for each shell, named as that shell looks for it.

@@ -19,7 +19,9 @@ use pvelens::{
     coordinator::{Coordinator, Current},
     finding::{Finding, FindingState},
     intent::Declared,
+    store::{Store, StoreError},
     view::CoverageLevel,
+    windows,
 };
 use pvelens_agent::{
     host::{Clock, Host},
@@ -32,11 +34,21 @@ use pvelens_proto::agent::v1::{
 };
 use tonic::Request;
 
-use crate::sim::{Cluster, noise};
+use crate::sim::{Cluster, noise, temporary_directory};
+
+/// One value for each step of what checks look back at.
+const STEP_BEFORE_SECONDS: u64 = 300;
+const STORE_BYTES: u64 = 1 << 30;
+/// Between two times of writing, and of reading what checks look back at.
+const KEEP_SECONDS: i64 = 300;
+/// Between two times of tidying the store up.
+const TIDY_SECONDS: i64 = 3600;
 
 /// How to run.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// That pass before, into the store of the coordinator.
+    pub hours_before: u64,
     pub minutes: u64,
     pub step_seconds: u64,
     pub params: Params,
@@ -49,6 +61,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            hours_before: 0,
             minutes: 35,
             step_seconds: 30,
             params: Params::default(),
@@ -81,6 +94,8 @@ pub enum RunError {
         #[source]
         source: pvelens_agent::host::SourceError,
     },
+    #[error("keeping what was measured")]
+    Store(#[from] StoreError),
     #[error("decoding an update that was just encoded")]
     Decode(#[from] prost::DecodeError),
     #[error("the agent of {0} does not describe itself")]
@@ -172,6 +187,13 @@ pub fn host(cluster: &Cluster, index: usize) -> Result<Arc<Host>, RunError> {
 pub fn run(cluster: &mut Cluster, options: &Options) -> Result<Outcome, RunError> {
     let coordinator = Coordinator::new(options.params.clone());
     coordinator.intents().declare(options.intent.clone());
+    if options.hours_before == 0 {
+        return run_with(cluster, options, &coordinator, |_| ());
+    }
+    let directory = temporary_directory()?;
+    let now = instant(cluster.now_millis());
+    let store = Store::open(directory.path(), STORE_BYTES, now)?;
+    coordinator.keep_in(Arc::new(store), now)?;
     run_with(cluster, options, &coordinator, |_| ())
 }
 
@@ -188,6 +210,16 @@ pub fn run_with(
     let mut agents = (0..cluster.state().nodes.len())
         .map(|index| SimulatedAgent::new(cluster, index))
         .collect::<Result<Vec<_>, _>>()?;
+    let mut keeping = Keeping::new(coordinator, options);
+    let before = options.hours_before * 3600 / STEP_BEFORE_SECONDS;
+    for step in 0..before {
+        let at = instant(cluster.now_millis());
+        for index in order(agents.len(), step, options.shuffled) {
+            deliver(cluster, &mut agents[index], index, coordinator, at)?;
+        }
+        keeping.keep(at)?;
+        cluster.advance(STEP_BEFORE_SECONDS)?;
+    }
     let mut ever_open = BTreeSet::new();
     let steps = options.minutes * 60 / options.step_seconds.max(1);
     let mut current = coordinator.current();
@@ -199,6 +231,7 @@ pub fn run_with(
         for index in order(agents.len(), step, options.shuffled) {
             deliver(cluster, &mut agents[index], index, coordinator, at)?;
         }
+        keeping.keep(at)?;
         current = coordinator.evaluate(at);
         ever_open.extend(
             current
@@ -210,6 +243,43 @@ pub fn run_with(
         observe(&current);
     }
     Ok(Outcome::of(&current, ever_open))
+}
+
+/// Does for the store what the running coordinator does, where hours pass before.
+struct Keeping<'a> {
+    coordinator: &'a Coordinator,
+    store: Option<Arc<Store>>,
+    kept: Timestamp,
+    tidied: Timestamp,
+}
+
+impl<'a> Keeping<'a> {
+    fn new(coordinator: &'a Coordinator, options: &Options) -> Self {
+        let store = coordinator.store().filter(|_| options.hours_before > 0);
+        Self {
+            coordinator,
+            store: store.cloned(),
+            kept: Timestamp::UNIX_EPOCH,
+            tidied: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn keep(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        let is_due = |last: Timestamp, seconds| at.duration_since(last).as_secs() >= seconds;
+        if is_due(self.tidied, TIDY_SECONDS) {
+            store.maintain(at)?;
+            self.tidied = at;
+        }
+        if is_due(self.kept, KEEP_SECONDS) {
+            self.coordinator.write_down(at)?;
+            windows::look_back(self.coordinator, at)?;
+            self.kept = at;
+        }
+        Ok(())
+    }
 }
 
 /// What one agent has to say in one step.

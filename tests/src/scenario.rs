@@ -62,6 +62,8 @@ fn declared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Declared, D::E
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
+    /// That pass before, in coarse steps and into a store; nobody judges meanwhile.
+    pub hours_before: u64,
     pub minutes: u64,
     pub step_seconds: u64,
 }
@@ -69,6 +71,7 @@ pub struct Run {
 impl Default for Run {
     fn default() -> Self {
         Self {
+            hours_before: 0,
             minutes: 35,
             step_seconds: 30,
         }
@@ -221,6 +224,8 @@ struct SeriesTable {
     #[serde(default)]
     part: String,
     value: f64,
+    /// Where it goes until then, evenly.
+    to: Option<f64>,
     until_seconds: Option<u64>,
 }
 
@@ -239,7 +244,7 @@ impl<'de> Deserialize<'de> for Injection {
         } else if table.contains_key("path") {
             Change::Edit(edit(table)?)
         } else if table.contains_key("series") {
-            Change::Series(series(table)?)
+            Change::Series(series(table, at_seconds)?)
         } else {
             return Err(D::Error::custom("inject needs one of fault, path, series"));
         };
@@ -278,15 +283,20 @@ fn edit<E: serde::de::Error>(table: toml::Table) -> Result<Edit, E> {
     })
 }
 
-fn series<E: serde::de::Error>(table: toml::Table) -> Result<Override, E> {
+fn series<E: serde::de::Error>(table: toml::Table, at_seconds: u64) -> Result<Override, E> {
     let table: SeriesTable = typed(table)?;
-    Ok(Override::new(
+    let held = Override::new(
         table.series,
         &table.object,
         &table.part,
         table.value,
         table.until_seconds,
-    ))
+    );
+    match (table.to, table.until_seconds) {
+        (None, _) => Ok(held),
+        (Some(to), Some(until)) if until > at_seconds => Ok(held.going(to, at_seconds..until)),
+        (Some(_), _) => Err(E::custom("to needs until_seconds, after at_seconds")),
+    }
 }
 
 #[cfg(test)]
@@ -322,6 +332,8 @@ mod tests {
             "[[inject]]\nfault = 'oom_kill'\nnode = 'pve1'\nat_seconds = -1",
             "[[inject]]\nnode = 'pve1'\npath = '/x'",
             "[[inject]]\nnode = 'pve1'\npath = '/x'\nremove = true\nappend = ''",
+            "[[inject]]\nseries = 'cpu_some'\nobject = 'pve1'\nvalue = 0.1\nto = 0.2",
+            "[[inject]]\nseries = 'cpu_some'\nobject = 'pve1'\nvalue = 0.1\nto = 0.2\nuntil_seconds = 60",
             "[[inject]]\nseries = 'mood'\nobject = 'pve1'\nvalue = 1",
             "[[expect]]\ncheck = 'a'\nsubject = 'cluster'",
             "[[expect]]\ncheck = 'a'\nsubject = 'cluster'\nseverity = 'bad'",

@@ -27,6 +27,7 @@ pub mod past;
 mod pmxcfs;
 mod probe;
 mod proc;
+mod rrd;
 pub mod series;
 pub mod state;
 mod step;
@@ -123,6 +124,17 @@ impl Cluster {
         }
         cluster.write()?;
         Ok(cluster)
+    }
+
+    /// Writes the history that the nodes have kept before.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_history(&self) -> io::Result<()> {
+        for (index, tree) in self.trees.iter().enumerate() {
+            rrd::write(&self.state, index, tree.root())?;
+        }
+        Ok(())
     }
 
     /// Plans a fault, and writes its label before anything has run.

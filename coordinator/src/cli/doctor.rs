@@ -24,10 +24,10 @@ use tokio::time::timeout;
 use super::{
     FOUND, Failure, NOT_ASSESSED,
     client::{self, Connection, MESSAGE_LIMIT_BYTES, refused},
-    config, print,
+    print,
 };
 use crate::{
-    config::{Config, DEFAULT_PATH, Sockets},
+    config::{Config, Sockets},
     figure, render,
     serve::{ADMIN_SOCKET, READ_SOCKET},
 };
@@ -35,6 +35,7 @@ use crate::{
 mod access;
 mod fleet;
 mod item;
+mod settings;
 mod store;
 mod system;
 #[cfg(test)]
@@ -89,7 +90,7 @@ enum Asked {
 struct Look {
     system: System,
     config: Config,
-    about_settings: Item,
+    about_settings: Vec<Item>,
     sockets: Sockets,
     asked: Asked,
     now: Timestamp,
@@ -100,7 +101,9 @@ struct Look {
 impl Doctor {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let system = System::open();
-        let (config, about_settings) = settings(self.config.as_deref());
+        let now = now();
+        let (config, of_settings) = settings::settings(self.config.as_deref());
+        let of_intent = settings::intent(self.config.as_deref(), now);
         let mut sockets = config.sockets.clone();
         if let Some(directory) = self.socket.as_deref().and_then(Path::parent) {
             directory.clone_into(&mut sockets.directory);
@@ -124,10 +127,10 @@ impl Doctor {
         let look = Look {
             system,
             config,
-            about_settings,
+            about_settings: vec![of_settings, of_intent],
             sockets,
             asked,
-            now: now(),
+            now,
             installed_at: installed_at(),
         };
         let has_answer = matches!(look.asked, Asked::Answered(_));
@@ -178,9 +181,9 @@ impl Look {
             agents.extend(fleet::local(&system, &config.agents, followed));
         }
         let mut machine: Vec<Item> = clock(now, self.installed_at).into_iter().collect();
-        machine.extend(fleet::disk(&system, unit));
+        machine.extend(fleet::disk(&system, unit, &config.store.directory));
         let sections = [
-            ("Settings", vec![self.about_settings]),
+            ("Settings", self.about_settings),
             ("Coordinator", about),
             ("Access", access::look(&system, &sockets, is_packaged)),
             ("Agents", agents),
@@ -201,39 +204,6 @@ impl Look {
 /// Whether the sockets are where the packages make them.
 fn is_packaged(sockets: &Sockets) -> bool {
     sockets.directory == Sockets::default().directory
-}
-
-/// The settings, or the defaults when they are not valid.
-fn settings(file: Option<&Path>) -> (Config, Item) {
-    let path = file.unwrap_or(Path::new(DEFAULT_PATH));
-    let shown = path.display();
-    match config::load(file) {
-        Ok(config) if path.exists() => (config, Item::ok(format!("{shown} is valid"))),
-        Ok(config) => {
-            let what = format!("no file {shown}: every setting has its default");
-            (config, Item::ok(what))
-        }
-        Err(error) => {
-            let item = Item::problem(format!(
-                "{shown} is not valid; the coordinator does not start"
-            ))
-            .why(gist(&error.to_string()))
-            .fix(format!(
-                "correct it; `pvelens config check {shown}` reads it again"
-            ));
-            (Config::default(), item)
-        }
-    }
-}
-
-/// The place and the reason, without the picture between them.
-fn gist(error: &str) -> String {
-    let mut lines = error.lines().filter(|line| !line.trim().is_empty());
-    let first = lines.next().unwrap_or_default();
-    match lines.next_back() {
-        Some(last) => format!("{first}: {last}"),
-        None => first.to_owned(),
-    }
 }
 
 /// Whether a question would make systemd start the coordinator.

@@ -7,13 +7,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    check::CHECKS,
     chronicle::revision,
     coordinator::Coordinator,
     link::Clock,
     log::Log,
     store::{Store, StoreError, import::Import},
-    windows::Loading,
+    windows::{self, Loading},
 };
 
 /// How often it looks whether there is enough to write.
@@ -123,8 +122,9 @@ impl Keeper {
     /// What checks look back at for hours, to be read.
     async fn next_windows(&self) -> Option<Loading> {
         let now = (self.clock)();
-        let declared = || CHECKS.iter().flat_map(|check| check.windows);
-        let wanted = self.coordinator.keep(move |live| live.wanted(declared()));
+        let wanted = self
+            .coordinator
+            .keep(|live| live.wanted(windows::declared()));
         Some(Loading::of(wanted.await?, now))
     }
 

@@ -72,11 +72,8 @@ impl Site {
 
     fn windows(&self, second: i64) -> Windows {
         self.coordinator.write_down(at(second)).unwrap();
-        let declared = CHECKS.iter().flat_map(|check| check.windows);
-        let wanted = self.coordinator.live().wanted(declared);
-        let mut loading = Loading::of(wanted, at(second));
-        while !loading.step(&self.store).unwrap() {}
-        loading.finish()
+        look_back(&self.coordinator, at(second)).unwrap();
+        (*self.coordinator.windows()).clone()
     }
 
     /// Keys of the VM, the node and the storage.

@@ -27,7 +27,7 @@ enum Task {
         /// Only cases whose name contains this
         #[arg(long, default_value = "")]
         only: String,
-        /// Only what takes less than half a minute, with few kills
+        /// Only what takes less than two minutes, with few kills
         #[arg(long)]
         short: bool,
         /// Keep all logs here

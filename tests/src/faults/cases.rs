@@ -13,6 +13,7 @@ use super::{Options, Outcome};
 
 mod clock;
 mod death;
+mod disk;
 mod identity;
 mod network;
 mod stranger;
@@ -23,7 +24,7 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<String>> + 'a>>;
 #[derive(Clone, Copy)]
 pub(super) struct Case {
     pub(super) name: &'static str,
-    /// Takes less than half a minute.
+    /// Takes less than two minutes.
     pub(super) is_short: bool,
     run: for<'a> fn(&'a Options) -> Running<'a>,
 }
@@ -54,6 +55,7 @@ pub(super) const ALL: &[Case] = &[
     case!("clock jumps", false, clock::jumps),
     case!("a node off for a year", false, clock::year),
     case!("stolen token after its end", false, clock::stolen_token),
+    case!("disks of the coordinator", true, disk::all),
     case!("killed at random", true, death::killed),
 ];
 

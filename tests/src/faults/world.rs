@@ -32,6 +32,7 @@ pub(super) const LINK_PORT: u16 = 8440;
 pub(super) const API_PORT: u16 = 8441;
 /// A pipe may wait a minute before it dials again.
 pub(super) const LINK: Duration = Duration::from_secs(150);
+const COORDINATOR: &str = "coordinator";
 /// The simulated node goes on this often.
 const STEP: Duration = Duration::from_secs(5);
 
@@ -54,7 +55,7 @@ impl World {
         nodes: u8,
         joined: usize,
     ) -> Result<Self> {
-        let directory = options.directory.join(name.replace(' ', "-"));
+        let directory = Self::directory(options, name);
         fs::create_dir_all(&directory)?;
         let net = Net::new(nodes)?;
         let spec = ClusterSpec {
@@ -75,7 +76,7 @@ impl World {
         let clock = directory.join("clock");
         fs::write(&clock, "+0")?;
         let coordinator =
-            Coordinator::start(Self::coordinator(options, &directory, "coordinator", &net)).await?;
+            Coordinator::start(Self::coordinator(options, &directory, COORDINATOR, &net)).await?;
         let mut world = Self {
             options: options.clone(),
             directory,
@@ -101,6 +102,19 @@ impl World {
             world.until_linked(index).await?;
         }
         Ok(world)
+    }
+
+    fn directory(options: &Options, name: &str) -> PathBuf {
+        options.directory.join(name.replace(' ', "-"))
+    }
+
+    /// Where the coordinator of a world will keep what outlives it: a disk may be
+    /// mounted there before.
+    pub(super) fn state(options: &Options, name: &str) -> Result<PathBuf> {
+        let directory = Self::directory(options, name);
+        let state = directory.join(COORDINATOR).join(coordinator::STATE);
+        fs::create_dir_all(&state)?;
+        Ok(state)
     }
 
     pub(super) fn coordinator(
@@ -137,15 +151,17 @@ impl World {
             .await
     }
 
+    /// What sets clocks of processes, where it is installed.
+    pub(super) fn clock_library() -> Result<&'static str> {
+        let mut places = FAKETIME.iter().copied();
+        let library = places.find(|path| fs::exists(path).unwrap_or(false));
+        library.context("no libfaketime; Debian has it in the package libfaketime")
+    }
+
     /// Variables for processes whose clock [`World::set_clock`] sets.
     pub(super) fn clock_variables(&self) -> Result<Vec<(String, String)>> {
-        let library = FAKETIME
-            .iter()
-            .find(|path| fs::exists(path).unwrap_or(false));
-        let library =
-            library.context("no libfaketime; Debian has it in the package libfaketime")?;
         let variables = [
-            ("LD_PRELOAD", (*library).to_owned()),
+            ("LD_PRELOAD", Self::clock_library()?.to_owned()),
             ("FAKETIME_TIMESTAMP_FILE", self.clock.display().to_string()),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             // Only the wall clock jumps.
@@ -155,6 +171,31 @@ impl World {
         Ok(variables
             .map(|(name, value)| (name.to_owned(), value))
             .to_vec())
+    }
+
+    /// Starts all processes anew, with the clock that [`World::set_clock`] sets, and the
+    /// coordinator with these variables besides.
+    pub(super) async fn follow_clock(&mut self, more: &[(&str, &str)]) -> Result<()> {
+        let variables = self.clock_variables()?;
+        let more = more
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let all = variables.iter().cloned().chain(more).collect();
+        self.coordinator.stop()?;
+        self.coordinator.start_with(all).await?;
+        for node in &mut self.nodes {
+            node.pipe.kill()?;
+            node.agent.kill()?;
+            node.agent.variables.clone_from(&variables);
+            node.pipe.variables.clone_from(&variables);
+            node.agent.start()?;
+            node.until_serving().await?;
+            node.pipe.start()?;
+        }
+        for index in 0..self.nodes.len() {
+            self.until_linked(index).await?;
+        }
+        Ok(())
     }
 
     /// Sets the wall clock of processes with [`World::clock_variables`]: `+90d`, `-2h`.

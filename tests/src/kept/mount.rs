@@ -25,6 +25,8 @@ use super::{
 
 /// The number of the one directory.
 const ROOT: Inode = 1;
+/// That of the empty one in it, over which something else is mounted.
+const PLACE: Inode = Inode::MAX;
 /// Room for the largest request.
 const BUFFER: usize = message::MOST_WRITTEN as usize + 4096;
 
@@ -41,6 +43,15 @@ impl Mounted {
     /// # Errors
     /// Where this is not allowed: only root may, where the kernel has FUSE.
     pub fn over(path: &Path, disk: &Arc<Disk>) -> io::Result<Self> {
+        Self::with_place(path, disk, "")
+    }
+
+    /// As [`over`](Self::over); the disk has an empty directory of this name, which
+    /// nothing can be written to.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_place(path: &Path, disk: &Arc<Disk>, place: &'static str) -> io::Result<Self> {
         let device = open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let options = format!(
             "fd={},rootmode=40700,user_id=0,group_id=0,default_permissions",
@@ -50,7 +61,7 @@ impl Mounted {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         mount("pvelens-disk", path, "fuse", flags, Some(&*options))?;
         let disk = Arc::clone(disk);
-        let serving = thread::spawn(move || serve(&device, &disk));
+        let serving = thread::spawn(move || serve(&device, &disk, place));
         Ok(Self {
             path: path.to_owned(),
             serving: Some(serving),
@@ -60,8 +71,10 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // It may have been unmounted by somebody else.
-        unmount(&self.path, UnmountFlags::DETACH).unwrap_or_default();
+        // By force, since namespaces that were made meanwhile have it, too: nobody would be
+        // told that it has ended. It may have been unmounted by somebody else.
+        let flags = UnmountFlags::DETACH | UnmountFlags::FORCE;
+        unmount(&self.path, flags).unwrap_or_default();
         if let Some(serving) = self.serving.take() {
             serving.join().unwrap_or_default();
         }
@@ -69,7 +82,7 @@ impl Drop for Mounted {
 }
 
 /// Answers until the mount is gone.
-fn serve(device: &OwnedFd, disk: &Disk) {
+fn serve(device: &OwnedFd, disk: &Disk, place: &str) {
     let mut buffer = vec![0; BUFFER];
     loop {
         let length = match read(device, buffer.as_mut_slice()) {
@@ -85,7 +98,12 @@ fn serve(device: &OwnedFd, disk: &Disk) {
         if request.wants_no_answer() {
             continue;
         }
-        let answer = answer(&request, &mut disk.state());
+        let answer = match request.operation {
+            Operation::Lookup(name) if !place.is_empty() && name == place.as_bytes() => {
+                Ok(Body::entry(PLACE, None))
+            }
+            _ => answer(&request, &mut disk.state()),
+        };
         if write(device, &message::reply(request.unique, answer)).is_err_and(is_gone) {
             return;
         }
@@ -158,9 +176,9 @@ fn entry(state: &State, inode: Inode) -> Result<Body, Errno> {
     Ok(Body::entry(inode, length(state, inode)?))
 }
 
-/// None = the directory.
+/// None = a directory.
 fn length(state: &State, inode: Inode) -> Result<Option<u64>, Errno> {
-    if inode == ROOT {
+    if inode == ROOT || inode == PLACE {
         return Ok(None);
     }
     Ok(Some(wide(state.content(inode)?.len())))

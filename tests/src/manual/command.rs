@@ -109,7 +109,7 @@ fn rest(program: &Program, command: &Command, above: &[String], statuses: &str) 
     let own = exit_statuses(command);
     exit_status(&mut roff, own.as_deref().unwrap_or(statuses));
     let mut see_also = above.to_vec();
-    see_also.push(format!("{}(5)", program.settings.page));
+    see_also.extend(program.written().map(|file| format!("{}(5)", file.page)));
     if is_program {
         see_also.extend(program.see_also.iter().map(ToString::to_string));
     }

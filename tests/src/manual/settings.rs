@@ -3,12 +3,13 @@
 //!
 //! Of TOML only what these files use is understood: sections, keys with a value
 //! on one line, comments. `#key = value` and `#[section]`, without a space after
-//! the hash, show what is not set.
+//! the hash, show what is not set. In a list of tables, such as `#[[maintenance]]`, the
+//! comment of the list is about all of its keys, and these are an example.
 
 use roff::{Roff, bold, roman};
 
 use super::{
-    MANUAL, ManualError, Page, Program, VERSION,
+    MANUAL, ManualError, Page, Program, SettingsFile, VERSION,
     command::{prose, references, term},
 };
 
@@ -44,8 +45,17 @@ struct Key {
     about: Vec<String>,
 }
 
-pub(super) fn page(program: &Program, date: &str) -> Result<Page, ManualError> {
-    let file = &program.settings;
+impl Section {
+    fn is_list(&self) -> bool {
+        self.name.starts_with('[')
+    }
+}
+
+pub(super) fn page(
+    program: &Program,
+    file: &SettingsFile,
+    date: &str,
+) -> Result<Page, ManualError> {
     let settings = parse(file.text).map_err(|source| ManualError::Settings {
         path: file.path,
         source,
@@ -55,10 +65,7 @@ pub(super) fn page(program: &Program, date: &str) -> Result<Page, ManualError> {
     let title = file.page.to_uppercase();
     roff.control("TH", [title.as_str(), "5", date, VERSION, MANUAL]);
     roff.control("SH", ["NAME"]);
-    roff.text([roman(format!(
-        "{} - settings of {}",
-        file.page, program.name
-    ))]);
+    roff.text([roman(format!("{} - {}", file.page, file.title))]);
     roff.control("SH", ["SYNOPSIS"]);
     roff.text([bold(file.path)]);
     roff.control("SH", ["DESCRIPTION"]);
@@ -67,6 +74,10 @@ pub(super) fn page(program: &Program, date: &str) -> Result<Page, ManualError> {
     for section in &settings.sections {
         roff.control("SS", [format!("[{}]", section.name).as_str()]);
         paragraphs(&mut roff, &section.about);
+        if section.is_list() {
+            example(&mut roff, section);
+            continue;
+        }
         for key in &section.keys {
             let value = if key.is_set {
                 format!(" = {}", key.value)
@@ -77,15 +88,29 @@ pub(super) fn page(program: &Program, date: &str) -> Result<Page, ManualError> {
             term(&mut roff, [bold(&key.name), roman(value)], &about);
         }
     }
-    let pages = [
+    let mut pages = vec![
         format!("{}({section})", program.name),
         format!("{}-config-check({section})", program.name),
     ];
+    let others = program.written().map(|other| other.page);
+    let others = others.filter(|page| *page != file.page);
+    pages.extend(others.map(|page| format!("{page}(5)")));
     references(&mut roff, &pages);
     Ok(Page {
         file_name: format!("{}.5", file.page),
         text: roff.render().into_bytes(),
     })
+}
+
+/// A table as it is written.
+fn example(roff: &mut Roff, section: &Section) {
+    roff.control("PP", []);
+    roff.control("EX", []);
+    roff.text([roman(format!("[{}]", section.name))]);
+    for key in &section.keys {
+        roff.text([roman(format!("{} = {}", key.name, key.value))]);
+    }
+    roff.control("EE", []);
 }
 
 fn paragraphs(roff: &mut Roff, paragraphs: &[String]) {
@@ -128,7 +153,9 @@ fn parse(text: &str) -> Result<Settings, SettingsError> {
         }
         let key = plain.split_once(" = ").filter(|(name, value)| {
             !name.is_empty()
-                && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())
+                && name
+                    .bytes()
+                    .all(|b| matches!(b, b'_' | b'-') || b.is_ascii_lowercase())
                 && !value.is_empty()
         });
         let (Some((name, value)), Some(section)) = (key, settings.sections.last_mut()) else {
@@ -137,7 +164,7 @@ fn parse(text: &str) -> Result<Settings, SettingsError> {
                 text: line.to_owned(),
             });
         };
-        if about.is_empty() {
+        if about.is_empty() && !section.is_list() {
             return Err(SettingsError::Undocumented(name.to_owned()));
         }
         section.keys.push(Key {
@@ -191,6 +218,20 @@ mod tests {
         let settings = parse("# File.\n\n[a]\n# Key.\nkey = 1\n\n# Alone.\n\n").unwrap();
         assert_eq!(settings.about, ["File."]);
         assert_eq!(settings.sections[0].about, ["Alone."]);
+    }
+
+    #[test]
+    fn keys_of_a_list_of_tables_need_no_words_of_their_own() {
+        let settings = parse("[a]\n\n# Who.\n#[[b.c]]\n#one = 1\n#two-three = \"2\"\n").unwrap();
+        let list = &settings.sections[1];
+        assert_eq!(
+            (list.name.as_str(), list.is_list(), list.keys.len()),
+            ("[b.c]", true, 2)
+        );
+        let mut roff = Roff::new();
+        example(&mut roff, list);
+        let text = roff.render();
+        assert!(text.contains(".EX\n[[b.c]]\none = 1\ntwo"), "{text}");
     }
 
     #[test]

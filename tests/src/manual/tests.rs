@@ -37,7 +37,7 @@ fn names(command: &Command, prefix: &str, section: &str) -> Vec<String> {
 fn every_command_that_is_shown_has_a_page() {
     for program in PROGRAMS {
         let mut expected = names(&(program.command)(), program.name, program.section);
-        expected.push(format!("{}.5", program.settings.page));
+        expected.extend(program.written().map(|file| format!("{}.5", file.page)));
         let found: Vec<_> = pages(program).into_iter().map(|(name, _)| name).collect();
         assert_eq!(found, expected);
         assert!(found.len() > 5, "{found:?}");
@@ -91,6 +91,58 @@ fn every_setting_with_a_default_is_on_the_page_with_it() {
         }
         assert!(keys > 3);
     }
+}
+
+#[test]
+fn every_statement_that_operators_can_make_is_on_the_page_with_an_example() {
+    let [_, coordinator] = PROGRAMS else {
+        panic!("two programs");
+    };
+    let file = &coordinator.beside[0];
+    let text = page(coordinator, "pvelens-intent.toml.5");
+    // As TOML the file itself says what there is, with its examples set.
+    let set: Vec<String> = file
+        .text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(example) if !example.starts_with(' ') => example.to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let set: Table = set.join("\n").parse().unwrap();
+    let mut statements = 0;
+    for (section, value) in &set {
+        let lists = match value {
+            Value::Array(list) => vec![(section.clone(), list.clone())],
+            Value::Table(table) if section == "tags" => {
+                for key in table.keys() {
+                    // A hyphen is one to copy.
+                    let key = key.replace('-', "\\-");
+                    assert!(text.contains(&format!("\\fB{key}\\fR = ")), "{key}: {text}");
+                }
+                continue;
+            }
+            Value::Table(table) => table
+                .iter()
+                .map(|(name, value)| {
+                    let list = value.as_array().unwrap().clone();
+                    (format!("{section}.{name}"), list)
+                })
+                .collect(),
+            _ => panic!("{section} is no section"),
+        };
+        for (name, list) in lists {
+            assert!(text.contains(&format!("\n[[{name}]]\n")), "{name}: {text}");
+            for key in list[0].as_table().unwrap().keys() {
+                assert!(
+                    text.contains(&format!("\n{key} = ")),
+                    "{name}.{key}: {text}"
+                );
+            }
+            statements += 1;
+        }
+    }
+    assert!(statements > 4);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use pvelens_proto::v1::{
     Agent, CreateTokenRequest, ListAgentsRequest, RevokeAgentRequest,
     enrollment_service_client::EnrollmentServiceClient, fleet_service_client::FleetServiceClient,
@@ -18,6 +18,8 @@ use tonic::transport::{Channel, Endpoint};
 use super::{POLL, quoted, write};
 
 const READY: Duration = Duration::from_secs(60);
+/// Within its directory.
+pub const STATE: &str = "state";
 const MESSAGE_LIMIT: usize = 64 << 20;
 
 /// How a coordinator is run.
@@ -48,12 +50,19 @@ impl Options {
         self.directory.join("run").join(name)
     }
 
+    /// What outlives it.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.directory.join(STATE)
+    }
+
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.directory.join("coordinator.log")
     }
 
-    fn settings(&self) -> PathBuf {
+    #[must_use]
+    pub fn settings(&self) -> PathBuf {
         self.directory.join("pvelens.toml")
     }
 
@@ -63,7 +72,7 @@ impl Options {
              [http]\nenabled = false\n[store]\ndirectory = {store}\n\
              [link]\nlisten = \"{link}\"\nnames = [\"{name}\"]\n[api]\nlisten = \"{api}\"\n",
             sockets = quoted(&self.directory.join("run")),
-            store = quoted(&self.directory.join("state")),
+            store = quoted(&self.state()),
             link = self.link,
             api = self.api,
             name = self.name,
@@ -92,6 +101,22 @@ impl Coordinator {
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// Ends it as systemd does.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub fn stop(&mut self) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let status = self.child.wait()?;
+        ensure!(
+            status.success(),
+            "it ended with {status}: {}",
+            self.last_words()
+        );
         Ok(())
     }
 

@@ -1,8 +1,10 @@
 //! Series of a node, guest or storage that a scenario holds at a value.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use super::state::State;
+use super::state::{State, real};
 
 /// What is held. Shares are from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ pub struct Override {
     /// Disk, mount point, or the node of a local storage.
     pub part: String,
     pub value: f64,
+    /// Where it goes from there, and in which seconds.
+    going: Option<(f64, Range<u64>)>,
     /// Seconds after the start; `None` = to the end.
     pub until: Option<u64>,
     /// What it was before.
@@ -52,9 +56,26 @@ impl Override {
             object: object.to_owned(),
             part: part.to_owned(),
             value,
+            going: None,
             until,
             before: None,
         }
+    }
+
+    /// As this one, and it goes evenly to another value within these seconds.
+    #[must_use]
+    pub fn going(mut self, to: f64, within: Range<u64>) -> Self {
+        self.going = Some((to, within));
+        self
+    }
+
+    fn value_at(&self, elapsed: u64) -> f64 {
+        let Some((to, within)) = &self.going else {
+            return self.value;
+        };
+        let passed = elapsed.clamp(within.start, within.end) - within.start;
+        let share = real(passed) / real(within.end - within.start).max(1.0);
+        self.value + (to - self.value) * share
     }
 
     pub(super) fn holds_at(&self, elapsed: u64) -> bool {
@@ -62,7 +83,7 @@ impl Override {
     }
 
     pub(super) fn apply(&mut self, state: &mut State) {
-        let value = self.value;
+        let value = self.value_at(state.elapsed_seconds);
         let mut before = self.before;
         self.with(state, |current| {
             before.get_or_insert(*current);
@@ -112,7 +133,7 @@ impl Override {
                         .iter_mut()
                         .filter(|fs| fs.mount_point == part)
                     {
-                        let total = super::state::real(filesystem.total_bytes);
+                        let total = real(filesystem.total_bytes);
                         let mut ratio = filesystem.used_bytes / total;
                         change(&mut ratio);
                         filesystem.used_bytes = ratio * total;
@@ -146,6 +167,23 @@ impl Override {
             Series::GuestMemory => change(&mut guest.load.memory),
             Series::GuestMemorySome => change(&mut guest.load.memory_some),
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_goes_evenly_and_stays_where_it_came_to() {
+        let held = Override::new(Series::CpuSome, "pve1", "", 0.2, None);
+        assert_eq!(held.value_at(5000), 0.2);
+        let going = held.going(0.6, 100..300);
+        let values = [0, 100, 150, 300, 900].map(|second| going.value_at(second));
+        let expected = [0.2, 0.2, 0.3, 0.6, 0.6];
+        for (value, expected) in values.into_iter().zip(expected) {
+            assert!((value - expected).abs() < 1e-9, "{values:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pvelens_agent::collector::{COLLECTORS, Payload, collect_once};
-use pvelens_proto::agent::v1::Sample;
+use pvelens_proto::{agent::v1::Sample, timestamp_to_millis};
 
 use super::*;
 use crate::run::{Options, host, run};
@@ -277,4 +277,35 @@ fn every_seed_plants_three_to_six_faults_and_all_kinds_occur() {
         checks.extend(labels.expect.into_iter().map(|label| label.check));
     }
     assert!(checks.len() >= 25, "{checks:?}");
+}
+
+#[test]
+fn a_history_that_was_kept_before_is_read() {
+    let directory = temporary_directory().unwrap();
+    let cluster = Cluster::create(&spec(), directory.path()).unwrap();
+    cluster.write_history().unwrap();
+    let state = cluster.state();
+    for index in 0..state.nodes.len() {
+        let samples = samples(&cluster, index);
+        let history = samples.iter().find_map(|sample| match &sample.payload {
+            Some(Payload::RrdHistory(history)) => Some(history),
+            _ => None,
+        });
+        let history = history.unwrap();
+        assert!(!history.truncated);
+        let guests = state.guests.iter().filter(|guest| guest.node == index);
+        let objects = 1 + state.storages.len() + guests.count();
+        assert_eq!(history.objects.len(), objects);
+        let node = &history.objects[0];
+        assert_eq!(node.name, state.nodes[index].name);
+        let hours = node.archives.iter().find(|it| it.step_seconds == 1800);
+        let hours = hours.unwrap();
+        let newest = timestamp_to_millis(hours.first_at.as_ref().unwrap())
+            + i64::from(hours.rows - 1) * 1_800_000;
+        let before = state.start_millis - newest;
+        assert!((0..1_800_000).contains(&before), "{before}");
+        let cpu = hours.series.iter().find(|it| it.name == "cpu").unwrap();
+        assert_eq!(cpu.runs, [0, 1440]);
+        assert!(cpu.values.iter().all(|value| (0.0..=1.0).contains(value)));
+    }
 }

@@ -22,7 +22,6 @@ use crate::{
 const SILENT_MILLIS: i64 = 60_000;
 /// Beyond this, times of different nodes cannot be put in order.
 const CLOCK_SECONDS: f64 = 2.0;
-const STATE_DIRECTORY: &str = "/var/lib/pvelens";
 const SCARCE_BYTES: u64 = 256 << 20;
 /// Things of one kind that are named each for itself.
 const NAMED: usize = 5;
@@ -223,22 +222,25 @@ fn names<'n>(nodes: impl Iterator<Item = &'n NodeCoverage>) -> Option<String> {
 }
 
 /// Room for what the coordinator keeps, on the machine where it runs.
-pub(super) fn disk(system: &System, unit: Unit) -> Option<Item> {
-    let directory = Path::new(STATE_DIRECTORY);
+pub(super) fn disk(system: &System, unit: Unit, directory: &Path) -> Option<Item> {
+    if directory.as_os_str().is_empty() {
+        return None;
+    }
+    let shown = directory.display();
     let Ok(stat) = rustix::fs::statvfs(system.path(directory)) else {
         return unit.is_installed.then(|| {
-            Item::problem(format!("{STATE_DIRECTORY} is not there"))
-                .why("systemd makes it when the coordinator starts")
+            Item::problem(format!("{shown} is not there"))
+                .why("it is made when the coordinator starts")
                 .fix("as root: `systemctl restart pvelens`")
         });
     };
     let available = stat.f_bavail.saturating_mul(stat.f_frsize);
     let free = figure::bytes(available);
     Some(if available < SCARCE_BYTES {
-        Item::problem(format!("only {free} are free for {STATE_DIRECTORY}"))
+        Item::problem(format!("only {free} are free for {shown}"))
             .why("what the coordinator keeps needs room to grow")
-            .fix(format!("look at `df -h {STATE_DIRECTORY}`, and make room"))
+            .fix(format!("look at `df -h {shown}`, and make room"))
     } else {
-        Item::ok(format!("{free} are free for {STATE_DIRECTORY}"))
+        Item::ok(format!("{free} are free for {shown}"))
     })
 }

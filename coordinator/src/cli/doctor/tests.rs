@@ -108,7 +108,12 @@ impl Machine {
         };
         let look = Look {
             system: System::at(self.directory.path(), user),
-            about_settings: Item::ok("/etc/pvelens/pvelens.toml is valid"),
+            about_settings: vec![
+                Item::ok("/etc/pvelens/pvelens.toml is valid"),
+                Item::ok(
+                    "/etc/pvelens/intent.toml is valid and has 3 statements, 1 of which has ended",
+                ),
+            ],
             sockets: config.sockets.clone(),
             config,
             asked,
@@ -326,23 +331,6 @@ fn a_clock_before_the_installation_is_wrong() {
     assert_eq!(clock(at(100), None), None);
     let item = clock(at(100), Some(at(1_795_349_087))).unwrap();
     assert!(item.what.contains("1970-01-01"), "{}", item.what);
-}
-
-#[test]
-fn wrong_settings_are_named_and_the_rest_is_looked_at() {
-    let directory = TempDir::new().unwrap();
-    let file = directory.path().join("pvelens.toml");
-    fs::write(&file, "[socket]\ngroup = \"x\"\n").unwrap();
-    let (config, item) = settings(Some(&file));
-    assert_eq!(config, Config::default());
-    assert_eq!(item.state, State::Problem);
-    assert!(item.why.contains("did you mean `sockets`?"), "{}", item.why);
-    fs::write(&file, "[sockets]\ngroup = \"x\"\n").unwrap();
-    let (config, item) = settings(Some(&file));
-    assert_eq!(
-        (config.sockets.group.as_str(), item.state),
-        ("x", State::Ok)
-    );
 }
 
 #[test]
