@@ -1,9 +1,10 @@
 //! The running coordinator process: links, evaluation, surfaces.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
+    select,
     sync::{Notify, watch},
     task,
     time::{sleep, timeout},
@@ -20,7 +21,7 @@ use crate::{
     link::{Clock, Listening},
     log::Log,
     port::PortState,
-    store::{Store, StoreError},
+    store::StoreError,
     trust::{Names, Trust, TrustError},
 };
 
@@ -30,6 +31,7 @@ mod local;
 mod manager;
 mod reload;
 mod socket;
+mod store;
 mod surfaces;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ mod tests;
 pub use handover::{Handover, HandoverError};
 pub use reload::Reload;
 pub use socket::SocketError;
+pub use store::open_store;
 pub use surfaces::{ADMIN_SOCKET, MCP_OPERATE_SOCKET, MCP_SOCKET, OPERATE_SOCKET, READ_SOCKET};
 
 use keeper::Keeper;
@@ -73,6 +76,12 @@ pub enum ServeError {
         #[source]
         source: StoreError,
     },
+    /// The service manager starts it again.
+    #[error(
+        "the store could not be opened when this was started, and can be now: to be started \
+         again, so that something is kept"
+    )]
+    StoreMended,
     #[error("serving {surface}")]
     Surface {
         surface: &'static str,
@@ -120,12 +129,23 @@ pub async fn serve(
     let coordinator = Arc::new(coordinator);
     let trust = open_trust(&coordinator, &config, clock()).await;
     open_store(&coordinator, &config, clock()).await?;
+    let waiting = (Arc::clone(&coordinator), config.clone(), Arc::clone(&clock));
     let server = Server::bind(coordinator, config, handover).await?;
-    server
+    let end = shutdown.child_token();
+    let serving = server
         .trusting(trust)
         .reloading(reload)
-        .run(log, clock, shutdown)
-        .await
+        .run(log, clock, end.clone());
+    let mut serving = pin!(serving);
+    let (coordinator, config, clock) = waiting;
+    select! {
+        result = &mut serving => result,
+        () = store::until_usable(&coordinator, &config, &clock) => {
+            end.cancel();
+            serving.await?;
+            Err(ServeError::StoreMended)
+        }
+    }
 }
 
 impl Server {
@@ -310,58 +330,6 @@ pub async fn open_trust(
         port.set_state(PortState::Failed(problem.clone()));
     }
     None
-}
-
-/// Opens the store, where something is kept. A disk that is full, read-only or broken
-/// keeps nobody from seeing what is present: that goes on without a store, and a
-/// finding says so.
-///
-/// # Errors
-/// When another process has the store, or it is of a newer version.
-pub async fn open_store(
-    coordinator: &Arc<Coordinator>,
-    config: &Config,
-    now: Timestamp,
-) -> Result<(), ServeError> {
-    let directory = config.store.directory.clone();
-    if directory.as_os_str().is_empty() {
-        return Ok(());
-    }
-    let limit_bytes = u64::from(config.store.limit_mebibytes) << 20;
-    let (keeping, path) = (Arc::clone(coordinator), directory.clone());
-    let open = move || {
-        let store = Store::open(&path, limit_bytes, now)?;
-        if let Some(replaced) = store.condition().replaced {
-            let (set_aside, why) = (replaced.set_aside.display(), replaced.why);
-            let backup = replaced.backup.map(|(backup, _)| backup);
-            error!(%set_aside, why, ?backup, "the store was damaged and is set aside");
-        }
-        keeping.keep_in(Arc::new(store), now)
-    };
-    let opening = task::spawn_blocking(move || {
-        // Damage that shows when it is read: the second time all of it is looked at.
-        open().or_else(|error| match error {
-            StoreError::Damaged(_) => open(),
-            error => Err(error),
-        })
-    });
-    let opened = match opening.await {
-        Ok(opened) => opened,
-        Err(defect) => Err(StoreError::Other(defect.to_string())),
-    };
-    match opened {
-        Ok(()) => Ok(()),
-        Err(source @ (StoreError::Busy | StoreError::Newer { .. })) => Err(ServeError::Store {
-            directory: directory.display().to_string(),
-            source,
-        }),
-        Err(error) => {
-            let directory = directory.display();
-            error!(%directory, %error, "nothing is kept: the store cannot be opened");
-            coordinator.goes_without_store(error, now);
-            Ok(())
-        }
-    }
 }
 
 fn chain(error: TrustError) -> String {

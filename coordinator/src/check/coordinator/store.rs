@@ -15,7 +15,7 @@ const FAILING: SignedDuration = SignedDuration::from_mins(2);
 
 const FULL: Remedy = Remedy {
     diagnose: &["df -h /var/lib/pvelens", "pvelens store check"],
-    fix: "Make room on the file system of the store, or give it less: limit_mebibytes in the section [store] of /etc/pvelens/pvelens.toml. Restart the coordinator if it was started meanwhile: systemctl restart pvelens.",
+    fix: "Make room on the file system of the store, or give it less: limit_mebibytes in the section [store] of /etc/pvelens/pvelens.toml.",
     impact: "Findings and the present state are right meanwhile. What is measured waits in memory; after some hours the oldest of it is lost.",
     risk: Risk::Low,
     way_back: "",

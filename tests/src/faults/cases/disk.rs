@@ -88,8 +88,8 @@ async fn full(options: &Options) -> Result<String> {
     trial.world.coordinator.kill()?;
     trial.start().await?;
     trial.sees_the_present().await?;
-    trial.world.coordinator.kill()?;
     disk.free()?;
+    trial.until_ended_for_its_store().await?;
     trial.start().await?;
     trial.until_mended(FULL).await?;
     let again = trial.compare().await?;
@@ -121,9 +121,9 @@ async fn read_only(options: &Options) -> Result<String> {
     trial.until_found(FAILS).await?;
     trial.sees_the_present().await?;
 
-    trial.world.coordinator.kill()?;
     disk.change(|nature| nature.is_read_only = false);
     trust.set_read_only(false)?;
+    trial.until_ended_for_its_store().await?;
     trial.start().await?;
     trial.until_mended(FAILS).await?;
     let kept = trial.compare().await?;

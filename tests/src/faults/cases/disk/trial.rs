@@ -63,6 +63,22 @@ impl Trial {
         self.world.until_linked(0).await.map(drop)
     }
 
+    /// A coordinator that had to start without its store ends when it can have it, so
+    /// that the service manager starts it again.
+    pub(super) async fn until_ended_for_its_store(&mut self) -> Result<()> {
+        let end = Instant::now() + SOON;
+        while self.world.coordinator.lives()? {
+            ensure!(Instant::now() < end, "it goes on without its store");
+            sleep(POLL * 4).await;
+        }
+        let log = std::fs::read_to_string(self.world.coordinator.options().log())?;
+        ensure!(
+            log.contains("the store could not be opened when this was started"),
+            "it ended for another reason: {log}"
+        );
+        Ok(())
+    }
+
     /// What the command line says, whatever its exit status is.
     pub(super) async fn say(&self, words: &[&str]) -> Result<String> {
         let options = self.world.coordinator.options();
