@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Dated, Event, EventKind, Level, text};
 use crate::view::{ClusterId, Guest, GuestStatus, Name, Node, NodeStatus, View};
@@ -18,6 +18,8 @@ use kept::Object;
 const GUESTS: usize = 200_000;
 /// Of these, that are gone.
 const GONE: usize = 1000;
+/// In this time nodes send what they kept while nobody looked.
+const SETTLE: SignedDuration = SignedDuration::from_secs(60);
 
 /// What was so the last time.
 #[derive(Debug, Default)]
@@ -39,6 +41,9 @@ pub(crate) struct Last {
     away_since: Option<Timestamp>,
     /// For how long nobody looked before the first view, in words.
     gap: Option<String>,
+    /// When nodes have sent what they kept meanwhile, which shows first what was so.
+    settled_from: Option<Timestamp>,
+    is_settled: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +69,7 @@ impl Last {
     pub(crate) fn compare(&mut self, view: &View) -> Vec<Told> {
         let mut told = Vec::new();
         self.back(view, &mut told);
+        self.is_settled = self.settled_from.is_none_or(|from| view.at >= from);
         self.clusters(view, &mut told);
         for node in &view.nodes {
             self.node(view, node, &mut told);
@@ -98,13 +104,19 @@ impl Last {
             told.push((cluster, dated(view, "cluster", event)));
         }
         self.gap = Some(gap);
+        self.settled_from = view.at.checked_add(SETTLE).ok();
     }
 
-    /// What is to be said of a change of an object beside it: it may be older.
-    fn meanwhile(&mut self, cluster: &ClusterId, object: Object) -> String {
-        let is_restored = self.restored.remove(&(ClusterId::clone(cluster), object));
-        match self.gap.as_ref().filter(|_| is_restored) {
-            Some(gap) => format!(" (in the {gap} in which nobody looked)"),
+    /// What is to be said beside a change of an object that is seen for the first time
+    /// since nobody looked.
+    fn meanwhile(&mut self, cluster: &ClusterId, object: &Object, is_other: bool) -> String {
+        let object = (ClusterId::clone(cluster), object.clone());
+        let is_restored = self.restored.contains(&object);
+        if is_other || self.is_settled {
+            self.restored.remove(&object);
+        }
+        match self.gap.as_ref().filter(|_| is_restored && is_other) {
+            Some(gap) => format!(" (may be older: nobody looked for {gap})"),
             None => String::new(),
         }
     }
@@ -115,8 +127,9 @@ impl Last {
             let Some(first) = words.next() else { continue };
             let quorate = first || words.any(|quorate| quorate);
             let before = self.quorate.insert(ClusterId::clone(&cluster.id), quorate);
-            let meanwhile = self.meanwhile(&cluster.id, Object::Cluster);
-            if before != Some(quorate) {
+            let is_other = before != Some(quorate);
+            let meanwhile = self.meanwhile(&cluster.id, &Object::Cluster, is_other);
+            if is_other {
                 self.change(&cluster.id, Object::Cluster);
             }
             if before.is_some_and(|before| before != quorate) {
@@ -150,7 +163,7 @@ impl Last {
         let is_other = (before.status, &before.boot_id) != (now.status, &now.boot_id);
         let meanwhile = match now.status {
             NodeStatus::Unknown => String::new(),
-            _ => self.meanwhile(cluster, object.clone()),
+            _ => self.meanwhile(cluster, &object, is_other),
         };
         if is_other {
             self.change(cluster, object);
@@ -223,8 +236,9 @@ impl Last {
             let key = (ClusterId::clone(cluster), subject.clone());
             let before = self.ha.insert(key, now.clone());
             let object = Object::Ha(subject.clone());
-            let meanwhile = self.meanwhile(cluster, object.clone());
-            if before.as_ref() == Some(&now) {
+            let is_other = before.as_ref() != Some(&now);
+            let meanwhile = self.meanwhile(cluster, &object, is_other);
+            if !is_other {
                 continue;
             }
             self.change(cluster, object);
@@ -271,7 +285,8 @@ impl Last {
         if !is_same {
             if before.is_some() || self.guests.len() < GUESTS {
                 self.guests.insert(key, now);
-                self.meanwhile(cluster, object.clone());
+                self.restored
+                    .remove(&(ClusterId::clone(cluster), object.clone()));
                 self.change(cluster, object);
             }
             return;
@@ -281,7 +296,7 @@ impl Last {
         });
         let meanwhile = match is_unknown {
             true => String::new(),
-            false => self.meanwhile(cluster, object.clone()),
+            false => self.meanwhile(cluster, &object, is_other),
         };
         if is_other {
             self.change(cluster, object);
