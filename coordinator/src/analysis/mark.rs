@@ -1,8 +1,6 @@
 //! What the health of a cluster rests on, in short, so that it can be told cheaply
 //! whether it is still the same.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -12,11 +10,15 @@ use super::{
 };
 use crate::{
     coordinator::Current,
+    figure,
     finding::Severity,
     inventory::{coverage::is_silent, word},
     report::HealthState,
     view::Cluster,
 };
+
+/// Digits of a mark.
+const MARK: usize = 16;
 
 /// The health of one cluster without its report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +64,8 @@ pub(super) fn brief(current: &Current, cluster: &Cluster) -> Option<Brief> {
         // Ends of parts count.
         digest.update([0]);
     }
-    let mut mark = String::new();
-    for byte in digest.finalize().iter().take(8) {
-        // Writing to a string does not fail.
-        write!(mark, "{byte:02x}").unwrap_or_default();
-    }
+    let mut mark = figure::hex(&digest.finalize());
+    mark.truncate(MARK);
     Some(Brief {
         state,
         critical: count(Severity::Critical),

@@ -135,6 +135,38 @@ fn a_coarse_answer_is_the_same_before_and_after_rolling_up() {
 }
 
 #[test]
+fn small_blocks_are_joined_while_an_hour_or_a_day_goes_on_and_nothing_else_changes() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path());
+    let saw = |second: i64| ((second * 7919) % 600) as f64;
+    fill(&store, 0, 1200, saw);
+    // A later word about a time that is there already counts, also when it is joined.
+    store
+        .write(&batch(vec![value(0, 600, 7777.0)]), at(1200))
+        .unwrap();
+    let raw = buckets(&store, Tier::Raw, 0, 1200);
+    assert_eq!((blocks(&store, Tier::Raw), raw.len()), (21, 120));
+    assert_eq!(raw[60].2[3], 7777.0);
+    store.maintain(at(1200)).unwrap();
+    assert_eq!(blocks(&store, Tier::Raw), 1);
+    assert_eq!(buckets(&store, Tier::Raw, 0, 1200), raw);
+    // One more is too little to write them all again.
+    store
+        .write(&batch(vec![value(0, 1200, 1.0)]), at(1210))
+        .unwrap();
+    store.maintain(at(1210)).unwrap();
+    assert_eq!(blocks(&store, Tier::Raw), 2);
+
+    // Each hour that is rolled up makes a piece, and the day goes on.
+    fill(&store, 1210, 12 * 3600, saw);
+    let hours = buckets(&store, Tier::FiveMinutes, 0, 12 * 3600);
+    assert_eq!(hours.len(), 144);
+    store.maintain(at(12 * 3600 + 310)).unwrap();
+    assert_eq!(blocks(&store, Tier::FiveMinutes), 1);
+    assert_eq!(buckets(&store, Tier::FiveMinutes, 0, 12 * 3600), hours);
+}
+
+#[test]
 fn what_comes_late_is_joined() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path());
